@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Every build step. `make` builds ./linux.uml (flavour default); `make help` lists the rest.
+
+BUILD	 := build
+FLAVOUR	 ?= default
+# Added lines in all hooks.patch together, arch/um apart (DESIGN.md, the hook rule).
+BUDGET	 := 300
+JOBS	 ?= $(shell nproc)
+TOP	 := $(CURDIR)
+OBJ	 := $(BUILD)/$(FLAVOUR)
+LINUX	 := $(BUILD)/linux
+CCACHE	 := $(shell command -v ccache 2>/dev/null)
+CC	 := gcc
+
+# What each flavour is merged from, in order.
+FRAGMENTS_default := base default
+FRAGMENTS_kunit	  := base default kunit
+FRAGMENTS_debug	  := base default kunit debug
+FRAGMENTS_vanilla := base vanilla
+FLAVOURS	  := default kunit debug vanilla
+# Objects of a full build, for the first progress line.
+OBJECTS		  := 1150
+
+ifeq ($(FRAGMENTS_$(FLAVOUR)),)
+$(error FLAVOUR=$(FLAVOUR) is not one of: $(FLAVOURS))
+endif
+CONFIGS	 := $(patsubst %,um-configs/%.config,$(FRAGMENTS_$(FLAVOUR)))
+# Paths in the compiler's command lines are made relative, so that a cache serves every clone.
+export CCACHE_BASEDIR := $(TOP)
+export CCACHE_NOHASHDIR := 1
+KMAKE	 = $(MAKE) -C $(LINUX) O=$(TOP)/$(OBJ) ARCH=um CC="$(CCACHE) $(CC)" HOSTCC="$(CCACHE) $(CC)" \
+	   KBUILD_BUILD_USER=uml KBUILD_BUILD_HOST=containers KBUILD_BUILD_TIMESTAMP=
+
+.PHONY: all kernel hooks hooks-save budget tools tests lint config clean clean-source help FORCE
+
+all: linux.uml
+
+# The kernel that a user boots.
+linux.uml: FLAVOUR := default
+linux.uml: kernel tools
+	@cmp -s $(BUILD)/default/linux $@ || cp $(BUILD)/default/linux $@
+
+$(BUILD)/source.stamp:
+	@LINUX_SRC='$(LINUX_SRC)' LINUX_TARBALL='$(LINUX_TARBALL)' tools/source.sh $(BUILD)
+
+# build/linux: Linux with our rooms and hooks in it.
+hooks: $(BUILD)/source.stamp
+	@tools/hooks.sh apply $(BUILD)
+
+# For whoever edits a hook: change build/linux, then save it into the rooms.
+hooks-save:
+	@tools/hooks.sh save $(BUILD)
+	@tools/hooks.sh count $(BUDGET)
+
+budget:
+	@tools/hooks.sh count $(BUDGET)
+
+$(OBJ)/.config: $(CONFIGS) tools/config.sh | hooks
+	@tools/config.sh $(LINUX) $(OBJ) $(CONFIGS)
+
+kernel: hooks $(OBJ)/.config
+	+@tools/kbuild-progress.sh $(OBJ) "linux ($(FLAVOUR))" $(OBJECTS) nice $(KMAKE) -j$(JOBS) linux
+
+config: $(OBJ)/.config
+
+include tools/tools.mk
+include tests/tests.mk
+
+lint: hooks
+	@tools/lint.sh $(BUILD)
+
+# Everything built; the unpacked source stays.
+clean:
+	rm -rf linux.uml $(filter-out $(BUILD)/source $(BUILD)/source.stamp $(BUILD)/apt,$(wildcard $(BUILD)/*))
+
+clean-source: clean
+	rm -rf $(BUILD)
+
+help:
+	@echo 'make                    ./linux.uml, flavour default'
+	@echo 'make kernel FLAVOUR=F   build/F/linux; F is one of: $(FLAVOURS)'
+	@echo 'make tools tests        the runner and guest init; the guest test programs'
+	@echo 'make budget             added lines of each hooks.patch against $(BUDGET)'
+	@echo 'make hooks-save         write hooks.patch of every room from build/linux'
+	@echo 'make lint               checkpatch, clang-format, shellcheck, sparse where installed'
+	@echo 'make clean              remove what was built; clean-source: the unpacked Linux too'
+	@echo 'LINUX_SRC=DIR, LINUX_TARBALL=FILE choose the Linux 7.3 source'

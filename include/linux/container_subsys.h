@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The one list of subsystems. Order gives the id and the order of callbacks;
+ * a subsystem called NAME defines `struct container_subsys NAME_subsys`.
+ *
+ * Included several times with SUBSYS() defined differently: no guard.
+ */
+#if IS_ENABLED(CONFIG_CONTAINER_CPUACCT)
+SUBSYS(cpuacct)
+#endif
+#if IS_ENABLED(CONFIG_CONTAINER_MEMORY)
+SUBSYS(memory)
+#endif
+#if IS_ENABLED(CONFIG_CONTAINER_KUNIT_TEST)
+SUBSYS(debug)
+#endif

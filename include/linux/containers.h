@@ -1,0 +1,288 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Process containers: the interface for subsystems. (linux/container.h is Linux's own,
+ * about hot-pluggable devices.)
+ *
+ * A container is a directory of a mounted hierarchy. A subsystem keeps one
+ * state (css) per container of the hierarchy that it is bound to, and one
+ * root state for life. A task reaches its state for a subsystem in two loads,
+ * task->containers->state[id].
+ *
+ * Locking: container_mutex (container_lock()) for every change of trees,
+ * bindings and memberships; rcu_read_lock() for readers. Subsystem callbacks
+ * run under container_mutex unless their comment says otherwise.
+ *
+ * Lifetime: a css is pinned by container_css_get(), by a task that is in it,
+ * and by RCU for a reader. After rmdir it is offline; destroy() runs after the
+ * last put and a grace period.
+ */
+#ifndef _LINUX_CONTAINERS_H
+#define _LINUX_CONTAINERS_H
+
+#include <linux/kconfig.h>
+#include <linux/types.h>
+
+struct container;
+struct container_file;
+struct container_group;
+struct container_subsys;
+struct kernel_clone_args;
+struct seq_file;
+struct task_struct;
+
+enum container_subsys_id {
+#define SUBSYS(_x) _x##_subsys_id,
+#include <linux/container_subsys.h>
+#undef SUBSYS
+	CONTAINER_SUBSYS_COUNT,
+};
+
+#ifdef CONFIG_CONTAINERS
+
+#include <linux/list.h>
+#include <linux/percpu-refcount.h>
+#include <linux/rcupdate.h>
+#include <linux/sched.h>
+#include <linux/workqueue.h>
+
+/**
+ * struct container_subsys_state - a subsystem's part of one container (css)
+ * @container: the directory; the root state's changes when the subsystem is
+ *	bound elsewhere (container_mutex, readers RCU)
+ * @ss: the subsystem; immutable
+ * @parent: the state one level up, NULL for the root state; immutable, pinned
+ * @refcnt: references; killed when the container goes offline
+ * @children: list of @sibling; changed under container_mutex, readers RCU;
+ *	only states that are online
+ * @sibling: entry in the parent's @children
+ * @online: between online() and offline(); container_mutex
+ * @free_work: runs destroy() after the last put and a grace period
+ *
+ * Embedded in the subsystem's own object, which create() allocates.
+ */
+struct container_subsys_state {
+	struct container __rcu *container;
+	struct container_subsys *ss;
+	struct container_subsys_state *parent;
+	struct percpu_ref refcnt;
+	struct list_head children;
+	struct list_head sibling;
+	bool online;
+	struct rcu_work free_work;
+};
+
+/**
+ * struct container_attach - the set of tasks that one write moves
+ * @nr: entries of @tasks
+ * @tasks: referenced tasks; all of one thread group
+ * @to: the destination
+ *
+ * Where a task comes from is container_task_css_check() of the task as long as
+ * attach() has not been called.
+ */
+struct container_attach {
+	unsigned int nr;
+	struct task_struct **tasks;
+	struct container *to;
+};
+
+/**
+ * struct container_subsys - a subsystem's callbacks, in the order of a life
+ * @create: allocate the state of a new container below @parent (NULL: the root
+ *	state, at boot). Sleeps. Returns the css or ERR_PTR().
+ * @online: the state is linked to its parent and will be used. May fail;
+ *	destroy() follows then, offline() does not.
+ * @offline: the container is being removed; states may stay referenced.
+ * @destroy: free the state. Called without container_mutex, from a kworker
+ *	(or, after a failed create or online, from the caller).
+ * @can_attach: may the tasks enter? Returns 0 or the error of the write.
+ * @cancel_attach: an earlier can_attach() returned 0, but nobody was moved.
+ * @attach: the tasks have been moved; @from is the state that each left.
+ *	Called per task, cannot fail.
+ * @fork: a new task is visible and in its container. No locks held.
+ * @exit: @task leaves @css for good. Runs in the exiting task. No locks held.
+ * @bind: the root state now belongs to container @root (of a mounted
+ *	hierarchy or of the parking place).
+ * @files: control files, ended by an entry without a name
+ * @name: as in mount options and file prefixes; set by the core from the list
+ * @id: index in container_group.state; set by the core
+ * @hierarchy: where it is bound, NULL when parked; container_mutex
+ * @root_css: the root state; immutable after boot
+ *
+ * create and destroy are mandatory. A subsystem without @fork and @exit costs
+ * fork and exit nothing.
+ */
+struct container_subsys {
+	struct container_subsys_state *(*create)(struct container_subsys_state *parent);
+	int (*online)(struct container_subsys_state *css);
+	void (*offline)(struct container_subsys_state *css);
+	void (*destroy)(struct container_subsys_state *css);
+	int (*can_attach)(struct container_subsys_state *css, struct container_attach *set);
+	void (*cancel_attach)(struct container_subsys_state *css, struct container_attach *set);
+	void (*attach)(struct container_subsys_state *css, struct container_subsys_state *from,
+		       struct task_struct *task);
+	void (*fork)(struct task_struct *task, struct container_subsys_state *css);
+	void (*exit)(struct task_struct *task, struct container_subsys_state *css);
+	void (*bind)(struct container_subsys_state *root_css, struct container *root);
+	const struct container_file *files;
+
+	const char *name;
+	int id;
+	struct container_hierarchy *hierarchy;
+	struct container_subsys_state *root_css;
+};
+
+#define SUBSYS(_x) extern struct container_subsys _x##_subsys;
+#include <linux/container_subsys.h>
+#undef SUBSYS
+
+#define CONTAINER_FILE_NAME_MAX		32
+#define CONTAINER_WRITE_MAX		4096
+
+enum {
+	CONTAINER_FILE_ROOT_ONLY	= 1 << 0,	/* only in the root of a hierarchy */
+	CONTAINER_FILE_NOT_ON_ROOT	= 1 << 1,	/* in every container but the root */
+};
+
+/**
+ * struct container_file - a control file
+ * @name: without the subsystem's prefix
+ * @flags: CONTAINER_FILE_*
+ * @private: for the callbacks
+ * @show: print the whole file
+ * @read_u64: the file is one number (instead of @show)
+ * @write: @buf is what was written, NUL-terminated, without surrounding white
+ *	space, and may be changed. Returns 0 or -errno.
+ * @write_u64: the file takes one number, decimal (instead of @write); other
+ *	input is refused before the call: EINVAL for what is no number, ERANGE
+ *	for what does not fit
+ *
+ * The mode follows from the callbacks: 0644, 0444 or 0200. Callbacks run with
+ * the container pinned and alive, without container_mutex; a write to a
+ * removed container is ENODEV.
+ */
+struct container_file {
+	char name[CONTAINER_FILE_NAME_MAX];
+	unsigned int flags;
+	unsigned long private;
+	int (*show)(struct seq_file *sf, struct container *cont, const struct container_file *file);
+	u64 (*read_u64)(struct container *cont, const struct container_file *file);
+	int (*write)(struct container *cont, const struct container_file *file, char *buf);
+	int (*write_u64)(struct container *cont, const struct container_file *file, u64 val);
+};
+
+/**
+ * struct container_group - the memberships of a task
+ * @state: the state for every subsystem; immutable
+ *
+ * What follows @state is the core's (kernel/container/internal.h).
+ */
+struct container_group {
+	struct container_subsys_state *state[CONTAINER_SUBSYS_COUNT];
+};
+
+void container_lock(void);
+void container_unlock(void);
+void container_assert_locked(void);
+
+/**
+ * container_css - the state of a subsystem in a container
+ * @cont: container, pinned by the caller
+ * @ss: subsystem
+ *
+ * Context: inside a file callback of @ss, or under container_mutex.
+ * Return: the state; the root state in the root; NULL where @ss is not bound
+ * to the container's hierarchy.
+ */
+struct container_subsys_state *container_css(struct container *cont, struct container_subsys *ss);
+
+/**
+ * container_task_css - the state of a subsystem that a task is in
+ * @task: task
+ * @id: NAME_subsys_id
+ *
+ * Context: rcu_read_lock(), or container_mutex; the result is valid as long.
+ * Return: the state, never NULL.
+ */
+static inline struct container_subsys_state *container_task_css(struct task_struct *task, int id)
+{
+	return rcu_dereference_check(task->containers, rcu_read_lock_sched_held())->state[id];
+}
+
+/**
+ * container_css_get - take another reference
+ * @css: a state that the caller has pinned, or the state of a task under RCU
+ *
+ * Return: false only when @css is offline: then charge its parent instead.
+ */
+static inline bool container_css_tryget(struct container_subsys_state *css)
+{
+	return percpu_ref_tryget_live_rcu(&css->refcnt);
+}
+
+/* More references to a state on which the caller holds one. Any context. */
+static inline void container_css_get_many(struct container_subsys_state *css, unsigned long nr)
+{
+	percpu_ref_get_many(&css->refcnt, nr);
+}
+
+static inline void container_css_put_many(struct container_subsys_state *css, unsigned long nr)
+{
+	percpu_ref_put_many(&css->refcnt, nr);
+}
+
+static inline void container_css_get(struct container_subsys_state *css)
+{
+	container_css_get_many(css, 1);
+}
+
+static inline void container_css_put(struct container_subsys_state *css)
+{
+	container_css_put_many(css, 1);
+}
+
+/**
+ * container_css_next_descendant - walk a subtree of states, parents first
+ * @pos: the last one, NULL to start
+ * @root: the top, returned first
+ *
+ * Context: rcu_read_lock() throughout, or container_mutex.
+ * Return: the next state that is online, NULL at the end.
+ */
+struct container_subsys_state *
+container_css_next_descendant(struct container_subsys_state *pos,
+			      struct container_subsys_state *root);
+
+#define container_css_for_each_descendant(pos, root)				\
+	for ((pos) = container_css_next_descendant(NULL, (root)); (pos);	\
+	     (pos) = container_css_next_descendant((pos), (root)))
+
+/**
+ * container_css_next_task - walk the threads that are in a state
+ * @css: state, pinned by the caller
+ * @cursor: thread id to start from; 0 first; advanced past the result
+ *
+ * Needs no lock between calls and may be stopped anywhere: a position is a
+ * number. Threads that come or go meanwhile may be missed or seen.
+ *
+ * Return: a referenced task (put_task_struct()), or NULL at the end.
+ */
+struct task_struct *container_css_next_task(struct container_subsys_state *css, pid_t *cursor);
+
+/**
+ * container_parse_pages - read a number of pages
+ * @buf: "N" (pages), "N[K|M|G|T]" (bytes, rounded down), or "max"
+ * @pages: result; ULONG_MAX for "max"
+ *
+ * Return: 0, -EINVAL (not a number) or -ERANGE.
+ */
+int container_parse_pages(const char *buf, unsigned long *pages);
+
+/* Path of a container from the root of its hierarchy; returns its length or -errno. */
+int container_path(struct container *cont, char *buf, size_t len);
+
+int proc_container_show(struct seq_file *m, struct pid_namespace *ns, struct pid *pid,
+			struct task_struct *task);
+
+#endif /* CONFIG_CONTAINERS */
+#endif /* _LINUX_CONTAINERS_H */

@@ -1,0 +1,158 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# The overlay: build/linux is build/source with our files in it and the hooks applied.
+#
+#   tools/hooks.sh apply BUILD   make build/linux, or bring it up to date
+#   tools/hooks.sh save BUILD    write hooks.patch of every room from build/linux
+#   tools/hooks.sh count BUDGET  print each room's added lines; fails above BUDGET
+#
+# apply touches only what changed, so that make rebuilds only what depends on it.
+set -eu
+
+rooms="arch/um fs include kernel mm"
+# What a hook may change, besides the Makefiles and Kconfigs in them.
+edited="arch/um arch/x86/um fs include init kernel lib mm"
+# Directories and files of ours that stand in the tree as links.
+links="kernel/container mm/container fs/container include/linux/containers.h include/linux/container_hooks.h
+include/linux/container_subsys.h include/linux/container_memory.h include/trace/events/container.h
+include/uapi/linux/container.h"
+
+die()
+{
+	echo "hooks: $*" >&2
+	exit 1
+}
+
+patches()
+{
+	for room in $rooms; do
+		[ ! -e "$room/hooks.patch" ] || echo "$room/hooks.patch"
+	done
+}
+
+# files_of PATCH...: the files of Linux that they change
+files_of()
+{
+	[ $# -eq 0 ] || sed -n 's/^+++ b\/\([^	 ]*\).*/\1/p' "$@" | sort -u
+}
+
+# Which room's hooks.patch a file of Linux belongs to.
+room_of()
+{
+	case $1 in
+	arch/um/* | arch/x86/um/*) echo arch/um ;;
+	fs/* | include/* | mm/*) echo "${1%%/*}" ;;
+	*) echo kernel ;;
+	esac
+}
+
+copy_tree()
+{
+	echo "hooks: making build/linux from build/source"
+	rm -rf "$build/linux.tmp"
+	# hard links where they are possible, copies of what hooks may edit
+	if [ -L "$build/source" ] || ! cp -al "$build/source" "$build/linux.tmp" 2>/dev/null; then
+		rm -rf "$build/linux.tmp"
+		cp -a "$build/source/." "$build/linux.tmp"
+	else
+		for dir in $edited; do
+			rm -rf "${build:?}/linux.tmp/$dir"
+			cp -a "$build/source/$dir" "$build/linux.tmp/$dir"
+		done
+	fi
+	mv "$build/linux.tmp" "$build/linux"
+	: >"$build/hooked"
+}
+
+link_ours()
+{
+	top=$(pwd)
+	for path in $links; do
+		[ -e "$path" ] || continue
+		[ -L "$build/linux/$path" ] || ln -s "$top/$path" "$build/linux/$path"
+		[ "$(readlink "$build/linux/$path")" = "$top/$path" ] || ln -sfn "$top/$path" "$build/linux/$path"
+	done
+}
+
+apply()
+{
+	[ -e "$build/linux" ] || copy_tree
+	link_ours
+	want=$build/hooks.tmp
+	rm -rf "$want"
+	mkdir "$want"
+	for patch in $(patches); do
+		for file in $(files_of "$patch"); do
+			[ -e "$build/source/$file" ] || die "$patch changes $file, which this Linux does not have"
+			mkdir -p "$want/$(dirname "$file")"
+			[ -e "$want/$file" ] || cp "$build/source/$file" "$want/$file"
+		done
+		patch -d "$want" -p1 --no-backup-if-mismatch -s <"$patch" >"$build/hooks.log" 2>&1 || {
+			cat "$build/hooks.log" >&2
+			die "$patch does not apply to this Linux ($(make -s -C "$build/source" kernelversion 2>/dev/null)): the hook named above needs a new place"
+		}
+	done
+	(cd "$want" && find . -type f | sed 's/^\.\///' | sort) >"$build/hooked.new"
+	# what was hooked and is not any more goes back to what Linux has
+	for file in $(sort -u "$build/hooked" "$build/hooked.new"); do
+		from=$want/$file
+		[ -e "$from" ] || from=$build/source/$file
+		cmp -s "$from" "$build/linux/$file" || {
+			rm -f "$build/linux/$file"
+			cp "$from" "$build/linux/$file"
+		}
+	done
+	mv "$build/hooked.new" "$build/hooked"
+	rm -rf "$want"
+}
+
+# Files of Linux that differ in build/linux, whoever edited them there.
+changed()
+{
+	for dir in $edited; do
+		diff -rq "$build/source/$dir" "$build/linux/$dir" || true
+	done | sed -n "s|^Files $build/source/\\(.*\\) and .* differ$|\\1|p" | sort
+}
+
+save()
+{
+	for room in $rooms; do
+		: >"$build/hooks.$(echo "$room" | tr / -)"
+	done
+	for file in $(changed); do
+		out=$build/hooks.$(room_of "$file" | tr / -)
+		diff -U2 --label "a/$file" --label "b/$file" "$build/source/$file" "$build/linux/$file" >>"$out" || true
+	done
+	for room in $rooms; do
+		out=$build/hooks.$(echo "$room" | tr / -)
+		if [ -s "$out" ]; then
+			mv "$out" "$room/hooks.patch"
+		else
+			rm -f "$out"
+		fi
+	done
+	(for patch in $(patches); do files_of "$patch"; done) | sort -u >"$build/hooked"
+}
+
+count()
+{
+	total=0
+	for patch in $(patches); do
+		added=$(grep -c '^+[^+]\|^+$' "$patch" || true)
+		removed=$(grep -c '^-[^-]\|^-$' "$patch" || true)
+		note=
+		case $patch in
+		arch/um/*) note=' (its own count)' ;;
+		*) total=$((total + added)) ;;
+		esac
+		printf '%-24s %4d added %4d removed%s\n' "$patch" "$added" "$removed" "$note"
+	done
+	printf '%-24s %4d added of %d\n' total "$total" "$1"
+	[ "$total" -le "$1" ] || die "$total lines are above the budget of $1; cure: move code out of the hooks into our rooms"
+}
+
+case ${1:-} in
+apply | save) build=$2; "$1" ;;
+count) count "$2" ;;
+*) die "usage: hooks.sh apply|save BUILD, hooks.sh count BUDGET" ;;
+esac
