@@ -184,6 +184,14 @@ struct container_group {
 void container_lock(void);
 void container_unlock(void);
 void container_assert_locked(void);
+#ifdef CONFIG_PROVE_RCU
+int lockdep_is_container_mutex_held(void);
+#else
+static inline int lockdep_is_container_mutex_held(void)
+{
+	return 1;
+}
+#endif
 
 /**
  * container_css - the state of a subsystem in a container
@@ -202,15 +210,16 @@ struct container_subsys_state *container_css(struct container *cont, struct cont
  * @id: NAME_subsys_id
  *
  * Context: rcu_read_lock(), or container_mutex; the result is valid as long.
- * Return: the state, never NULL.
+ * Return: the state. NULL only until container_init(), near the end of
+ * start_kernel(): a hook that can run earlier has to look.
  */
 static inline struct container_subsys_state *container_task_css(struct task_struct *task, int id)
 {
-	return rcu_dereference_check(task->containers, rcu_read_lock_sched_held())->state[id];
+	return rcu_dereference_check(task->containers, lockdep_is_container_mutex_held())->state[id];
 }
 
 /**
- * container_css_get - take another reference
+ * container_css_tryget - take a reference
  * @css: a state that the caller has pinned, or the state of a task under RCU
  *
  * Return: false only when @css is offline: then charge its parent instead.
