@@ -5,11 +5,13 @@
 #   tools/config.sh LINUX OBJDIR FRAGMENT...
 set -eu
 
-linux=$1 obj=$2
+mkdir -p "$2"
+linux=$(cd "$1" && pwd)
+obj=$(cd "$2" && pwd)
 shift 2
-mkdir -p "$obj"
 log=$obj/config.log
-ARCH=um "$linux/scripts/kconfig/merge_config.sh" -n -Q -O "$obj" "$@" >"$log" 2>&1 || {
+cat "$@" >"$obj/fragments"
+(cd "$linux" && ARCH=um scripts/kconfig/merge_config.sh -n -Q -O "$obj" "$obj/fragments") >"$log" 2>&1 || {
 	cat "$log" >&2
 	echo "config: merging $* failed" >&2
 	exit 1

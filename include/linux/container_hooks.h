@@ -9,14 +9,14 @@
 
 #include <linux/containers.h>
 #include <linux/kernel_stat.h>
+#include <linux/sched/task.h>
 
 int container_init_early(void);
 int container_init(void);
-int container_can_fork(struct task_struct *child);
-void container_cancel_fork(struct task_struct *child);
-void container_post_fork(struct task_struct *child);
+int container_can_fork(struct task_struct *child, u64 flags);
+void container_cancel_fork(struct task_struct *child, u64 flags);
+void container_post_fork(struct task_struct *child, u64 flags);
 void container_exit(struct task_struct *task);
-void container_task_free(struct task_struct *task);
 
 /* start_kernel(), before anything can be scheduled or allocated */
 static inline int cgroup_init_early(void)
@@ -39,18 +39,18 @@ static inline void cgroup_fork(struct task_struct *child)
 /* copy_process(): last chance to refuse; pid allocated, not visible yet */
 static inline int cgroup_can_fork(struct task_struct *child, struct kernel_clone_args *args)
 {
-	return container_can_fork(child);
+	return container_can_fork(child, args->flags);
 }
 
 static inline void cgroup_cancel_fork(struct task_struct *child, struct kernel_clone_args *args)
 {
-	container_cancel_fork(child);
+	container_cancel_fork(child, args->flags);
 }
 
 /* copy_process(): the child is in the pid hash and the thread list */
 static inline void cgroup_post_fork(struct task_struct *child, struct kernel_clone_args *args)
 {
-	container_post_fork(child);
+	container_post_fork(child, args->flags);
 }
 
 /* do_exit(), in the task: memory, files and namespaces are gone */
@@ -59,14 +59,9 @@ static inline void cgroup_task_exit(struct task_struct *task)
 	container_exit(task);
 }
 
-/* the last reference to the task */
-static inline void cgroup_task_free(struct task_struct *task)
-{
-	container_task_free(task);
-}
-
 static inline void cgroup_task_dead(struct task_struct *task) {}
 static inline void cgroup_task_release(struct task_struct *task) {}
+static inline void cgroup_task_free(struct task_struct *task) {}
 
 #ifdef CONFIG_CONTAINER_CPUACCT
 void container_cpuacct_charge(struct task_struct *task, u64 ns);

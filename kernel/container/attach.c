@@ -1,0 +1,333 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Moving tasks between containers of one hierarchy, and listing them.
+ *
+ * A move is all or nothing: groups for all tasks are found first, then every
+ * subsystem of the hierarchy is asked, and only then are pointers swapped,
+ * which cannot fail. A task that begins to exit meanwhile is left alone.
+ *
+ * Locking: container_thread_rwsem for writing when a whole process moves, so
+ * that it gains no thread in between; container_mutex; task_lock around each
+ * swap, where PF_EXITING is looked at again (fork.c has the other side).
+ */
+#include "internal.h"
+
+#include <linux/cred.h>
+#include <linux/kthread.h>
+#include <linux/percpu-rwsem.h>
+#include <linux/pid_namespace.h>
+#include <linux/sched/cputime.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+
+/* A task's group. Only an exit can change it while container_mutex is held. */
+static struct container_membership *task_membership_locked(struct task_struct *task)
+{
+	container_assert_locked();
+	return to_membership(rcu_dereference_protected(task->containers,
+						       lockdep_is_container_mutex_held()));
+}
+
+static int can_attach(struct container_attach *set)
+{
+	struct container_subsys *ss;
+	int id, failed, ret = 0;
+
+	for_each_bound_subsys(ss, id, set->to->hierarchy->subsys_mask) {
+		if (!ss->can_attach)
+			continue;
+		ret = ss->can_attach(set->to->state[id], set);
+		if (ret)
+			break;
+	}
+	if (!ret)
+		return 0;
+	failed = id;
+	for_each_bound_subsys(ss, id, set->to->hierarchy->subsys_mask & (BIT(failed) - 1)) {
+		if (ss->cancel_attach)
+			ss->cancel_attach(set->to->state[id], set);
+	}
+	return ret;
+}
+
+/*
+ * Swap one task's group for @to, which gives its reference away.
+ * False if the task exits: it has left or will leave its group by itself.
+ */
+static bool move_task(struct task_struct *task, struct container_membership *to,
+		      struct container *cont)
+{
+	struct container_membership *from;
+	struct container_subsys *ss;
+	int id;
+
+	task_lock(task);
+	if (task->flags & PF_EXITING) {
+		task_unlock(task);
+		container_group_put(to);
+		return false;
+	}
+	from = task_membership_locked(task);
+	rcu_assign_pointer(task->containers, &to->group);
+	task_unlock(task);
+
+	if (from != to) {
+		/* @to may be gone with the task; the container is not */
+		for_each_bound_subsys(ss, id, cont->hierarchy->subsys_mask) {
+			if (ss->attach)
+				ss->attach(cont->state[id], from->group.state[id], task);
+		}
+	}
+	container_group_put(from);
+	return true;
+}
+
+/* The group each task will be in; all of them or an error. */
+static int find_groups(struct container_attach *set, struct container_membership **groups)
+{
+	unsigned int i;
+
+	for (i = 0; i < set->nr; i++) {
+		struct container_membership *m;
+
+		/* RCU: an exit may drop the group that is copied from */
+		rcu_read_lock();
+		m = to_membership(rcu_dereference(set->tasks[i]->containers));
+		if (!refcount_inc_not_zero(&m->ref))
+			m = NULL;
+		rcu_read_unlock();
+		if (!m) {
+			/* it exits; move_task() will see that */
+			m = &init_membership;
+			refcount_inc(&m->ref);
+		}
+		groups[i] = container_group_find(m, set->to);
+		container_group_put(m);
+		if (IS_ERR(groups[i]))
+			break;
+	}
+	if (i == set->nr)
+		return 0;
+	while (i--)
+		container_group_put(groups[i]);
+	return -ENOMEM;
+}
+
+/**
+ * container_attach_tasks - move tasks into a container
+ * @to: destination, not dead
+ * @tasks: referenced tasks
+ * @nr: how many
+ *
+ * Context: container_mutex.
+ * Return: 0; -ESRCH when all of them exit; -ENOMEM; or a subsystem's refusal,
+ * and then nobody was moved.
+ */
+int container_attach_tasks(struct container *to, struct task_struct **tasks, unsigned int nr)
+{
+	struct container_attach set = { .nr = nr, .tasks = tasks, .to = to };
+	struct container_membership **groups;
+	unsigned int i, moved = 0;
+	int ret;
+
+	container_assert_locked();
+	groups = kvmalloc_objs(*groups, nr);
+	if (!groups)
+		return -ENOMEM;
+	ret = find_groups(&set, groups);
+	if (ret)
+		goto out;
+	ret = can_attach(&set);
+	if (ret) {
+		for (i = 0; i < nr; i++)
+			container_group_put(groups[i]);
+		goto out;
+	}
+	for (i = 0; i < nr; i++)
+		moved += move_task(tasks[i], groups[i], to);
+	ret = moved ? 0 : -ESRCH;
+out:
+	kvfree(groups);
+	return ret;
+}
+
+/* root, or the owner of the task, may move it. */
+static int may_move(struct task_struct *task, const struct cred *cred)
+{
+	const struct cred *tcred;
+	bool ok;
+
+	/* kthreadd's place is where every later kernel thread would be born */
+	if (task == kthreadd_task)
+		return -EINVAL;
+	rcu_read_lock();
+	tcred = __task_cred(task);
+	ok = uid_eq(cred->euid, GLOBAL_ROOT_UID) || uid_eq(cred->euid, tcred->uid) ||
+	     uid_eq(cred->euid, tcred->suid);
+	rcu_read_unlock();
+	return ok ? 0 : -EACCES;
+}
+
+/*
+ * The task of a number as the writer sees it, or the writer; for a process all
+ * threads that do not exit. Referenced. Returns how many, or -errno.
+ */
+static int collect(pid_t nr, bool process, struct task_struct ***tasks)
+{
+	struct task_struct *task, *thread;
+	int n = 0, max = 1;
+
+	rcu_read_lock();
+	task = nr ? find_task_by_vpid(nr) : current;
+	if (!task) {
+		rcu_read_unlock();
+		return -ESRCH;
+	}
+	get_task_struct(task);
+	rcu_read_unlock();
+
+	/* container_thread_rwsem: the number can only shrink */
+	if (process)
+		max = max(get_nr_threads(task), 1);
+	*tasks = kvmalloc_objs(**tasks, max);
+	if (!*tasks) {
+		put_task_struct(task);
+		return -ENOMEM;
+	}
+	if (!process) {
+		(*tasks)[0] = task;
+		return 1;
+	}
+	rcu_read_lock();
+	for_each_thread(task, thread) {
+		if (thread->flags & PF_EXITING || WARN_ON_ONCE(n == max))
+			continue;
+		(*tasks)[n++] = get_task_struct(thread);
+	}
+	rcu_read_unlock();
+	put_task_struct(task);
+	if (!n)
+		kvfree(*tasks);
+	return n ?: -ESRCH;
+}
+
+static int attach_pid_locked(struct container *cont, pid_t pid, bool process,
+			     const struct cred *cred)
+{
+	struct task_struct **tasks;
+	int i, nr, ret = 0;
+
+	container_assert_locked();
+	nr = collect(pid, process, &tasks);
+	if (nr < 0)
+		return nr;
+	for (i = 0; i < nr && !ret; i++)
+		ret = may_move(tasks[i], cred);
+	if (!ret)
+		ret = container_attach_tasks(cont, tasks, nr);
+	for (i = 0; i < nr; i++)
+		put_task_struct(tasks[i]);
+	kvfree(tasks);
+	return ret;
+}
+
+/**
+ * container_attach_pid - what a write to `tasks` or `procs` does
+ * @node: the file written to; its operation holds the active reference
+ * @kn: its kernfs node
+ * @pid: in the writer's pid namespace; 0 is the writer
+ * @process: move all threads of the process
+ * @cred: of whoever opened the file
+ *
+ * Return: 0; -ENODEV (container removed), -ESRCH (no such task, or it exits),
+ * -EACCES (someone else's task), -EINVAL (kthreadd), -ENOMEM, or what a
+ * subsystem said. Nothing was moved after an error.
+ */
+int container_attach_pid(struct container_node *node, struct kernfs_node *kn, pid_t pid,
+			 bool process, const struct cred *cred)
+{
+	struct container *cont = node->cont;
+	int ret = -ENODEV;
+
+	container_kn_enter(kn, cont);
+	if (process)
+		percpu_down_write(&container_thread_rwsem);
+	container_lock();
+	if (!cont->dead)
+		ret = attach_pid_locked(cont, pid, process, cred);
+	container_unlock();
+	if (process)
+		percpu_up_write(&container_thread_rwsem);
+	container_kn_leave(kn, cont);
+	return ret;
+}
+
+/* The first thread at or after *cursor in @ns for which @match holds, referenced. */
+static struct task_struct *next_matching(pid_t *cursor, struct pid_namespace *ns,
+					 bool (*match)(struct task_struct *task, const void *arg),
+					 const void *arg)
+{
+	struct task_struct *task = NULL;
+	struct pid *pid;
+
+	rcu_read_lock();
+	while ((pid = find_ge_pid(*cursor, ns))) {
+		*cursor = pid_nr_ns(pid, ns) + 1;
+		task = pid_task(pid, PIDTYPE_PID);
+		if (task && match(task, arg)) {
+			get_task_struct(task);
+			break;
+		}
+		task = NULL;
+	}
+	rcu_read_unlock();
+	return task;
+}
+
+static bool in_container(struct task_struct *task, const void *arg)
+{
+	const struct container *cont = arg;
+	struct container_membership *m = to_membership(rcu_dereference(task->containers));
+	struct container *at = m->container[cont->hierarchy->slot];
+
+	/* after container_exit() a task is nowhere, though it looks like the root's */
+	if (task->flags & PF_EXITING && m == &init_membership)
+		return false;
+	return container_is_root(cont) ? !at : at == cont;
+}
+
+static bool in_state(struct task_struct *task, const void *arg)
+{
+	const struct container_subsys_state *css = arg;
+
+	return container_task_css(task, css->ss->id) == css;
+}
+
+/**
+ * container_next_task - walk the threads of a container by number
+ * @cont: container, pinned by the caller
+ * @ns: numbers as seen from here
+ * @cursor: number to start from; advanced past the result
+ * @leaders: processes only
+ *
+ * Context: no locks needed between calls.
+ * Return: a referenced task, or NULL at the end.
+ */
+struct task_struct *container_next_task(struct container *cont, struct pid_namespace *ns,
+					pid_t *cursor, bool leaders)
+{
+	struct task_struct *task;
+
+	while ((task = next_matching(cursor, ns, in_container, cont))) {
+		if (!leaders || thread_group_leader(task))
+			return task;
+		put_task_struct(task);
+	}
+	return NULL;
+}
+
+struct task_struct *container_css_next_task(struct container_subsys_state *css, pid_t *cursor)
+{
+	return next_matching(cursor, &init_pid_ns, in_state, css);
+}

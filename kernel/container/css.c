@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Subsystem states: the life of a subsystem's part of a container.
+ *
+ *   create    allocated, one reference for the directory
+ *   online    linked below the parent's state; tasks may come
+ *   kill      rmdir: offline() is called, tryget fails from now on, the
+ *             directory's reference goes; what is charged keeps the state
+ *   release   the last put, in any context: queue the rest
+ *   destroy   after a grace period, in a kworker: destroy(), then the
+ *             references to the parent state and the container go
+ *
+ * Locking: container_mutex for everything up to kill; the rest owns the state
+ * alone. Children of a state are listed for RCU readers.
+ *
+ * Lifetime: a state holds its parent's and its container, so a walk upwards
+ * needs no lock.
+ */
+#include "internal.h"
+
+#include <linux/rculist.h>
+
+static void css_destroy_work(struct work_struct *work)
+{
+	struct container_subsys_state *css =
+		container_of(to_rcu_work(work), struct container_subsys_state, free_work);
+	struct container_subsys_state *parent = css->parent;
+	struct container *cont = rcu_dereference_protected(css->container, 1);
+
+	percpu_ref_exit(&css->refcnt);
+	css->ss->destroy(css);
+	container_css_put(parent);
+	container_put(cont);
+}
+
+static void css_release(struct percpu_ref *ref)
+{
+	struct container_subsys_state *css =
+		container_of(ref, struct container_subsys_state, refcnt);
+
+	INIT_RCU_WORK(&css->free_work, css_destroy_work);
+	queue_rcu_work(container_wq, &css->free_work);
+}
+
+/**
+ * container_css_init - make what create() returned a state of the core
+ * @css: the state
+ * @ss: its subsystem
+ * @cont: its container; gains a reference
+ * @parent: the state above; gains a reference; NULL for a root state
+ *
+ * Context: container_mutex, or start_kernel().
+ * Return: 0 or -ENOMEM; then nothing is referenced.
+ */
+int container_css_init(struct container_subsys_state *css, struct container_subsys *ss,
+		       struct container *cont, struct container_subsys_state *parent)
+{
+	int ret;
+
+	ret = percpu_ref_init(&css->refcnt, css_release, 0, GFP_KERNEL);
+	if (ret)
+		return ret;
+	css->ss = ss;
+	css->parent = parent;
+	css->online = false;
+	INIT_LIST_HEAD(&css->children);
+	INIT_LIST_HEAD(&css->sibling);
+	RCU_INIT_POINTER(css->container, cont);
+	if (parent) {
+		container_css_get(parent);
+		container_get(cont);
+	}
+	return 0;
+}
+
+/**
+ * container_css_create - the state of a subsystem for a new container
+ * @cont: container that is no root, below one that has the state
+ * @ss: subsystem
+ *
+ * Context: container_mutex.
+ * Return: 0 or the subsystem's error; then there is no state.
+ */
+int container_css_create(struct container *cont, struct container_subsys *ss)
+{
+	struct container_subsys_state *parent = cont->parent->state[ss->id];
+	struct container_subsys_state *css;
+	int ret;
+
+	container_assert_locked();
+	css = ss->create(parent);
+	if (IS_ERR(css))
+		return PTR_ERR(css);
+	ret = container_css_init(css, ss, cont, parent);
+	if (ret) {
+		css->ss = ss;
+		ss->destroy(css);
+		return ret;
+	}
+	cont->state[ss->id] = css;
+	return 0;
+}
+
+/**
+ * container_css_online - a created state joins the tree
+ * @css: state
+ *
+ * Context: container_mutex.
+ * Return: 0 or the subsystem's error; then the state is as it was.
+ */
+int container_css_online(struct container_subsys_state *css)
+{
+	int ret = 0;
+
+	container_assert_locked();
+	if (css->ss->online)
+		ret = css->ss->online(css);
+	if (ret)
+		return ret;
+	css->online = true;
+	if (css->parent)
+		list_add_tail_rcu(&css->sibling, &css->parent->children);
+	return 0;
+}
+
+/**
+ * container_css_kill - take a state that is online out of the tree
+ * @css: state of a container without tasks and children
+ *
+ * Context: container_mutex.
+ */
+void container_css_kill(struct container_subsys_state *css)
+{
+	container_assert_locked();
+	WARN_ON_ONCE(!css->online || !list_empty(&css->children));
+	css->online = false;
+	list_del_rcu(&css->sibling);
+	if (css->ss->offline)
+		css->ss->offline(css);
+	percpu_ref_kill(&css->refcnt);
+}
+
+/**
+ * container_css_abort - drop a state that was created and never online
+ * @css: state
+ *
+ * Context: container_mutex.
+ */
+void container_css_abort(struct container_subsys_state *css)
+{
+	container_assert_locked();
+	WARN_ON_ONCE(css->online);
+	percpu_ref_kill(&css->refcnt);
+}
+
+/**
+ * container_css_bind - a subsystem's root state moves to another root container
+ * @ss: subsystem, without states below the root
+ * @h: hierarchy, or NULL for the parking place
+ *
+ * No group changes: the root state is the same object for life.
+ *
+ * Context: container_mutex.
+ */
+void container_css_bind(struct container_subsys *ss, struct container_hierarchy *h)
+{
+	struct container *root = h ? h->root : container_parking.root;
+	struct container *old = rcu_dereference_protected(ss->root_css->container,
+							  lockdep_is_container_mutex_held());
+
+	container_assert_locked();
+	WARN_ON_ONCE(!list_empty(&ss->root_css->children));
+	old->state[ss->id] = NULL;
+	root->state[ss->id] = ss->root_css;
+	rcu_assign_pointer(ss->root_css->container, root);
+	ss->hierarchy = h;
+	if (ss->bind)
+		ss->bind(ss->root_css, root);
+}
+
+struct container_subsys_state *container_css(struct container *cont, struct container_subsys *ss)
+{
+	return cont->state[ss->id];
+}
+
+/* The first child, or the next sibling of the nearest ancestor below @root. */
+struct container_subsys_state *
+container_css_next_descendant(struct container_subsys_state *pos,
+			      struct container_subsys_state *root)
+{
+	struct container_subsys_state *next;
+
+	RCU_LOCKDEP_WARN(!rcu_read_lock_held() && !lockdep_is_container_mutex_held(),
+			 "containers: walk of states without protection");
+	if (!pos)
+		return root;
+	next = list_first_or_null_rcu(&pos->children, struct container_subsys_state, sibling);
+	if (next)
+		return next;
+	while (pos != root) {
+		next = list_entry_rcu(pos->sibling.next, struct container_subsys_state, sibling);
+		if (&next->sibling != &pos->parent->children)
+			return next;
+		pos = pos->parent;
+	}
+	return NULL;
+}

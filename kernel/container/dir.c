@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Containers as directories: mkdir, rmdir, rename.
+ *
+ * Locking: container_mutex for making and removing. kernfs calls in with
+ * active references on the nodes; see container_kn_enter().
+ *
+ * Lifetime: a container is referenced by its directory (until rmdir), by its
+ * states (until destroyed) and by its children. It is dying while it has no
+ * directory any more but a state is still referenced. The kernfs node is
+ * pinned from create to the last put, so that a dead container still has a
+ * path to print. Memory goes after a grace period.
+ */
+#include "internal.h"
+
+#include <linux/cred.h>
+#include <linux/fs.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+
+/**
+ * container_alloc - a container that nobody sees yet
+ * @h: hierarchy; gains a reference
+ * @parent: parent, gains a reference; NULL for a root
+ *
+ * Return: the container with one reference, or NULL.
+ */
+struct container *container_alloc(struct container_hierarchy *h, struct container *parent)
+{
+	struct container *cont = kzalloc_obj(*cont);
+
+	if (!cont)
+		return NULL;
+	refcount_set(&cont->ref, 1);
+	INIT_LIST_HEAD(&cont->groups);
+	cont->hierarchy = h;
+	cont->parent = parent;
+	refcount_inc(&h->ref);
+	if (parent)
+		container_get(parent);
+	return cont;
+}
+
+void container_get(struct container *cont)
+{
+	refcount_inc(&cont->ref);
+}
+
+/**
+ * container_put - drop a reference
+ * @cont: container
+ *
+ * Context: process context; may take container_mutex's inner locks only.
+ */
+void container_put(struct container *cont)
+{
+	struct container_hierarchy *h;
+	struct container *parent;
+
+	/* the last put of a child drops a reference to its parent */
+	while (cont && refcount_dec_and_test(&cont->ref)) {
+		parent = cont->parent;
+		h = cont->hierarchy;
+		if (cont->dead)
+			atomic_dec(&h->nr_dying);
+		kernfs_put(cont->kn);
+		kfree(cont->nodes);
+		kfree_rcu(cont, rcu);
+		container_hierarchy_put(h);
+		cont = parent;
+	}
+}
+
+/**
+ * container_kn_enter - give up a kernfs operation's active reference
+ * @kn: node on which the operation holds the active reference
+ * @cont: the container that @kn is, or is a file of; gains a reference
+ *
+ * To be called before any lock that rmdir may hold while it waits for active
+ * references: container_mutex, and what is taken outside it.
+ */
+void container_kn_enter(struct kernfs_node *kn, struct container *cont)
+{
+	container_get(cont);
+	kernfs_break_active_protection(kn);
+}
+
+void container_kn_leave(struct kernfs_node *kn, struct container *cont)
+{
+	kernfs_unbreak_active_protection(kn);
+	container_put(cont);
+}
+
+/* Both, with container_mutex: NULL when @cont was removed before it was ours. */
+static struct container *kn_lock(struct kernfs_node *kn, struct container *cont)
+{
+	container_kn_enter(kn, cont);
+	container_lock();
+	return cont->dead ? NULL : cont;
+}
+
+static void kn_unlock(struct kernfs_node *kn, struct container *cont)
+{
+	container_unlock();
+	container_kn_leave(kn, cont);
+}
+
+/* States of all bound subsystems; on failure those that exist are the caller's to drop. */
+static int create_states(struct container *cont)
+{
+	struct container_subsys *ss;
+	int id, ret;
+
+	for_each_bound_subsys(ss, id, cont->hierarchy->subsys_mask) {
+		ret = container_css_create(cont, ss);
+		if (ret)
+			return ret;
+	}
+	for_each_bound_subsys(ss, id, cont->hierarchy->subsys_mask) {
+		ret = container_css_online(cont->state[id]);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* In reverse order of creation. */
+static void drop_states(struct container *cont)
+{
+	struct container_subsys_state *css;
+	int id;
+
+	for (id = CONTAINER_SUBSYS_COUNT - 1; id >= 0; id--) {
+		css = cont->state[id];
+		if (!css)
+			continue;
+		if (css->online)
+			container_css_kill(css);
+		else
+			container_css_abort(css);
+	}
+}
+
+/* The directory leaves the tree: no task, no child, nothing new. */
+static void container_kill_locked(struct container *cont)
+{
+	container_assert_locked();
+	cont->dead = true;
+	cont->parent->nr_children--;
+	cont->hierarchy->nr_containers--;
+	atomic_inc(&cont->hierarchy->nr_dying);
+	/* waits for callbacks of its files, so offline() sees no late write */
+	kernfs_remove(cont->kn);
+	drop_states(cont);
+	container_put(cont);
+}
+
+/**
+ * container_create - make a child container
+ * @parent: parent
+ * @name: of the directory
+ * @mode: of the directory
+ *
+ * All or nothing; visible only when complete. Owned by the caller's fsuid.
+ *
+ * Context: container_mutex.
+ * Return: the container (the directory holds the reference), or ERR_PTR():
+ * -ENOMEM, -EEXIST, or what a subsystem said.
+ */
+struct container *container_create(struct container *parent, const char *name, umode_t mode)
+{
+	struct container_hierarchy *h = parent->hierarchy;
+	struct kernfs_node *kn;
+	struct container *cont;
+	int ret;
+
+	container_assert_locked();
+	cont = container_alloc(h, parent);
+	if (!cont)
+		return ERR_PTR(-ENOMEM);
+	kn = kernfs_create_dir_ns(parent->kn, name, mode, current_fsuid(), current_fsgid(),
+				  cont, NULL);
+	if (IS_ERR(kn)) {
+		container_put(cont);
+		return ERR_CAST(kn);
+	}
+	kernfs_get(kn);
+	cont->kn = kn;
+	parent->nr_children++;
+	h->nr_containers++;
+
+	ret = container_add_files(cont, NULL);
+	if (!ret)
+		ret = create_states(cont);
+	if (ret) {
+		container_kill_locked(cont);
+		return ERR_PTR(ret);
+	}
+	kernfs_activate(kn);
+	return cont;
+}
+
+/**
+ * container_remove - remove a container
+ * @cont: container, no root
+ *
+ * Context: container_mutex.
+ * Return: 0, or -EBUSY when it has children or tasks; then it is as it was.
+ */
+int container_remove(struct container *cont)
+{
+	container_assert_locked();
+	if (cont->nr_children || container_populated(cont))
+		return -EBUSY;
+	container_kill_locked(cont);
+	return 0;
+}
+
+static int dir_mkdir(struct kernfs_node *parent_kn, const char *name, umode_t mode)
+{
+	struct container *parent = parent_kn->priv, *cont;
+	int ret = -ENODEV;
+
+	/* /proc/PID/container is read by lines */
+	if (strchr(name, '\n'))
+		return -EINVAL;
+	if (kn_lock(parent_kn, parent)) {
+		cont = container_create(parent, name, mode);
+		ret = PTR_ERR_OR_ZERO(cont);
+	}
+	kn_unlock(parent_kn, parent);
+	return ret;
+}
+
+static int dir_rmdir(struct kernfs_node *kn)
+{
+	struct container *cont = kn->priv;
+	int ret = -ENODEV;
+
+	if (kn_lock(kn, cont))
+		ret = container_remove(cont);
+	kn_unlock(kn, cont);
+	return ret;
+}
+
+/* Within a parent; the tree itself, and so every limit, stays as it is. */
+static int dir_rename(struct kernfs_node *kn, struct kernfs_node *new_parent,
+		      const char *new_name)
+{
+	struct container *cont = kn->priv;
+
+	if (kernfs_type(kn) != KERNFS_DIR)
+		return -ENOTDIR;
+	if (strchr(new_name, '\n'))
+		return -EINVAL;
+	if (cont->parent->kn != new_parent)
+		return -EXDEV;
+	return kernfs_rename_ns(kn, new_parent, new_name, NULL);
+}
+
+static int dir_show_options(struct seq_file *sf, struct kernfs_root *kf_root)
+{
+	struct container *root = kernfs_root_to_node(kf_root)->priv;
+
+	container_lock();
+	seq_putc(sf, ',');
+	container_show_subsystems(sf, root->hierarchy);
+	if (root->hierarchy->flags & CONTAINER_NOPREFIX)
+		seq_puts(sf, ",noprefix");
+	container_unlock();
+	return 0;
+}
+
+struct kernfs_syscall_ops container_syscall_ops = {
+	.show_options	= dir_show_options,
+	.mkdir		= dir_mkdir,
+	.rmdir		= dir_rmdir,
+	.rename		= dir_rename,
+};
+
+/**
+ * container_path - where a container is
+ * @cont: container
+ * @buf: result, from the root of its hierarchy, "/" for the root
+ * @len: size of @buf
+ *
+ * Return: length, or -ENAMETOOLONG and friends.
+ */
+int container_path(struct container *cont, char *buf, size_t len)
+{
+	return kernfs_path_from_node(cont->kn, NULL, buf, len);
+}

@@ -1,0 +1,274 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Control files: from kernfs to the callbacks of the core and the subsystems.
+ *
+ * Locking: none of ours. kernfs holds an active reference on the file during
+ * a callback, and rmdir waits for it, so the container is alive and its states
+ * are online throughout. Only `tasks` and `procs` need container_mutex;
+ * container_attach_pid() says how they get it.
+ */
+#include "internal.h"
+
+#include <linux/cred.h>
+#include <linux/fs.h>
+#include <linux/kstrtox.h>
+#include <linux/mm.h>
+#include <linux/pid_namespace.h>
+#include <linux/sched/task.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/string.h>
+
+static struct container_node *seq_node(struct seq_file *sf)
+{
+	struct kernfs_open_file *of = sf->private;
+
+	return of->kn->priv;
+}
+
+static int file_show(struct seq_file *sf, void *v)
+{
+	struct container_node *node = seq_node(sf);
+
+	if (node->file->show)
+		return node->file->show(sf, node->cont, node->file);
+	seq_printf(sf, "%llu\n", node->file->read_u64(node->cont, node->file));
+	return 0;
+}
+
+static ssize_t file_write(struct kernfs_open_file *of, char *buf, size_t nbytes, loff_t off)
+{
+	struct container_node *node = of->kn->priv;
+	u64 val;
+	int ret;
+
+	buf = strstrip(buf);
+	if (node->file->write) {
+		ret = node->file->write(node->cont, node->file, buf);
+	} else {
+		ret = kstrtou64(buf, 10, &val);
+		if (!ret)
+			ret = node->file->write_u64(node->cont, node->file, val);
+	}
+	return ret ?: nbytes;
+}
+
+static const struct kernfs_ops file_ops = {
+	.seq_show		= file_show,
+	.write			= file_write,
+	.atomic_write_len	= CONTAINER_WRITE_MAX,
+};
+
+/*
+ * `tasks` and `procs`. The position is the number itself, which makes the
+ * listing sorted, restartable anywhere and free of any snapshot.
+ */
+enum { MEMBER_TASKS, MEMBER_PROCS };
+
+static void *members_from(struct seq_file *sf, loff_t *pos)
+{
+	struct container_node *node = seq_node(sf);
+	struct task_struct *task;
+	pid_t cursor = *pos;
+
+	if (*pos > INT_MAX - 1)
+		return NULL;
+	task = container_next_task(node->cont, task_active_pid_ns(current), &cursor,
+				   node->file->private == MEMBER_PROCS);
+	if (!task)
+		return NULL;
+	put_task_struct(task);
+	*pos = cursor - 1;
+	return (void *)(unsigned long)*pos;
+}
+
+static void *members_start(struct seq_file *sf, loff_t *pos)
+{
+	return members_from(sf, pos);
+}
+
+static void *members_next(struct seq_file *sf, void *v, loff_t *pos)
+{
+	++*pos;
+	return members_from(sf, pos);
+}
+
+static void members_stop(struct seq_file *sf, void *v)
+{
+}
+
+static int members_show(struct seq_file *sf, void *v)
+{
+	seq_printf(sf, "%lu\n", (unsigned long)v);
+	return 0;
+}
+
+static ssize_t members_write(struct kernfs_open_file *of, char *buf, size_t nbytes, loff_t off)
+{
+	struct container_node *node = of->kn->priv;
+	long long pid;
+	int ret;
+
+	ret = kstrtoll(strstrip(buf), 10, &pid);
+	if (ret)
+		return ret;
+	if (pid < 0 || pid > INT_MAX)
+		return -ERANGE;
+	ret = container_attach_pid(node, of->kn, pid, node->file->private == MEMBER_PROCS,
+				   of->file->f_cred);
+	return ret ?: nbytes;
+}
+
+static const struct kernfs_ops members_ops = {
+	.seq_start		= members_start,
+	.seq_next		= members_next,
+	.seq_stop		= members_stop,
+	.seq_show		= members_show,
+	.write			= members_write,
+	.atomic_write_len	= CONTAINER_WRITE_MAX,
+};
+
+const struct container_file container_core_files[] = {
+	{ .name = "tasks", .private = MEMBER_TASKS },
+	{ .name = "procs", .private = MEMBER_PROCS },
+	{ }
+};
+
+static bool is_core_file(const struct container_file *file)
+{
+	return file >= container_core_files &&
+	       file < container_core_files + ARRAY_SIZE(container_core_files);
+}
+
+static umode_t file_mode(const struct container_file *file)
+{
+	umode_t mode = 0;
+
+	if (is_core_file(file))
+		return 0644;
+	if (file->show || file->read_u64)
+		mode |= 0444;
+	if (file->write || file->write_u64)
+		mode |= 0200;
+	return mode;
+}
+
+static bool file_wanted(struct container *cont, const struct container_file *file)
+{
+	if (file->flags & CONTAINER_FILE_ROOT_ONLY)
+		return container_is_root(cont);
+	if (file->flags & CONTAINER_FILE_NOT_ON_ROOT)
+		return !container_is_root(cont);
+	return true;
+}
+
+static int add_file(struct container *cont, const char *prefix, const struct container_file *file)
+{
+	static struct lock_class_key active_key;
+	struct container_node *node = &cont->nodes[cont->nr_nodes];
+	char name[2 * CONTAINER_FILE_NAME_MAX];
+	struct kernfs_node *kn;
+
+	if (prefix && !(cont->hierarchy->flags & CONTAINER_NOPREFIX))
+		snprintf(name, sizeof(name), "%s.%s", prefix, file->name);
+	else
+		strscpy(name, file->name);
+	node->cont = cont;
+	node->file = file;
+	kn = __kernfs_create_file(cont->kn, name, file_mode(file), current_fsuid(),
+				  current_fsgid(), 0,
+				  is_core_file(file) ? &members_ops : &file_ops,
+				  node, NULL, &active_key);
+	if (IS_ERR(kn))
+		return PTR_ERR(kn);
+	cont->nr_nodes++;
+	return 0;
+}
+
+static unsigned int count_files(const struct container_file *file)
+{
+	unsigned int n = 0;
+
+	while (file && file[n].name[0])
+		n++;
+	return n;
+}
+
+static int add_files_of(struct container *cont, const char *prefix,
+			const struct container_file *file, const char **clash)
+{
+	int ret;
+
+	for (; file && file->name[0]; file++) {
+		if (!file_wanted(cont, file))
+			continue;
+		ret = add_file(cont, prefix, file);
+		if (ret) {
+			if (clash)
+				*clash = file->name;
+			return ret;
+		}
+	}
+	return 0;
+}
+
+/**
+ * container_add_files - all control files of a new container
+ * @cont: container whose directory is not active yet
+ * @clash: set to the file's name on failure; may be NULL
+ *
+ * Context: container_mutex.
+ * Return: 0, -ENOMEM, or -EEXIST when two subsystems of a hierarchy without
+ * prefixes have a file of the same name. What was made goes with the directory.
+ */
+int container_add_files(struct container *cont, const char **clash)
+{
+	unsigned long mask = cont->hierarchy->subsys_mask;
+	struct container_subsys *ss;
+	unsigned int nr;
+	int id, ret;
+
+	container_assert_locked();
+	nr = count_files(container_core_files);
+	for_each_bound_subsys(ss, id, mask)
+		nr += count_files(ss->files);
+	cont->nodes = kzalloc_objs(*cont->nodes, nr);
+	if (!cont->nodes)
+		return -ENOMEM;
+	ret = add_files_of(cont, NULL, container_core_files, clash);
+	if (ret)
+		return ret;
+	for_each_bound_subsys(ss, id, mask) {
+		ret = add_files_of(cont, ss->name, ss->files, clash);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+int container_parse_pages(const char *buf, unsigned long *pages)
+{
+	unsigned long long bytes;
+	const char *suffixes = "KMGT", *suffix;
+	char digits[24];
+	size_t len = strlen(buf);
+	int ret;
+
+	if (!strcmp(buf, "max")) {
+		*pages = ULONG_MAX;
+		return 0;
+	}
+	suffix = len ? strchr(suffixes, toupper(buf[len - 1])) : NULL;
+	if (!suffix)
+		return kstrtoul(buf, 10, pages);
+	if (len > sizeof(digits) || !isdigit(buf[0]))
+		return isdigit(buf[0]) ? -ERANGE : -EINVAL;
+	strscpy(digits, buf, len);
+	ret = kstrtoull(digits, 10, &bytes);
+	if (ret)
+		return ret;
+	if (check_mul_overflow(bytes, 1ULL << (10 * (suffix - suffixes + 1)), &bytes))
+		return -ERANGE;
+	*pages = bytes >> PAGE_SHIFT;
+	return 0;
+}

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Tasks are born into their parent's container and leave it when they exit.
+ *
+ * A fork takes one reference to the parent's group, whatever the number of
+ * hierarchies; neither container_mutex nor group_lock is taken. The child has
+ * its group before it is visible, so whoever finds it finds it whole.
+ *
+ * A child that is a thread holds container_thread_rwsem for reading meanwhile:
+ * moving a process holds it for writing and so misses no thread that is being
+ * made.
+ *
+ * Exit swaps the pointer under task_lock, as attach does, and attach looks for
+ * PF_EXITING under the same lock: either attach sees that the task exits, or
+ * exit sees the new group and drops that one. (In 2007 only attach's look was
+ * locked, and a container could stay busy for ever.)
+ */
+#include "internal.h"
+
+#include <linux/container_hooks.h>
+#include <linux/percpu-rwsem.h>
+#include <linux/sched/task.h>
+
+DEFINE_PERCPU_RWSEM(container_thread_rwsem);
+
+/* Subsystems with a fork or an exit callback; constant after boot. */
+static unsigned long fork_mask __ro_after_init;
+static unsigned long exit_mask __ro_after_init;
+
+void __init container_fork_init(void)
+{
+	struct container_subsys *ss;
+	int id;
+
+	for_each_container_subsys(ss, id) {
+		if (ss->fork)
+			fork_mask |= BIT(id);
+		if (ss->exit)
+			exit_mask |= BIT(id);
+	}
+}
+
+/**
+ * container_can_fork - put a new task into its parent's containers
+ * @child: task that has a pid and is not visible yet
+ * @flags: CLONE_* of the call
+ *
+ * Context: copy_process(); to be followed by container_post_fork() or
+ * container_cancel_fork().
+ * Return: 0.
+ */
+int container_can_fork(struct task_struct *child, u64 flags)
+{
+	if (flags & CLONE_THREAD)
+		percpu_down_read(&container_thread_rwsem);
+	rcu_assign_pointer(child->containers, &container_group_get_current()->group);
+	return 0;
+}
+
+/**
+ * container_cancel_fork - the child will not be
+ * @child: task that never became visible
+ * @flags: as in container_can_fork()
+ */
+void container_cancel_fork(struct task_struct *child, u64 flags)
+{
+	struct container_group *group = rcu_dereference_protected(child->containers, 1);
+
+	RCU_INIT_POINTER(child->containers, NULL);
+	container_group_put(to_membership(group));
+	if (flags & CLONE_THREAD)
+		percpu_up_read(&container_thread_rwsem);
+}
+
+/**
+ * container_post_fork - the child is visible and can be found and moved
+ * @child: new task
+ * @flags: as in container_can_fork()
+ *
+ * Context: copy_process(), no locks.
+ */
+void container_post_fork(struct task_struct *child, u64 flags)
+{
+	struct container_group *group;
+	struct container_subsys *ss;
+	int id;
+
+	if (flags & CLONE_THREAD)
+		percpu_up_read(&container_thread_rwsem);
+	if (!fork_mask)
+		return;
+	rcu_read_lock();
+	group = rcu_dereference(child->containers);
+	for_each_bound_subsys(ss, id, fork_mask)
+		ss->fork(child, group->state[id]);
+	rcu_read_unlock();
+}
+
+/**
+ * container_exit - a task leaves its containers
+ * @task: current, PF_EXITING is set
+ *
+ * Parks the task on the first task's group, without a reference, so that
+ * whatever still asks for its states until it is freed finds the root's.
+ *
+ * Context: do_exit(), no locks.
+ */
+void container_exit(struct task_struct *task)
+{
+	struct container_membership *m;
+	struct container_subsys *ss;
+	int id;
+
+	task_lock(task);
+	m = to_membership(rcu_dereference_protected(task->containers,
+						    lockdep_is_held(&task->alloc_lock)));
+	rcu_assign_pointer(task->containers, &init_membership.group);
+	task_unlock(task);
+
+	for_each_bound_subsys(ss, id, exit_mask)
+		ss->exit(task, m->group.state[id]);
+	container_group_put(m);
+}

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Container groups: the set of containers that a task is in.
+ *
+ * A task points to one group. A group is immutable, so a task's memberships
+ * change by swapping the pointer; it is shared by every task with the same
+ * memberships, so fork costs one reference and finding the group of a new
+ * combination is a lookup in a hash.
+ *
+ * Locking: group_lock for the hash and the containers' lists of groups; it is
+ * a leaf. Groups are made under container_mutex only, and dropped anywhere
+ * that may take group_lock with interrupts on.
+ *
+ * Lifetime: tasks hold references. The last put unhashes and unlinks the group
+ * in one section of group_lock, so a container without groups has no task and
+ * nobody who is about to become one. init_membership is never freed; exiting
+ * tasks are parked on it without a reference.
+ *
+ * Surprise: root containers stand in no group. NULL in container[] is the
+ * root, which makes mounting a hierarchy a change of no group at all.
+ */
+#include "internal.h"
+
+#include <linux/hash.h>
+#include <linux/hashtable.h>
+#include <linux/jhash.h>
+#include <linux/sched/task.h>
+#include <linux/slab.h>
+
+#define GROUP_HASH_BITS 9
+
+static DEFINE_HASHTABLE(group_hash, GROUP_HASH_BITS);
+static DEFINE_SPINLOCK(group_lock);
+static unsigned int nr_groups = 1;	/* group_lock; counts init_membership */
+
+struct container_membership init_membership = {
+	.ref = REFCOUNT_INIT(1),
+};
+
+static u32 group_key(struct container *const *containers)
+{
+	return jhash(containers, sizeof(*containers) * CONFIG_MAX_CONTAINER_HIERARCHIES, 0);
+}
+
+/* The group for exactly these containers, referenced; NULL if there is none. */
+static struct container_membership *group_lookup_locked(struct container *const *containers)
+{
+	struct container_membership *m;
+	size_t size = sizeof(m->container);
+
+	lockdep_assert_held(&group_lock);
+	if (!memcmp(init_membership.container, containers, size)) {
+		refcount_inc(&init_membership.ref);
+		return &init_membership;
+	}
+	/* in the hash means referenced: the last put unhashes under group_lock */
+	hash_for_each_possible(group_hash, m, hash, group_key(containers)) {
+		if (!memcmp(m->container, containers, size)) {
+			refcount_inc(&m->ref);
+			return m;
+		}
+	}
+	return NULL;
+}
+
+/* Each subsystem's state in the container of the hierarchy where it is bound. */
+static void group_fill_states(struct container_membership *m)
+{
+	struct container_subsys *ss;
+	struct container *cont;
+	int id;
+
+	container_assert_locked();
+	for_each_container_subsys(ss, id) {
+		cont = ss->hierarchy ? m->container[ss->hierarchy->slot] : NULL;
+		m->group.state[id] = cont ? cont->state[id] : ss->root_css;
+	}
+}
+
+static void group_insert_locked(struct container_membership *m)
+{
+	int slot;
+
+	lockdep_assert_held(&group_lock);
+	hash_add(group_hash, &m->hash, group_key(m->container));
+	for (slot = 0; slot < CONFIG_MAX_CONTAINER_HIERARCHIES; slot++) {
+		INIT_LIST_HEAD(&m->link[slot]);
+		if (m->container[slot])
+			list_add(&m->link[slot], &m->container[slot]->groups);
+	}
+	nr_groups++;
+}
+
+/**
+ * container_group_find - the group of a task that moves
+ * @from: where it is now; kept from being freed by the caller
+ * @to: where it goes in one hierarchy; all others stay
+ *
+ * Context: container_mutex; may sleep.
+ * Return: a referenced group, found or made, or ERR_PTR(-ENOMEM).
+ */
+struct container_membership *container_group_find(struct container_membership *from,
+						  struct container *to)
+{
+	struct container_membership *m, *found;
+
+	container_assert_locked();
+	m = kzalloc_obj(*m);
+	if (!m)
+		return ERR_PTR(-ENOMEM);
+	memcpy(m->container, from->container, sizeof(m->container));
+	m->container[to->hierarchy->slot] = container_is_root(to) ? NULL : to;
+	refcount_set(&m->ref, 1);
+	group_fill_states(m);
+
+	spin_lock(&group_lock);
+	found = group_lookup_locked(m->container);
+	if (!found)
+		group_insert_locked(m);
+	spin_unlock(&group_lock);
+
+	if (found) {
+		kfree(m);
+		return found;
+	}
+	return m;
+}
+
+/**
+ * container_group_get_current - a reference to the group of the current task
+ *
+ * Context: any but a task past container_exit().
+ * Return: the group, referenced, for a child to start in.
+ */
+struct container_membership *container_group_get_current(void)
+{
+	struct container_membership *m;
+
+	rcu_read_lock();
+	/*
+	 * An attach may swap our pointer and drop the last reference in
+	 * between; then the pointer has already changed.
+	 */
+	do {
+		m = to_membership(rcu_dereference(current->containers));
+	} while (!refcount_inc_not_zero(&m->ref));
+	rcu_read_unlock();
+	return m;
+}
+
+/**
+ * container_group_put - drop a reference to a group
+ * @m: group
+ *
+ * Context: process context.
+ */
+void container_group_put(struct container_membership *m)
+{
+	int slot;
+
+	if (!refcount_dec_and_lock(&m->ref, &group_lock))
+		return;
+	hash_del(&m->hash);
+	for (slot = 0; slot < CONFIG_MAX_CONTAINER_HIERARCHIES; slot++)
+		list_del(&m->link[slot]);
+	nr_groups--;
+	spin_unlock(&group_lock);
+	kfree_rcu(m, rcu);
+}
+
+/**
+ * container_of_group - where the members of a group are in a hierarchy
+ * @m: group
+ * @h: hierarchy
+ *
+ * Context: RCU or a reference keeps @m; container_mutex or a member's presence
+ * keeps the result.
+ * Return: the container, the root of @h where nothing else is said.
+ */
+struct container *container_of_group(struct container_membership *m,
+				     struct container_hierarchy *h)
+{
+	return m->container[h->slot] ?: h->root;
+}
+
+/**
+ * container_populated - does a container that is no root have tasks?
+ * @cont: container
+ *
+ * A task that is just being forked or moved into it counts.
+ *
+ * Context: container_mutex, or "no" may be old when it is returned.
+ * Return: true or false.
+ */
+bool container_populated(struct container *cont)
+{
+	bool populated;
+
+	spin_lock(&group_lock);
+	populated = !list_empty(&cont->groups);
+	spin_unlock(&group_lock);
+	return populated;
+}
+
+/* How many groups there are; for tests and /proc. */
+unsigned int container_nr_groups(void)
+{
+	return READ_ONCE(nr_groups);
+}

@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The container core's own types. Subsystems see <linux/containers.h> only.
+ *
+ * Locks, outer to inner:
+ *
+ *   kernfs/VFS directory locks    as the VFS takes them for mkdir and rmdir
+ *   container_thread_rwsem        write: moving a whole process; read: a clone
+ *                                 of a thread, from can_fork to post_fork
+ *   container_mutex               trees, bindings, memberships; sleeps, allocates
+ *   task_lock(task)               the swap of task->containers
+ *   group_lock                    hash of groups, containers' lists of groups
+ *
+ * kernfs: an operation enters with an active reference on its node, and
+ * removing a node waits for those. So whoever wants container_mutex from such
+ * an operation gives the active reference up first (container_kn_enter()).
+ *
+ * RCU readers see task->containers and all that hangs off it: groups,
+ * containers and states are freed after a grace period.
+ */
+#ifndef _KERNEL_CONTAINER_INTERNAL_H
+#define _KERNEL_CONTAINER_INTERNAL_H
+
+#include <linux/containers.h>
+#include <linux/kernfs.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+
+#define CONTAINER_SUPER_MAGIC	0x27e0eb
+#define CONTAINER_NAME_MAX	64
+
+struct container_hierarchy;
+
+/* What a control file's kernfs node points to. Lives as long as the container. */
+struct container_node {
+	struct container *cont;
+	const struct container_file *file;
+};
+
+/**
+ * struct container - a directory of a hierarchy
+ * @hierarchy: immutable, referenced
+ * @parent: NULL for a root; immutable, referenced
+ * @kn: the directory; immutable; valid while the container is referenced
+ * @ref: the directory itself, each state, each child, and transient users
+ * @nr_children: directories below; container_mutex
+ * @dead: rmdir has begun; container_mutex
+ * @groups: container_group.link[] of groups with members here; group_lock.
+ *	Unused in a root, where membership is the default.
+ * @state: by subsystem id, NULL where not bound; container_mutex
+ * @nodes: one per control file; immutable after populating
+ */
+struct container {
+	struct container_hierarchy *hierarchy;
+	struct container *parent;
+	struct kernfs_node *kn;
+	refcount_t ref;
+	unsigned int nr_children;
+	bool dead;
+	struct list_head groups;
+	struct container_subsys_state *state[CONTAINER_SUBSYS_COUNT];
+	struct container_node *nodes;
+	unsigned int nr_nodes;
+	struct rcu_head rcu;
+};
+
+enum {
+	CONTAINER_NOPREFIX	= 1 << 0,
+};
+
+/**
+ * struct container_hierarchy - a tree and the subsystems bound to it
+ * @slot: index in container_group.container[] and in hierarchies[]; immutable
+ * @root: root container; immutable
+ * @kf_root: immutable
+ * @subsys_mask: bound subsystems; container_mutex
+ * @flags: CONTAINER_NOPREFIX; immutable
+ * @name: of a named hierarchy, else empty; immutable
+ * @users: superblocks and mounts in progress; container_mutex
+ * @nr_containers: live ones, the root included; container_mutex
+ * @nr_dying: removed, but with states that are still referenced
+ * @ref: the table of hierarchies, and each container
+ *
+ * Leaves the table (and frees its slot) when @users is 0 and only the root is
+ * left. A hierarchy with children survives umount.
+ */
+struct container_hierarchy {
+	int slot;
+	struct container *root;
+	struct kernfs_root *kf_root;
+	unsigned long subsys_mask;
+	unsigned int flags;
+	char name[CONTAINER_NAME_MAX];
+	unsigned int users;
+	unsigned int nr_containers;
+	atomic_t nr_dying;
+	refcount_t ref;
+};
+
+/**
+ * struct container_membership - the core's part of a container_group
+ * @group: what the task points to; first, so that the two are one address
+ * @ref: tasks, and transient users
+ * @container: by slot; NULL means the root container, so that mounting a
+ *	hierarchy changes no group; immutable
+ * @link: by slot, in container.groups; group_lock
+ * @hash: in the table of groups; group_lock
+ */
+struct container_membership {
+	struct container_group group;
+	refcount_t ref;
+	struct container *container[CONFIG_MAX_CONTAINER_HIERARCHIES];
+	struct list_head link[CONFIG_MAX_CONTAINER_HIERARCHIES];
+	struct hlist_node hash;
+	struct rcu_head rcu;
+};
+
+extern struct container_subsys *const container_subsystems[CONTAINER_SUBSYS_COUNT];
+extern struct container_hierarchy *container_hierarchies[CONFIG_MAX_CONTAINER_HIERARCHIES];
+extern struct container_hierarchy container_parking;
+extern struct workqueue_struct *container_wq;
+extern const struct container_file container_core_files[];
+
+#define for_each_container_subsys(ss, id)						\
+	for ((id) = 0; (id) < CONTAINER_SUBSYS_COUNT && ((ss) = container_subsystems[id], true); \
+	     (id)++)
+
+/* The subsystems of a mask. */
+#define for_each_bound_subsys(ss, id, mask)						\
+	for_each_container_subsys(ss, id)						\
+		if (!((mask) & BIT(id)))						\
+			continue;							\
+		else
+
+static inline bool container_is_root(const struct container *cont)
+{
+	return !cont->parent;
+}
+
+/* group.c */
+extern struct container_membership init_membership;
+
+static inline struct container_membership *to_membership(struct container_group *group)
+{
+	return container_of(group, struct container_membership, group);
+}
+
+struct container *container_of_group(struct container_membership *m,
+				     struct container_hierarchy *h);
+struct container_membership *container_group_find(struct container_membership *from,
+						  struct container *to);
+struct container_membership *container_group_get_current(void);
+void container_group_put(struct container_membership *m);
+bool container_populated(struct container *cont);
+unsigned int container_nr_groups(void);
+
+/* css.c */
+int container_css_create(struct container *cont, struct container_subsys *ss);
+int container_css_online(struct container_subsys_state *css);
+void container_css_kill(struct container_subsys_state *css);
+void container_css_abort(struct container_subsys_state *css);
+void container_css_bind(struct container_subsys *ss, struct container_hierarchy *h);
+int container_css_init(struct container_subsys_state *css, struct container_subsys *ss,
+		       struct container *cont, struct container_subsys_state *parent);
+
+/* dir.c */
+struct container *container_alloc(struct container_hierarchy *h, struct container *parent);
+void container_get(struct container *cont);
+void container_put(struct container *cont);
+void container_kn_enter(struct kernfs_node *kn, struct container *cont);
+void container_kn_leave(struct kernfs_node *kn, struct container *cont);
+struct container *container_create(struct container *parent, const char *name, umode_t mode);
+int container_remove(struct container *cont);
+extern struct kernfs_syscall_ops container_syscall_ops;
+
+/* file.c */
+int container_add_files(struct container *cont, const char **clash);
+
+/* hierarchy.c */
+struct container_hierarchy *container_hierarchy_create(unsigned long mask, const char *name,
+						       unsigned int flags, const char **clash);
+struct container_hierarchy *container_hierarchy_find(unsigned long mask, const char *name);
+void container_hierarchy_put(struct container_hierarchy *h);
+void container_hierarchy_release_user(struct container_hierarchy *h);
+void container_show_subsystems(struct seq_file *sf, struct container_hierarchy *h);
+
+/* mount.c */
+extern struct file_system_type container_fs_type;
+
+/* attach.c */
+int container_attach_pid(struct container_node *node, struct kernfs_node *kn, pid_t pid,
+			 bool process, const struct cred *cred);
+int container_attach_tasks(struct container *to, struct task_struct **tasks, unsigned int nr);
+struct task_struct *container_next_task(struct container *cont, struct pid_namespace *ns,
+					pid_t *cursor, bool leaders);
+
+/* fork.c */
+extern struct percpu_rw_semaphore container_thread_rwsem;
+void container_fork_init(void);
+
+/* proc.c */
+int container_proc_init(void);
+
+#endif /* _KERNEL_CONTAINER_INTERNAL_H */

@@ -1,0 +1,284 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Mounting: file system type "container".
+ *
+ * Options are collected while the context is filled and judged when the tree
+ * is asked for, under container_mutex, since what is bound where may change in
+ * between. Every refusal says in the context's log which word was wrong.
+ *
+ * Lifetime: the context is a user of its hierarchy from get_tree() until it is
+ * freed, a superblock until it is killed.
+ */
+#include "internal.h"
+
+#include <linux/fs.h>
+#include <linux/fs_context.h>
+#include <linux/fs_parser.h>
+#include <linux/slab.h>
+
+/* kfc first: kernfs expects it in fc->fs_private */
+struct mount_context {
+	struct kernfs_fs_context kfc;
+	unsigned long mask;
+	bool all;
+	bool none;
+	unsigned int flags;
+	char name[CONTAINER_NAME_MAX];
+	struct container_hierarchy *h;
+};
+
+static struct mount_context *mount_context(struct fs_context *fc)
+{
+	return container_of(fc->fs_private, struct mount_context, kfc);
+}
+
+static int subsys_by_name(const char *name)
+{
+	struct container_subsys *ss;
+	int id;
+
+	for_each_container_subsys(ss, id)
+		if (!strcmp(ss->name, name))
+			return id;
+	return -ENOENT;
+}
+
+static int parse_name(struct fs_context *fc, struct mount_context *mc, const char *name)
+{
+	if (!*name)
+		return invalfc(fc, "name= is empty");
+	if (strlen(name) >= CONTAINER_NAME_MAX)
+		return invalfc(fc, "name=%s is longer than %d bytes", name, CONTAINER_NAME_MAX - 1);
+	if (mc->name[0])
+		return invalfc(fc, "name= is given twice");
+	strscpy(mc->name, name);
+	return 0;
+}
+
+static int container_parse_param(struct fs_context *fc, struct fs_parameter *param)
+{
+	struct mount_context *mc = mount_context(fc);
+	const char *value = param->type == fs_value_is_string ? param->string : NULL;
+	int id;
+
+	if (!strcmp(param->key, "source"))
+		return vfs_parse_fs_param_source(fc, param);
+	if (!*param->key)
+		return invalfc(fc, "an option is empty: there is a comma too many");
+	if (!strcmp(param->key, "name") && value)
+		return parse_name(fc, mc, value);
+	if (value && *value)
+		return invalfc(fc, "option '%s' takes no value", param->key);
+	if (!strcmp(param->key, "all")) {
+		mc->all = true;
+	} else if (!strcmp(param->key, "none")) {
+		mc->none = true;
+	} else if (!strcmp(param->key, "noprefix")) {
+		mc->flags |= CONTAINER_NOPREFIX;
+	} else {
+		id = subsys_by_name(param->key);
+		if (id < 0) {
+			errorfc(fc, "no subsystem '%s' in this kernel; /proc/containers lists them",
+				param->key);
+			return id;
+		}
+		mc->mask |= BIT(id);
+	}
+	return 0;
+}
+
+/* mount(2)'s string. Unlike the generic parser this sees empty words. */
+static int container_parse_monolithic(struct fs_context *fc, void *data)
+{
+	char *options = data, *key, *value;
+	int ret = 0;
+
+	if (!options || !*options)
+		return 0;
+	while (!ret && (key = strsep(&options, ",")) != NULL) {
+		if (!*key)
+			return invalfc(fc, "an option is empty: there is a comma too many");
+		value = strchr(key, '=');
+		if (value)
+			*value++ = '\0';
+		ret = vfs_parse_fs_string(fc, key, value);
+	}
+	return ret;
+}
+
+/* Which words go together. */
+static int check_options(struct fs_context *fc, struct mount_context *mc)
+{
+	if (mc->none && (mc->all || mc->mask))
+		return invalfc(fc, "'none' does not go with subsystems");
+	if (mc->all && mc->mask)
+		return invalfc(fc, "'all' does not go with names of subsystems");
+	if (mc->none && !mc->name[0])
+		return invalfc(fc, "'none' needs name=");
+	if (mc->name[0] && !mc->none)
+		return invalfc(fc, "name= needs 'none': hierarchies with subsystems are found by these");
+	return 0;
+}
+
+/* "all": one tree with every subsystem, or what no tree has. */
+static int choose_all(struct fs_context *fc, struct mount_context *mc)
+{
+	struct container_subsys *ss;
+	int id;
+
+	mc->mask = GENMASK(CONTAINER_SUBSYS_COUNT - 1, 0);
+	if (container_hierarchy_find(mc->mask, ""))
+		return 0;
+	for_each_container_subsys(ss, id)
+		if (ss->hierarchy)
+			mc->mask &= ~BIT(id);
+	if (mc->mask)
+		return 0;
+	errorfc(fc, "every subsystem is bound to some hierarchy; /proc/containers shows where");
+	return -EBUSY;
+}
+
+static int create_hierarchy(struct fs_context *fc, struct mount_context *mc)
+{
+	struct container_hierarchy *h;
+	struct container_subsys *ss;
+	const char *clash = NULL;
+	int id;
+
+	for_each_bound_subsys(ss, id, mc->mask) {
+		if (ss->hierarchy) {
+			errorfc(fc, "subsystem '%s' is bound to hierarchy %d", ss->name,
+				ss->hierarchy->slot + 1);
+			return -EBUSY;
+		}
+	}
+	h = container_hierarchy_create(mc->mask, mc->name, mc->flags, &clash);
+	if (IS_ERR(h)) {
+		if (PTR_ERR(h) == -ENOSPC)
+			errorfc(fc, "all %d hierarchies are in use (CONFIG_MAX_CONTAINER_HIERARCHIES)",
+				CONFIG_MAX_CONTAINER_HIERARCHIES);
+		else if (PTR_ERR(h) == -EEXIST)
+			errorfc(fc, "'noprefix': two subsystems have a file '%s'", clash);
+		return PTR_ERR(h);
+	}
+	mc->h = h;
+	return 0;
+}
+
+/* The hierarchy that the options mean, found or made; this context uses it. */
+static int find_hierarchy(struct fs_context *fc, struct mount_context *mc)
+{
+	int ret;
+
+	container_assert_locked();
+	ret = check_options(fc, mc);
+	if (!ret && !mc->none && !mc->mask)
+		ret = choose_all(fc, mc);
+	if (ret)
+		return ret;
+	mc->h = container_hierarchy_find(mc->mask, mc->name);
+	if (!mc->h)
+		return create_hierarchy(fc, mc);
+	if (mc->flags != mc->h->flags) {
+		mc->h = NULL;
+		errorfc(fc, "this hierarchy exists, and its 'noprefix' differs");
+		return -EBUSY;
+	}
+	mc->h->users++;
+	return 0;
+}
+
+static int container_get_tree(struct fs_context *fc)
+{
+	struct mount_context *mc = mount_context(fc);
+	int ret;
+
+	container_lock();
+	ret = find_hierarchy(fc, mc);
+	/* for the superblock; container_kill_sb() drops it, after a failure too */
+	if (!ret)
+		mc->h->users++;
+	container_unlock();
+	if (ret)
+		return ret;
+
+	mc->kfc.root = mc->h->kf_root;
+	mc->kfc.magic = CONTAINER_SUPER_MAGIC;
+	ret = kernfs_get_tree(fc);
+	if (!mc->kfc.new_sb_created) {
+		container_lock();
+		container_hierarchy_release_user(mc->h);
+		container_unlock();
+	}
+	return ret;
+}
+
+/* Rebinding a live hierarchy is not there yet: only what changes nothing passes. */
+static int container_reconfigure(struct fs_context *fc)
+{
+	struct mount_context *mc = mount_context(fc);
+	struct container *root = kernfs_root_to_node(kernfs_root_from_sb(fc->root->d_sb))->priv;
+	struct container_hierarchy *h = root->hierarchy;
+	bool same;
+
+	if (!mc->all && !mc->none && !mc->mask && !mc->flags && !mc->name[0])
+		return 0;
+	container_lock();
+	same = !mc->all && mc->mask == h->subsys_mask && mc->flags == h->flags &&
+	       !strcmp(mc->name, h->name);
+	container_unlock();
+	if (same)
+		return 0;
+	errorfc(fc, "the subsystems and options of a mounted hierarchy cannot be changed");
+	return -EBUSY;
+}
+
+static void container_free_fc(struct fs_context *fc)
+{
+	struct mount_context *mc = mount_context(fc);
+
+	kernfs_free_fs_context(fc);
+	if (mc->h) {
+		container_lock();
+		container_hierarchy_release_user(mc->h);
+		container_unlock();
+	}
+	kfree(mc);
+}
+
+static const struct fs_context_operations container_context_ops = {
+	.free			= container_free_fc,
+	.parse_param		= container_parse_param,
+	.parse_monolithic	= container_parse_monolithic,
+	.get_tree		= container_get_tree,
+	.reconfigure		= container_reconfigure,
+};
+
+static int container_init_fs_context(struct fs_context *fc)
+{
+	struct mount_context *mc = kzalloc_obj(*mc);
+
+	if (!mc)
+		return -ENOMEM;
+	fc->fs_private = &mc->kfc;
+	fc->ops = &container_context_ops;
+	fc->global = true;
+	return 0;
+}
+
+static void container_kill_sb(struct super_block *sb)
+{
+	struct container *root = kernfs_root_to_node(kernfs_root_from_sb(sb))->priv;
+	struct container_hierarchy *h = root->hierarchy;
+
+	kernfs_kill_sb(sb);
+	container_lock();
+	container_hierarchy_release_user(h);
+	container_unlock();
+}
+
+struct file_system_type container_fs_type = {
+	.name			= "container",
+	.init_fs_context	= container_init_fs_context,
+	.kill_sb		= container_kill_sb,
+};
