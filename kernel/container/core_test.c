@@ -1,0 +1,392 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests of the container core: what user space cannot bring about or
+ * cannot see. Each test has a hierarchy of its own with the subsystem "debug".
+ */
+#include "internal.h"
+#include "debug.h"
+
+#include <kunit/test.h>
+#include <linux/delay.h>
+#include <linux/jiffies.h>
+#include <linux/kthread.h>
+#include <linux/sched/task.h>
+
+#define DEBUG_MASK	BIT(debug_subsys_id)
+
+/* What happens in kworkers and exiting threads is waited for, not guessed. */
+#define EXPECT_SOON(test, cond)							\
+do {										\
+	unsigned long end = jiffies + 5 * HZ;					\
+										\
+	while (!(cond) && time_before(jiffies, end))				\
+		msleep(20);							\
+	KUNIT_EXPECT_TRUE(test, cond);						\
+} while (0)
+
+static int core_test_init(struct kunit *test)
+{
+	struct container_hierarchy *h;
+
+	memset(&container_debug, 0, sizeof(container_debug));
+	container_lock();
+	h = container_hierarchy_create(DEBUG_MASK, "", 0, NULL);
+	container_unlock();
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, h);
+	test->priv = h;
+	return 0;
+}
+
+static void core_test_exit(struct kunit *test)
+{
+	struct container_hierarchy *h = test->priv;
+
+	if (!h)
+		return;
+	container_lock();
+	KUNIT_EXPECT_EQ(test, h->nr_containers, 1);
+	container_hierarchy_release_user(h);
+	KUNIT_EXPECT_NULL(test, debug_subsys.hierarchy);
+	container_unlock();
+}
+
+static struct container *make(struct kunit *test, struct container *parent, const char *name)
+{
+	struct container *cont;
+
+	container_lock();
+	cont = container_create(parent, name, 0755);
+	container_unlock();
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, cont);
+	return cont;
+}
+
+static int unmake(struct container *cont)
+{
+	int ret;
+
+	container_lock();
+	ret = container_remove(cont);
+	container_unlock();
+	return ret;
+}
+
+static int move(struct container *to, struct task_struct *task)
+{
+	int ret;
+
+	container_lock();
+	ret = container_attach_tasks(to, &task, 1);
+	container_unlock();
+	return ret;
+}
+
+static struct container_group *group_of(struct task_struct *task)
+{
+	struct container_group *group;
+
+	rcu_read_lock();
+	group = rcu_dereference(task->containers);
+	rcu_read_unlock();
+	return group;
+}
+
+static int wait_for_stop(void *unused)
+{
+	while (!kthread_should_stop()) {
+		set_current_state(TASK_INTERRUPTIBLE);
+		if (!kthread_should_stop())
+			schedule();
+		__set_current_state(TASK_RUNNING);
+	}
+	return 0;
+}
+
+static struct task_struct *start_thread(struct kunit *test)
+{
+	struct task_struct *task = kthread_run(wait_for_stop, NULL, "container-test");
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	return task;
+}
+
+static void bind_follows_the_hierarchy(struct kunit *test)
+{
+	struct container_hierarchy *h = test->priv;
+
+	KUNIT_EXPECT_PTR_EQ(test, debug_subsys.hierarchy, h);
+	KUNIT_EXPECT_PTR_EQ(test, container_debug.root, h->root);
+	KUNIT_EXPECT_PTR_EQ(test, h->root->state[debug_subsys_id], debug_subsys.root_css);
+	KUNIT_EXPECT_EQ(test, container_debug.bound, 1);
+	container_lock();
+	container_hierarchy_release_user(h);
+	KUNIT_EXPECT_NULL(test, container_hierarchy_find(DEBUG_MASK, ""));
+	container_unlock();
+	test->priv = NULL;
+	KUNIT_EXPECT_PTR_EQ(test, container_debug.root, container_parking.root);
+	KUNIT_EXPECT_EQ(test, container_debug.bound, 2);
+	KUNIT_EXPECT_EQ(test, container_debug.created, 0);
+}
+
+static void slots_run_out(struct kunit *test)
+{
+	struct container_hierarchy *h[CONFIG_MAX_CONTAINER_HIERARCHIES];
+	char name[16];
+	int i, n;
+
+	container_lock();
+	for (n = 0; n < ARRAY_SIZE(h); n++) {
+		snprintf(name, sizeof(name), "slot%d", n);
+		h[n] = container_hierarchy_create(0, name, 0, NULL);
+		if (IS_ERR(h[n]))
+			break;
+	}
+	/* one slot is this test's own */
+	KUNIT_EXPECT_EQ(test, n, CONFIG_MAX_CONTAINER_HIERARCHIES - 1);
+	KUNIT_EXPECT_EQ(test, PTR_ERR(h[n]), -ENOSPC);
+	for (i = 0; i < n; i++)
+		container_hierarchy_release_user(h[i]);
+	h[0] = container_hierarchy_create(0, "again", 0, NULL);
+	KUNIT_EXPECT_FALSE(test, IS_ERR(h[0]));
+	if (!IS_ERR(h[0]))
+		container_hierarchy_release_user(h[0]);
+	container_unlock();
+}
+
+static void clashing_files_undo_the_hierarchy(struct kunit *test)
+{
+	unsigned long mask = DEBUG_MASK | BIT(cpuacct_subsys_id);
+	struct container_hierarchy *h;
+	const char *clash = NULL;
+
+	container_lock();
+	container_hierarchy_release_user(test->priv);
+	h = container_hierarchy_create(mask, "", CONTAINER_NOPREFIX, &clash);
+	KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(h), -EEXIST);
+	KUNIT_EXPECT_STREQ(test, clash, "stat");
+	KUNIT_EXPECT_NULL(test, debug_subsys.hierarchy);
+	KUNIT_EXPECT_NULL(test, cpuacct_subsys.hierarchy);
+	h = container_hierarchy_create(DEBUG_MASK, "", CONTAINER_NOPREFIX, &clash);
+	KUNIT_EXPECT_FALSE(test, IS_ERR(h));
+	test->priv = IS_ERR(h) ? NULL : h;
+	container_unlock();
+}
+
+static void failed_create_leaves_nothing(struct kunit *test)
+{
+	struct container_hierarchy *h = test->priv;
+	struct container *cont;
+	int round;
+
+	for (round = 0; round < 2; round++) {
+		container_lock();
+		container_debug.fail_create = round ? 0 : -ENOMEM;
+		container_debug.fail_online = round ? -EPERM : 0;
+		cont = container_create(h->root, "x", 0755);
+		KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(cont), round ? -EPERM : -ENOMEM);
+		KUNIT_EXPECT_EQ(test, h->nr_containers, 1);
+		KUNIT_EXPECT_EQ(test, h->root->nr_children, 0);
+		KUNIT_EXPECT_TRUE(test, list_empty(&debug_subsys.root_css->children));
+		container_unlock();
+		EXPECT_SOON(test, !atomic_read(&h->nr_dying));
+	}
+	KUNIT_EXPECT_EQ(test, container_debug.created, 1);
+	KUNIT_EXPECT_EQ(test, container_debug.offlined, 0);
+	EXPECT_SOON(test, atomic_read(&container_debug.destroyed) == 1);
+	cont = make(test, h->root, "x");
+	KUNIT_EXPECT_EQ(test, unmake(cont), 0);
+	EXPECT_SOON(test, !atomic_read(&h->nr_dying));
+}
+
+static void state_outlives_the_directory(struct kunit *test)
+{
+	struct container_hierarchy *h = test->priv;
+	struct container *cont = make(test, h->root, "x");
+	struct container_subsys_state *css = cont->state[debug_subsys_id];
+
+	rcu_read_lock();
+	KUNIT_EXPECT_TRUE(test, container_css_tryget(css));
+	rcu_read_unlock();
+	KUNIT_EXPECT_EQ(test, unmake(cont), 0);
+	KUNIT_EXPECT_EQ(test, container_debug.offlined, 1);
+	/* the name is free, the state is not */
+	cont = make(test, h->root, "x");
+	KUNIT_EXPECT_EQ(test, unmake(cont), 0);
+	EXPECT_SOON(test, atomic_read(&h->nr_dying) == 1);
+	KUNIT_EXPECT_EQ(test, atomic_read(&container_debug.destroyed), 1);
+	rcu_read_lock();
+	KUNIT_EXPECT_FALSE(test, container_css_tryget(css));
+	rcu_read_unlock();
+	container_css_put(css);
+	EXPECT_SOON(test, !atomic_read(&h->nr_dying));
+	KUNIT_EXPECT_EQ(test, atomic_read(&container_debug.destroyed), 2);
+}
+
+static void same_memberships_share_a_group(struct kunit *test)
+{
+	struct container_hierarchy *h = test->priv;
+	struct container *cont = make(test, h->root, "x");
+	struct task_struct *one = start_thread(test), *two = start_thread(test);
+	unsigned int groups = container_nr_groups();
+
+	KUNIT_EXPECT_PTR_EQ(test, group_of(one), &init_membership.group);
+	KUNIT_EXPECT_EQ(test, move(cont, one), 0);
+	KUNIT_EXPECT_EQ(test, move(cont, two), 0);
+	KUNIT_EXPECT_PTR_EQ(test, group_of(one), group_of(two));
+	KUNIT_EXPECT_PTR_NE(test, group_of(one), &init_membership.group);
+	KUNIT_EXPECT_PTR_EQ(test, group_of(one)->state[debug_subsys_id],
+			    cont->state[debug_subsys_id]);
+	KUNIT_EXPECT_EQ(test, container_nr_groups(), groups + 1);
+	KUNIT_EXPECT_EQ(test, container_debug.attached, 2);
+	KUNIT_EXPECT_EQ(test, unmake(cont), -EBUSY);
+
+	KUNIT_EXPECT_EQ(test, move(h->root, one), 0);
+	KUNIT_EXPECT_PTR_EQ(test, group_of(one), &init_membership.group);
+	kthread_stop(one);
+	/* the other leaves by exiting */
+	kthread_stop(two);
+	EXPECT_SOON(test, !container_populated(cont));
+	KUNIT_EXPECT_EQ(test, container_nr_groups(), groups);
+	KUNIT_EXPECT_EQ(test, unmake(cont), 0);
+	EXPECT_SOON(test, !atomic_read(&h->nr_dying));
+}
+
+static void refusal_moves_nobody(struct kunit *test)
+{
+	struct container_hierarchy *h = test->priv;
+	struct container *cont = make(test, h->root, "x");
+	struct task_struct *task = start_thread(test);
+	unsigned int groups = container_nr_groups();
+
+	container_debug.fail_can_attach = -EXFULL;
+	KUNIT_EXPECT_EQ(test, move(cont, task), -EXFULL);
+	KUNIT_EXPECT_EQ(test, container_debug.attached, 0);
+	KUNIT_EXPECT_PTR_EQ(test, group_of(task), &init_membership.group);
+	KUNIT_EXPECT_EQ(test, container_nr_groups(), groups);
+	container_debug.fail_can_attach = 0;
+	kthread_stop(task);
+	KUNIT_EXPECT_EQ(test, unmake(cont), 0);
+	EXPECT_SOON(test, !atomic_read(&h->nr_dying));
+}
+
+/* Regression of 2007: an attach that comes after the exit kept the container busy. */
+static void exiting_task_cannot_be_moved(struct kunit *test)
+{
+	struct container_hierarchy *h = test->priv;
+	struct container *cont = make(test, h->root, "x");
+	struct task_struct *task = start_thread(test);
+
+	get_task_struct(task);
+	kthread_stop(task);
+	EXPECT_SOON(test, READ_ONCE(task->exit_state));
+	KUNIT_EXPECT_EQ(test, move(cont, task), -ESRCH);
+	KUNIT_EXPECT_FALSE(test, container_populated(cont));
+	put_task_struct(task);
+	KUNIT_EXPECT_EQ(test, unmake(cont), 0);
+	EXPECT_SOON(test, !atomic_read(&h->nr_dying));
+}
+
+static void walk_goes_parents_first(struct kunit *test)
+{
+	struct container_hierarchy *h = test->priv;
+	struct container *a = make(test, h->root, "a");
+	struct container *aa = make(test, a, "aa");
+	struct container *b = make(test, h->root, "b");
+	struct container *want[] = { h->root, a, aa, b };
+	struct container_subsys_state *css;
+	int n = 0;
+
+	container_lock();
+	container_css_for_each_descendant(css, debug_subsys.root_css) {
+		KUNIT_ASSERT_LT(test, n, ARRAY_SIZE(want));
+		KUNIT_EXPECT_PTR_EQ(test, rcu_access_pointer(css->container), want[n]);
+		n++;
+	}
+	KUNIT_EXPECT_EQ(test, n, ARRAY_SIZE(want));
+	css = container_css_next_descendant(aa->state[debug_subsys_id],
+					    a->state[debug_subsys_id]);
+	KUNIT_EXPECT_NULL(test, css);
+	container_unlock();
+	KUNIT_EXPECT_EQ(test, unmake(a), -EBUSY);
+	KUNIT_EXPECT_EQ(test, unmake(aa), 0);
+	KUNIT_EXPECT_EQ(test, unmake(a), 0);
+	KUNIT_EXPECT_EQ(test, unmake(b), 0);
+	EXPECT_SOON(test, !atomic_read(&h->nr_dying));
+}
+
+/* Three levels: the last put of the lowest lets all go, whatever the order. */
+static void parents_wait_for_children(struct kunit *test)
+{
+	struct container_hierarchy *h = test->priv;
+	struct container *a = make(test, h->root, "a");
+	struct container *b = make(test, a, "b");
+	struct container *c = make(test, b, "c");
+	struct container_subsys_state *css = c->state[debug_subsys_id];
+
+	container_css_get(css);
+	KUNIT_EXPECT_EQ(test, unmake(c), 0);
+	KUNIT_EXPECT_EQ(test, unmake(b), 0);
+	KUNIT_EXPECT_EQ(test, unmake(a), 0);
+	msleep(100);
+	KUNIT_EXPECT_EQ(test, atomic_read(&h->nr_dying), 3);
+	KUNIT_EXPECT_EQ(test, atomic_read(&container_debug.destroyed), 0);
+	container_css_put(css);
+	EXPECT_SOON(test, !atomic_read(&h->nr_dying));
+	KUNIT_EXPECT_EQ(test, atomic_read(&container_debug.destroyed), 3);
+}
+
+static void parse_pages(struct kunit *test)
+{
+	static const struct {
+		const char *in;
+		int ret;
+		unsigned long pages;
+	} cases[] = {
+		{ "0", 0, 0 }, { "17", 0, 17 }, { "max", 0, ULONG_MAX },
+		{ "8K", 0, 8192 >> PAGE_SHIFT }, { "1m", 0, SZ_1M >> PAGE_SHIFT },
+		{ "3G", 0, 3UL << (30 - PAGE_SHIFT) }, { "2T", 0, 2UL << (40 - PAGE_SHIFT) },
+		{ "1K", 0, 1024 >> PAGE_SHIFT },
+		{ "", -EINVAL, 0 }, { "K", -EINVAL, 0 }, { "-1", -EINVAL, 0 },
+		{ "1KK", -EINVAL, 0 }, { "-1K", -EINVAL, 0 }, { "12x", -EINVAL, 0 },
+		{ "1 K", -EINVAL, 0 }, { "0x10", -EINVAL, 0 }, { "maximum", -EINVAL, 0 },
+		{ "18446744073709551616", -ERANGE, 0 },
+		{ "18446744073709551615T", -ERANGE, 0 },
+		{ "99999999999999999999999999K", -ERANGE, 0 },
+	};
+	unsigned long pages;
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		pages = 0;
+		KUNIT_EXPECT_EQ_MSG(test, container_parse_pages(cases[i].in, &pages), cases[i].ret,
+				    "of '%s'", cases[i].in);
+		if (!cases[i].ret)
+			KUNIT_EXPECT_EQ_MSG(test, pages, cases[i].pages, "of '%s'", cases[i].in);
+	}
+}
+
+static struct kunit_case core_test_cases[] = {
+	KUNIT_CASE(bind_follows_the_hierarchy),
+	KUNIT_CASE(slots_run_out),
+	KUNIT_CASE(clashing_files_undo_the_hierarchy),
+	KUNIT_CASE(failed_create_leaves_nothing),
+	KUNIT_CASE(state_outlives_the_directory),
+	KUNIT_CASE(same_memberships_share_a_group),
+	KUNIT_CASE(refusal_moves_nobody),
+	KUNIT_CASE(exiting_task_cannot_be_moved),
+	KUNIT_CASE(walk_goes_parents_first),
+	KUNIT_CASE(parents_wait_for_children),
+	KUNIT_CASE(parse_pages),
+	{}
+};
+
+static struct kunit_suite core_test_suite = {
+	.name = "container-core",
+	.init = core_test_init,
+	.exit = core_test_exit,
+	.test_cases = core_test_cases,
+};
+kunit_test_suite(core_test_suite);
+
+MODULE_DESCRIPTION("KUnit tests of the container core");
+MODULE_LICENSE("GPL");

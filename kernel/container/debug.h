@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The subsystem "debug": counts what the core calls, refuses when told to.
+ * For the KUnit suites only.
+ */
+#ifndef _KERNEL_CONTAINER_DEBUG_H
+#define _KERNEL_CONTAINER_DEBUG_H
+
+/**
+ * struct container_debug - one test's orders and findings
+ * @fail_create: error for the next create(); 0 for none
+ * @fail_online: error for the next online()
+ * @fail_can_attach: error for every can_attach()
+ * @created: and the others: calls so far
+ *
+ * Locking: container_mutex, but for @destroyed, which a kworker counts.
+ */
+struct container_debug {
+	int fail_create;
+	int fail_online;
+	int fail_can_attach;
+	unsigned int created;
+	unsigned int onlined;
+	unsigned int offlined;
+	atomic_t destroyed;
+	unsigned int attached;
+	unsigned int bound;
+	struct container *root;
+};
+
+extern struct container_debug container_debug;
+
+#endif /* _KERNEL_CONTAINER_DEBUG_H */
