@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Swap, and the container that CMD runs in. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/swap.h>
+#include <unistd.h>
+
+#include "init.h"
+
+#define CONTAINERS "/containers"
+
+void limits_swap(struct guest *g)
+{
+	if (!(g->job.head.flags & JOIN_SWAP))
+		return;
+	if (swapon("/mnt/dev/" JOIN_DEV_SWAP, 0))
+		die(g, 125, "swapon: %s (the kernel needs CONFIG_SWAP)", strerror(errno));
+}
+
+static void container_path(struct guest *g, char *buf, size_t room, const char *file)
+{
+	snprintf(buf, room, CONTAINERS "/%s%s%s", g->job.container, *file ? "/" : "", file);
+}
+
+static int write_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CLOEXEC), err = 0;
+
+	if (fd < 0)
+		return errno;
+	if (write(fd, text, strlen(text)) < 0)
+		err = errno;
+	close(fd);
+	return err;
+}
+
+/* Each part of the path in turn, as mkdir -p does. */
+static void make_container(struct guest *g, char *path)
+{
+	for (char *p = path + strlen(CONTAINERS) + 1; ; p++) {
+		char c = *p;
+
+		if (c && c != '/')
+			continue;
+		*p = 0;
+		if (mkdir(path, 0755) && errno != EEXIST)
+			die(g, 125, "make the container %s: %s", path, strerror(errno));
+		*p = c;
+		if (!c)
+			break;
+	}
+}
+
+void limits_container(struct guest *g)
+{
+	char path[4096];
+	int err;
+
+	if (!(g->job.head.flags & JOIN_CONTAINER))
+		return;
+	mkdir(CONTAINERS, 0755);
+	if (mount("none", CONTAINERS, "container", 0, NULL))
+		die(g, 125, "mount -t container: %s%s", strerror(errno), errno == ENODEV ?
+		    ": this kernel has no containers (flavour vanilla?), so --memory and "
+		    "--container cannot hold" : "");
+	container_path(g, path, sizeof(path), "");
+	make_container(g, path);
+	if (!*g->job.page_limit)
+		return;
+	container_path(g, path, sizeof(path), "memory.page_limit");
+	err = write_file(path, g->job.page_limit);
+	if (err)
+		die(g, 125, "write %s to %s: %s", g->job.page_limit, path, strerror(err));
+}
+
+/* In the child that becomes CMD: 0 is the writer itself. Return: 0 or errno. */
+int limits_join(struct guest *g)
+{
+	char path[4096];
+
+	if (!(g->job.head.flags & JOIN_CONTAINER))
+		return 0;
+	container_path(g, path, sizeof(path), "tasks");
+	return write_file(path, "0");
+}
