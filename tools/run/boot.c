@@ -91,9 +91,13 @@ static struct list kernel_environment(struct run *r)
 static struct list gdb_arguments(struct run *r, const struct list *kernel,
 				 const struct list *env)
 {
-	static const char *const quiet[] = { "SIGSEGV", "SIGUSR1", "SIGUSR2", "SIGALRM", "SIGIO",
-					     "SIGSYS", "SIGWINCH", "SIGPROF", "SIGVTALRM",
-					     "SIGCHLD", "SIGPIPE" };
+	/* UML lives on signals; only the one that ends a panic is news. */
+	static const char *const before[] = {
+		"handle all nostop noprint pass", "handle SIGABRT stop print pass",
+		"set pagination off", "set confirm off", "set breakpoint pending on",
+		"set print thread-events off", "set print inferior-events off",
+		"set debuginfod enabled off",
+	};
 	struct list l = { 0 };
 	char *args = NULL;
 	size_t len;
@@ -105,18 +109,10 @@ static struct list gdb_arguments(struct run *r, const struct list *kernel,
 		usage_error("no memory");
 	add(&l, "gdb");
 	add(&l, "-q");
-	for (size_t i = 0; i < sizeof(quiet) / sizeof(*quiet); i++) {
+	for (size_t i = 0; i < sizeof(before) / sizeof(*before); i++) {
 		add(&l, "-iex");
-		add(&l, "handle %s nostop noprint pass", quiet[i]);
+		add(&l, "%s", before[i]);
 	}
-	add(&l, "-iex");
-	add(&l, "set pagination off");
-	add(&l, "-iex");
-	add(&l, "set confirm off");
-	add(&l, "-iex");
-	add(&l, "set breakpoint pending on");
-	add(&l, "-iex");
-	add(&l, "set debuginfod enabled off");
 	add(&l, "-ex");
 	add(&l, "set args%s >>%s 2>&1 </dev/null", args, r->log_path);
 	for (size_t i = 0; i < env->n; i++) {
