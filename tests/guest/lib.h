@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Verbs for the suites that run in the guest, over Check.
+ *
+ * A suite is one file of TEST() functions; nothing else registers them, and
+ * main() is in lib.c. Each test runs in a process of its own with a private
+ * mount namespace and an empty tmpfs at /tmp. When it passes, the hierarchies
+ * that it mounted must be empty and nobody dying; they are unmounted then. When
+ * it fails, what it left is killed and removed before the next test.
+ *
+ * Output: the plan `1..N`, then `ok 1 - name # 12 ms` or
+ * `not ok 2 - name # 3 ms, core.c:40: what was wrong`, each when its test ends.
+ */
+#ifndef TESTS_GUEST_LIB_H
+#define TESTS_GUEST_LIB_H
+
+#include <check.h>
+#include <errno.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <unistd.h>
+
+/* A test that must end within LIMIT seconds; TEST() within 20. */
+#define TEST_LIMIT(id, limit)							\
+	static void id(int loop);						\
+	static const TTest id##_ttest = { #id, id, __FILE__, __LINE__ };	\
+	static void __attribute__((constructor)) id##_register(void)		\
+	{									\
+		lib_register(&id##_ttest, limit);				\
+	}									\
+	static void id(int loop __attribute__((unused)))
+
+#define TEST(id) TEST_LIMIT(id, 20)
+
+void lib_register(const TTest *test, unsigned int limit);
+
+/* A verb that returns an errno (0: success) against the wanted one. */
+#define expect(call, wanted)							\
+	do {									\
+		int got_ = (call);						\
+		int want_ = (wanted);						\
+		ck_assert_msg(got_ == want_, "%s: got %s, wanted %s", #call,	\
+			      error_name(got_), error_name(want_));		\
+	} while (0)
+
+/* A condition that others make true soon: polled for SECONDS (times lib_slow). */
+#define eventually(condition, seconds)						\
+	do {									\
+		double end_ = now() + (seconds) * lib_slow;			\
+		while (!(condition)) {						\
+			ck_assert_msg(now() < end_, "%s: not within %g s",	\
+				      #condition, (seconds) * lib_slow);	\
+			usleep(5000);						\
+		}								\
+	} while (0)
+
+/* How much slower than the default flavour this kernel is (--slow). */
+extern double lib_slow;
+/* What random choices start from (--seed, or the clock); stress tests print it. */
+extern unsigned int lib_seed;
+
+/* Text. The results are never freed: a test is a process. */
+const char *error_name(int err);
+char *at(const char *dir, const char *format, ...) __attribute__((format(printf, 2, 3)));
+double now(void);
+
+/* Files and directories. */
+int write_file(const char *path, const char *text);
+int write_u64(const char *path, uint64_t value);
+int try_read(const char *path, char **text);
+char *read_file(const char *path);
+uint64_t read_u64(const char *path);
+uint64_t read_field(const char *path, const char *field);
+bool exists(const char *path);
+int make_dir(const char *path);
+int remove_dir(const char *path);
+int rename_dir(const char *from, const char *to);
+
+/* Hierarchies: try_mount() makes the directory below /tmp and unmounts at the end. */
+char *new_dir(void);
+int try_mount(const char *options, char **dir);
+char *mount_hierarchy(const char *options);
+int unmount(const char *dir);
+
+/* /proc/containers */
+struct hierarchy_row {
+	int id;
+	int containers;
+	int dying;
+	char subsystems[256];
+};
+
+struct subsystem_row {
+	char name[64];
+	int hierarchy;
+	int containers;
+};
+
+int read_hierarchies(struct hierarchy_row *rows, int max);
+int read_subsystems(struct subsystem_row *rows, int max);
+struct hierarchy_row hierarchy_of(const char *subsystem);
+bool in_list(const char *list, const char *word);
+bool no_dying(const char *subsystem);
+
+/* Processes. A child runs FN(ARG) and exits 0; a failed check in it exits 1. */
+pid_t start(void (*fn)(void *), void *arg);
+pid_t start_in(const char *container, void (*fn)(void *), void *arg);
+pid_t sleeper(void);
+pid_t sleeper_in(const char *container);
+int wait_for(pid_t pid);
+void finish(pid_t pid);
+void stop(pid_t pid);
+void enter(const char *container);
+int move_to(const char *container, pid_t pid);
+bool has_line(const char *path, pid_t id);
+char *container_of_pid(pid_t pid, const char *subsystem);
+void burn_ms(unsigned int ms);
+
+#endif /* TESTS_GUEST_LIB_H */

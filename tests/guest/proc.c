@@ -1,0 +1,160 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* /proc/containers and /proc/PID/container: their format, and that they say what is. */
+#include "lib.h"
+
+#include <pthread.h>
+#include <regex.h>
+#include <signal.h>
+#include <sys/syscall.h>
+
+static void matches(const char *text, const char *pattern)
+{
+	regex_t re;
+
+	ck_assert_int_eq(regcomp(&re, pattern, REG_EXTENDED | REG_NOSUB), 0);
+	ck_assert_msg(!regexec(&re, text, 0, NULL, 0), "got \"%s\", wanted what matches \"%s\"", text,
+		      pattern);
+	regfree(&re);
+}
+
+TEST(containers_without_hierarchies)
+{
+	struct subsystem_row rows[64];
+	int n = read_subsystems(rows, 64);
+
+	matches(read_file("/proc/containers"),
+		"^hierarchy +containers +dying +subsystems\n"
+		"\n"
+		"subsystem +hierarchy +containers\n"
+		"([a-z]+ +0 +1\n)+$");
+	ck_assert_int_ge(n, 2);
+}
+
+TEST(containers_with_hierarchies)
+{
+	char *dir = mount_hierarchy("cpuacct");
+
+	mount_hierarchy("none,name=x");
+	expect(make_dir(at(dir, "a")), 0);
+	matches(read_file("/proc/containers"),
+		"^hierarchy +containers +dying +subsystems\n"
+		"1 +2 +0 +cpuacct\n"
+		"2 +1 +0 +none,name=x\n"
+		"\n"
+		"subsystem +hierarchy +containers\n"
+		"([a-z]+ +[0-9]+ +[0-9]+\n)*cpuacct +1 +2\n([a-z]+ +[0-9]+ +[0-9]+\n)*$");
+	expect(remove_dir(at(dir, "a")), 0);
+}
+
+TEST(containers_says_where_a_subsystem_is)
+{
+	struct subsystem_row rows[64];
+	int n, seen = 0;
+
+	mount_hierarchy("memory");
+	mount_hierarchy("cpuacct");
+	n = read_subsystems(rows, 64);
+	for (int i = 0; i < n; i++) {
+		if (!strcmp(rows[i].name, "memory"))
+			seen += rows[i].hierarchy == hierarchy_of("memory").id;
+		else if (!strcmp(rows[i].name, "cpuacct"))
+			seen += rows[i].hierarchy == hierarchy_of("cpuacct").id;
+		else
+			seen += rows[i].hierarchy == 0;
+	}
+	ck_assert_int_eq(seen, n);
+}
+
+TEST(containers_counts_the_dying)
+{
+	char *dir = mount_hierarchy("cpuacct,memory");
+
+	for (int i = 0; i < 50; i++)
+		expect(make_dir(at(dir, "c%d", i)), 0);
+	ck_assert_int_eq(hierarchy_of("cpuacct").dying, 0);
+	for (int i = 0; i < 50; i++)
+		expect(remove_dir(at(dir, "c%d", i)), 0);
+	ck_assert_int_eq(hierarchy_of("cpuacct").containers, 1);
+	/* a grace period and a worker each */
+	eventually(no_dying("cpuacct"), 10);
+}
+
+TEST(pid_container_lines)
+{
+	char *a, *dir = mount_hierarchy("cpuacct,memory");
+
+	mount_hierarchy("none,name=x");
+	a = at(dir, "a");
+	expect(make_dir(a), 0);
+	expect(make_dir(at(a, "b")), 0);
+	matches(read_file("/proc/self/container"), "^1:cpuacct,memory:/\n2:none,name=x:/\n$");
+	enter(at(a, "b"));
+	matches(read_file("/proc/self/container"), "^1:cpuacct,memory:/a/b\n2:none,name=x:/\n$");
+	enter(a);
+	matches(read_file("/proc/self/container"), "^1:cpuacct,memory:/a\n2:none,name=x:/\n$");
+	enter(dir);
+	expect(remove_dir(at(a, "b")), 0);
+	expect(remove_dir(a), 0);
+}
+
+TEST(pid_container_without_hierarchies_is_empty)
+{
+	ck_assert_str_eq(read_file("/proc/self/container"), "");
+}
+
+static void *thread_reads_itself(void *arg)
+{
+	char *dir = arg, *text;
+
+	expect(write_file(at(dir, "a/tasks"), "0"), 0);
+	text = read_file(at("/proc/self/task", "%ld/container", syscall(SYS_gettid)));
+	matches(text, "^1:cpuacct:/a\n$");
+	matches(read_file("/proc/self/container"), "^1:cpuacct:/\n$");
+	return NULL;
+}
+
+TEST(each_thread_has_its_own_file)
+{
+	char *dir = mount_hierarchy("cpuacct");
+	pthread_t thread;
+
+	expect(make_dir(at(dir, "a")), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, thread_reads_itself, dir), 0);
+	pthread_join(thread, NULL);
+	eventually(remove_dir(at(dir, "a")) == 0, 5);
+}
+
+TEST(pid_container_of_a_zombie_is_the_root)
+{
+	char *dir = mount_hierarchy("cpuacct"), *a = at(dir, "a");
+	pid_t pid;
+
+	expect(make_dir(a), 0);
+	pid = sleeper_in(a);
+	ck_assert_str_eq(container_of_pid(pid, "cpuacct"), "/a");
+	kill(pid, SIGKILL);
+	eventually(!strcmp(container_of_pid(pid, "cpuacct"), "/"), 5);
+	wait_for(pid);
+	expect(remove_dir(a), 0);
+}
+
+TEST(names_with_odd_characters)
+{
+	char *dir = mount_hierarchy("cpuacct"), *a = at(dir, "a b:c,d\\e");
+	pid_t pid;
+
+	expect(make_dir(a), 0);
+	pid = sleeper_in(a);
+	/* the path is what follows the second colon, to the end of the line */
+	ck_assert_str_eq(container_of_pid(pid, "cpuacct"), "/a b:c,d\\e");
+	stop(pid);
+	expect(remove_dir(a), 0);
+}
+
+TEST(kernel_threads_and_init_are_in_the_root)
+{
+	mount_hierarchy("cpuacct");
+	ck_assert_str_eq(container_of_pid(1, "cpuacct"), "/");
+	ck_assert_str_eq(container_of_pid(2, "cpuacct"), "/");
+}
+
