@@ -1,0 +1,743 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Membership: `tasks` and `procs`, who may move whom, fork, exec and exit.
+ * What was written is read back through /proc/PID/container and the lists.
+ */
+#include "lib.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+static pid_t gettid_(void)
+{
+	return syscall(SYS_gettid);
+}
+
+/* Threads that wait until they are told to end. */
+#define NR_THREADS 8
+
+static struct {
+	pthread_t thread[NR_THREADS];
+	pid_t tid[NR_THREADS];
+	pthread_barrier_t ready;
+	pthread_mutex_t end;
+} crew;
+
+static void *crew_member(void *arg)
+{
+	crew.tid[(long)arg] = gettid_();
+	pthread_barrier_wait(&crew.ready);
+	pthread_mutex_lock(&crew.end);
+	pthread_mutex_unlock(&crew.end);
+	return NULL;
+}
+
+static void start_crew(void)
+{
+	pthread_barrier_init(&crew.ready, NULL, NR_THREADS + 1);
+	pthread_mutex_init(&crew.end, NULL);
+	pthread_mutex_lock(&crew.end);
+	for (long i = 0; i < NR_THREADS; i++)
+		ck_assert_int_eq(pthread_create(&crew.thread[i], NULL, crew_member, (void *)i), 0);
+	pthread_barrier_wait(&crew.ready);
+}
+
+static void end_crew(void)
+{
+	pthread_mutex_unlock(&crew.end);
+	for (int i = 0; i < NR_THREADS; i++)
+		pthread_join(crew.thread[i], NULL);
+}
+
+/* The numbers in a list file; fails unless they rise strictly. */
+static int read_ids(const char *path, pid_t *ids, int max)
+{
+	char *text = read_file(path), *p = text, *line;
+	int n = 0;
+
+	while ((line = strsep(&p, "\n")) && *line) {
+		ck_assert_int_lt(n, max);
+		ids[n] = atoi(line);
+		ck_assert_msg(n == 0 || ids[n] > ids[n - 1], "%s: %d comes after %d, wanted sorted ids",
+			      path, ids[n], ids[n - 1]);
+		n++;
+	}
+	free(text);
+	return n;
+}
+
+TEST(tasks_lists_thread_ids_sorted)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+	pid_t ids[64];
+
+	expect(make_dir(a), 0);
+	start_crew();
+	enter(a);
+	ck_assert_int_eq(read_ids(at(a, "tasks"), ids, 64), NR_THREADS + 1);
+	ck_assert_int_eq(ids[0], getpid());
+	for (int i = 0; i < NR_THREADS; i++)
+		ck_assert(has_line(at(a, "tasks"), crew.tid[i]));
+	ck_assert_int_eq(read_ids(at(a, "procs"), ids, 64), 1);
+	ck_assert_int_eq(ids[0], getpid());
+	end_crew();
+	enter(root);
+	expect(remove_dir(a), 0);
+}
+
+TEST(tasks_moves_one_thread)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+	pid_t ids[64];
+
+	expect(make_dir(a), 0);
+	start_crew();
+	expect(write_u64(at(a, "tasks"), crew.tid[3]), 0);
+	ck_assert_int_eq(read_ids(at(a, "tasks"), ids, 64), 1);
+	ck_assert_int_eq(ids[0], crew.tid[3]);
+	ck_assert_str_eq(container_of_pid(crew.tid[3], "cpuacct"), "/a");
+	ck_assert_str_eq(container_of_pid(crew.tid[2], "cpuacct"), "/");
+	ck_assert_str_eq(container_of_pid(getpid(), "cpuacct"), "/");
+	/* the process is where its leader is */
+	ck_assert_str_eq(read_file(at(a, "procs")), "");
+	end_crew();
+	expect(remove_dir(a), 0);
+}
+
+TEST(zero_in_tasks_is_the_writing_thread)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+
+	expect(make_dir(a), 0);
+	start_crew();
+	expect(write_file(at(a, "tasks"), "0"), 0);
+	ck_assert_str_eq(container_of_pid(getpid(), "cpuacct"), "/a");
+	for (int i = 0; i < NR_THREADS; i++)
+		ck_assert_str_eq(container_of_pid(crew.tid[i], "cpuacct"), "/");
+	end_crew();
+	enter(root);
+	expect(remove_dir(a), 0);
+}
+
+TEST(zero_in_procs_is_the_writing_process)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+
+	expect(make_dir(a), 0);
+	start_crew();
+	expect(write_file(at(a, "procs"), "0"), 0);
+	for (int i = 0; i < NR_THREADS; i++)
+		ck_assert_str_eq(container_of_pid(crew.tid[i], "cpuacct"), "/a");
+	end_crew();
+	enter(root);
+	expect(remove_dir(a), 0);
+}
+
+TEST(procs_takes_the_id_of_any_thread)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+
+	expect(make_dir(a), 0);
+	start_crew();
+	expect(write_u64(at(a, "procs"), crew.tid[5]), 0);
+	ck_assert_str_eq(container_of_pid(getpid(), "cpuacct"), "/a");
+	ck_assert_str_eq(container_of_pid(crew.tid[1], "cpuacct"), "/a");
+	end_crew();
+	enter(root);
+	expect(remove_dir(a), 0);
+}
+
+TEST(procs_gathers_scattered_threads)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a"), *b = at(root, "b");
+
+	expect(make_dir(a), 0);
+	expect(make_dir(b), 0);
+	start_crew();
+	for (int i = 0; i < NR_THREADS; i += 2)
+		expect(write_u64(at(a, "tasks"), crew.tid[i]), 0);
+	enter(b);
+	for (int i = 0; i < NR_THREADS; i++)
+		ck_assert_str_eq(container_of_pid(crew.tid[i], "cpuacct"), "/b");
+	ck_assert_str_eq(read_file(at(a, "tasks")), "");
+	expect(remove_dir(a), 0);
+	end_crew();
+	enter(root);
+	expect(remove_dir(b), 0);
+}
+
+static void *enter_and_fork(void *a)
+{
+	static pid_t child;
+
+	expect(write_file(at(a, "tasks"), "0"), 0);
+	child = sleeper();
+	return &child;
+}
+
+TEST(fork_inherits_the_forking_thread)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+	pthread_t thread;
+	void *child;
+
+	expect(make_dir(a), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, enter_and_fork, a), 0);
+	pthread_join(thread, &child);
+	ck_assert_str_eq(container_of_pid(*(pid_t *)child, "cpuacct"), "/a");
+	ck_assert_str_eq(container_of_pid(getpid(), "cpuacct"), "/");
+	stop(*(pid_t *)child);
+	expect(remove_dir(a), 0);
+}
+
+static void check_in_a(void *depth)
+{
+	ck_assert_str_eq(container_of_pid(getpid(), "cpuacct"), "/a");
+	if (depth)
+		finish(start(check_in_a, (char *)depth - 1));
+}
+
+TEST(fork_inherits_down_the_generations)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+
+	expect(make_dir(a), 0);
+	finish(start_in(a, check_in_a, (void *)5));
+	expect(remove_dir(a), 0);
+}
+
+TEST(a_moved_parent_leaves_its_children)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+	pid_t child;
+
+	expect(make_dir(a), 0);
+	enter(a);
+	child = sleeper();
+	enter(root);
+	ck_assert_str_eq(container_of_pid(child, "cpuacct"), "/a");
+	stop(child);
+	expect(remove_dir(a), 0);
+}
+
+static void *where_am_i(void *arg __attribute__((unused)))
+{
+	ck_assert_str_eq(container_of_pid(gettid_(), "cpuacct"), "/a");
+	return NULL;
+}
+
+TEST(a_new_thread_inherits)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+	pthread_t thread;
+
+	expect(make_dir(a), 0);
+	enter(a);
+	ck_assert_int_eq(pthread_create(&thread, NULL, where_am_i, NULL), 0);
+	pthread_join(thread, NULL);
+	enter(root);
+	expect(remove_dir(a), 0);
+}
+
+static void exec_cat(void *out)
+{
+	dup2(*(int *)out, 1);
+	execlp("cat", "cat", "/proc/self/container", NULL);
+	ck_abort_msg("cat does not start: %s", error_name(errno));
+}
+
+static void *exec_from_thread(void *arg)
+{
+	void **args = arg;
+
+	expect(write_file(at(args[0], "tasks"), "0"), 0);
+	exec_cat(args[1]);
+	return NULL;
+}
+
+static void exec_from_second_thread(void *args)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, exec_from_thread, args);
+	for (;;)
+		pause();
+}
+
+TEST(exec_keeps_the_container)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a"), text[64] = "";
+	int ends[2];
+	pid_t pid;
+
+	expect(make_dir(a), 0);
+	ck_assert_int_eq(pipe(ends), 0);
+	pid = start_in(a, exec_cat, &ends[1]);
+	finish(pid);
+	ck_assert_int_gt(read(ends[0], text, sizeof(text) - 1), 0);
+	ck_assert_str_eq(text, "1:cpuacct:/a\n");
+	expect(remove_dir(a), 0);
+}
+
+TEST(exec_from_a_thread_keeps_that_threads_container)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a"), *b = at(root, "b"), text[64] = "";
+	int ends[2];
+	void *args[] = { a, &ends[1] };
+
+	expect(make_dir(a), 0);
+	expect(make_dir(b), 0);
+	ck_assert_int_eq(pipe(ends), 0);
+	/* the leader is in b; the thread that execs takes its place, not its container */
+	finish(start_in(b, exec_from_second_thread, args));
+	ck_assert_int_gt(read(ends[0], text, sizeof(text) - 1), 0);
+	ck_assert_str_eq(text, "1:cpuacct:/a\n");
+	expect(remove_dir(a), 0);
+	expect(remove_dir(b), 0);
+}
+
+TEST(exit_leaves)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+
+	expect(make_dir(a), 0);
+	for (int i = 0; i < 50; i++) {
+		stop(sleeper_in(a));
+		ck_assert_str_eq(read_file(at(a, "tasks")), "");
+	}
+	expect(remove_dir(a), 0);
+}
+
+TEST(writing_again_changes_nothing)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+	pid_t pid;
+
+	expect(make_dir(a), 0);
+	pid = sleeper_in(a);
+	for (int i = 0; i < 10; i++)
+		expect(move_to(a, pid), 0);
+	ck_assert_str_eq(container_of_pid(pid, "cpuacct"), "/a");
+	stop(pid);
+	expect(remove_dir(a), 0);
+}
+
+static void check_number_errors(const char *file)
+{
+	char digits[5000];
+
+	expect(write_file(file, "one"), EINVAL);
+	expect(write_file(file, "\n"), EINVAL);
+	expect(write_file(file, "1x"), EINVAL);
+	expect(write_file(file, "0x1"), EINVAL);
+	expect(write_file(file, "1 2"), EINVAL);
+	expect(write_file(file, "1\n2\n"), EINVAL);
+	expect(write_file(file, "1.5"), EINVAL);
+	expect(write_file(file, "-1"), ERANGE);
+	expect(write_file(file, "-2147483648"), ERANGE);
+	expect(write_file(file, "2147483648"), ERANGE);
+	expect(write_file(file, "99999999999999999999999"), ERANGE);
+	memset(digits, '0', sizeof(digits));
+	digits[4999] = 0;
+	expect(write_file(file, digits), E2BIG);
+	digits[4097] = 0;
+	expect(write_file(file, digits), E2BIG);
+	ck_assert_str_eq(container_of_pid(getpid(), "cpuacct"), "/");
+	/* as long as it may be, and still zero: the writer */
+	digits[4096] = 0;
+	expect(write_file(file, digits), 0);
+	ck_assert_str_eq(container_of_pid(getpid(), "cpuacct"), "/a");
+}
+
+TEST(numbers_in_tasks)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+
+	expect(make_dir(a), 0);
+	check_number_errors(at(a, "tasks"));
+	enter(root);
+	expect(remove_dir(a), 0);
+}
+
+TEST(numbers_in_procs)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+
+	expect(make_dir(a), 0);
+	check_number_errors(at(a, "procs"));
+	enter(root);
+	expect(remove_dir(a), 0);
+}
+
+TEST(white_space_around_a_number)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+
+	expect(make_dir(a), 0);
+	expect(write_file(at(a, "tasks"), " 0 \n"), 0);
+	expect(write_file(at(root, "tasks"), "0\n\n"), 0);
+	expect(remove_dir(a), 0);
+}
+
+TEST(no_such_task_is_esrch)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+	pid_t pid = sleeper();
+
+	stop(pid);
+	expect(make_dir(a), 0);
+	expect(write_u64(at(a, "tasks"), pid), ESRCH);
+	expect(write_u64(at(a, "procs"), pid), ESRCH);
+	expect(write_u64(at(a, "tasks"), 2147483647), ESRCH);
+	expect(remove_dir(a), 0);
+}
+
+TEST(a_zombie_is_esrch)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a"), *b = at(root, "b");
+	siginfo_t info;
+	pid_t pid;
+
+	expect(make_dir(a), 0);
+	expect(make_dir(b), 0);
+	pid = sleeper_in(b);
+	kill(pid, SIGKILL);
+	ck_assert_int_eq(waitid(P_PID, pid, &info, WEXITED | WNOWAIT), 0);
+	expect(write_u64(at(a, "tasks"), pid), ESRCH);
+	expect(write_u64(at(a, "procs"), pid), ESRCH);
+	ck_assert_str_eq(read_file(at(a, "tasks")), "");
+	/* neither its old container nor the refused one is held */
+	expect(remove_dir(a), 0);
+	expect(remove_dir(b), 0);
+	wait_for(pid);
+}
+
+TEST(kthreadd_is_einval)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+
+	expect(make_dir(a), 0);
+	expect(write_u64(at(a, "tasks"), 2), EINVAL);
+	expect(write_u64(at(a, "procs"), 2), EINVAL);
+	ck_assert_str_eq(container_of_pid(2, "cpuacct"), "/");
+	expect(remove_dir(a), 0);
+}
+
+static void become(uid_t uid)
+{
+	ck_assert_int_eq(setresgid(uid, uid, uid) | setresuid(uid, uid, uid), 0);
+}
+
+static void sleep_as_1001(void *arg)
+{
+	become(1001);
+	*(volatile bool *)arg = true;
+	for (;;)
+		pause();
+}
+
+static void move_as_1001(void *arg)
+{
+	void **args = arg;
+	char *a = args[0];
+	pid_t roots = (long)args[1], ours = (long)args[2];
+
+	become(1001);
+	expect(move_to(a, roots), EACCES);
+	expect(write_u64(at(a, "tasks"), roots), EACCES);
+	expect(move_to(a, 1), EACCES);
+	expect(move_to(a, ours), 0);
+	expect(write_file(at(a, "procs"), "0"), 0);
+	ck_assert_str_eq(container_of_pid(ours, "cpuacct"), "/a");
+	ck_assert_str_eq(container_of_pid(roots, "cpuacct"), "/");
+}
+
+TEST(another_users_task_is_eacces)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+	volatile bool *ready = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t roots = sleeper(), ours = start(sleep_as_1001, (void *)ready);
+	void *args[] = { a, (void *)(long)roots, (void *)(long)ours };
+
+	chmod(root, 0755);
+	expect(make_dir(a), 0);
+	ck_assert_int_eq(chmod(at(a, "tasks"), 0666) | chmod(at(a, "procs"), 0666), 0);
+	eventually(*ready, 5);
+	finish(start(move_as_1001, args));
+	/* root moves anybody's */
+	expect(move_to(root, ours), 0);
+	stop(ours);
+	stop(roots);
+	expect(remove_dir(a), 0);
+}
+
+static void write_as_1001(void *arg)
+{
+	int fd = ((int *)arg)[0], pid = ((int *)arg)[1];
+	char text[16];
+
+	become(1001);
+	sprintf(text, "%d", pid);
+	/* the right is that of whoever opened the file */
+	ck_assert_msg(write(fd, text, strlen(text)) > 0, "write: %s", error_name(errno));
+}
+
+TEST(the_opener_has_the_right)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+	int args[2];
+
+	expect(make_dir(a), 0);
+	args[0] = open(at(a, "procs"), O_WRONLY);
+	args[1] = sleeper();
+	finish(start(write_as_1001, args));
+	ck_assert_str_eq(container_of_pid(args[1], "cpuacct"), "/a");
+	stop(args[1]);
+	close(args[0]);
+	expect(remove_dir(a), 0);
+}
+
+TEST(hierarchies_are_independent)
+{
+	char *a = mount_hierarchy("cpuacct"), *b = mount_hierarchy("memory"),
+	     *c = mount_hierarchy("none,name=c");
+	pid_t pid = sleeper();
+
+	expect(make_dir(at(a, "one")), 0);
+	expect(make_dir(at(b, "two")), 0);
+	expect(make_dir(at(c, "three")), 0);
+	expect(move_to(at(a, "one"), pid), 0);
+	expect(move_to(at(b, "two"), pid), 0);
+	expect(move_to(at(c, "three"), pid), 0);
+	ck_assert_str_eq(container_of_pid(pid, "cpuacct"), "/one");
+	ck_assert_str_eq(container_of_pid(pid, "memory"), "/two");
+	ck_assert_str_eq(container_of_pid(pid, "name=c"), "/three");
+	expect(move_to(b, pid), 0);
+	ck_assert_str_eq(container_of_pid(pid, "cpuacct"), "/one");
+	ck_assert_str_eq(container_of_pid(pid, "memory"), "/");
+	ck_assert_str_eq(container_of_pid(pid, "name=c"), "/three");
+	expect(remove_dir(at(b, "two")), 0);
+	expect(remove_dir(at(a, "one")), EBUSY);
+	stop(pid);
+	expect(remove_dir(at(a, "one")), 0);
+	expect(remove_dir(at(c, "three")), 0);
+}
+
+TEST(mounting_moves_nobody_who_is_elsewhere)
+{
+	char *a = mount_hierarchy("cpuacct"), *c;
+	pid_t pid;
+
+	expect(make_dir(at(a, "one")), 0);
+	pid = sleeper_in(at(a, "one"));
+	c = mount_hierarchy("none,name=late");
+	ck_assert(has_line(at(c, "tasks"), pid));
+	ck_assert_str_eq(container_of_pid(pid, "cpuacct"), "/one");
+	ck_assert_str_eq(container_of_pid(pid, "name=late"), "/");
+	stop(pid);
+	expect(remove_dir(at(a, "one")), 0);
+}
+
+TEST(the_root_lists_everybody_else)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+	pid_t pid;
+
+	expect(make_dir(a), 0);
+	ck_assert(has_line(at(root, "tasks"), 1));
+	ck_assert(has_line(at(root, "tasks"), 2));
+	ck_assert(has_line(at(root, "procs"), getpid()));
+	pid = sleeper_in(a);
+	ck_assert(!has_line(at(root, "tasks"), pid));
+	expect(move_to(root, pid), 0);
+	ck_assert(has_line(at(root, "tasks"), pid));
+	stop(pid);
+	expect(remove_dir(a), 0);
+}
+
+static void in_pid_namespace(void *arg)
+{
+	char *a = arg;
+
+	ck_assert_int_eq(getpid(), 1);
+	expect(write_u64(at(a, "tasks"), 1), 0);
+	ck_assert_str_eq(read_file(at(a, "tasks")), "1\n");
+	/* a task outside is neither shown nor reachable */
+	expect(write_u64(at(a, "tasks"), 2), ESRCH);
+}
+
+TEST(numbers_are_those_of_the_pid_namespace)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+	pid_t outside;
+
+	expect(make_dir(a), 0);
+	outside = sleeper_in(a);
+	ck_assert_int_eq(unshare(CLONE_NEWPID), 0);
+	finish(start(in_pid_namespace, a));
+	stop(outside);
+	expect(remove_dir(a), 0);
+}
+
+TEST(a_list_longer_than_a_page)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+	static pid_t pids[1500], ids[2000];
+	int n = 1000;
+
+	expect(make_dir(a), 0);
+	enter(a);
+	for (int i = 0; i < n; i++)
+		pids[i] = sleeper();
+	enter(root);
+	ck_assert_int_eq(read_ids(at(a, "tasks"), ids, 2000), n);
+	for (int i = 0; i < n; i++) {
+		kill(pids[i], SIGKILL);
+		wait_for(pids[i]);
+	}
+	expect(remove_dir(a), 0);
+}
+
+/* Every process forks two and waits for them, DEPTH generations deep, and takes its time. */
+static void fork_tree(void *arg)
+{
+	long depth = (long)arg;
+	pid_t child[2];
+
+	if (!depth) {
+		usleep(2000);
+		return;
+	}
+	for (int i = 0; i < 2; i++) {
+		child[i] = fork();
+		if (!child[i]) {
+			fork_tree((void *)(depth - 1));
+			_exit(0);
+		}
+	}
+	for (int i = 0; i < 2; i++)
+		if (child[i] > 0)
+			waitpid(child[i], NULL, 0);
+}
+
+/* Move whoever is in FROM to TO until FROM is empty. */
+static void drain(const char *from, const char *to)
+{
+	char *text, *p, *line;
+
+	for (;;) {
+		text = read_file(at(from, "procs"));
+		if (!*text)
+			break;
+		for (p = text; (line = strsep(&p, "\n")) && *line;)
+			write_file(at(to, "procs"), line);
+		free(text);
+	}
+	free(text);
+}
+
+TEST_LIMIT(a_fork_storm_is_drained, 60)
+{
+	char *root = mount_hierarchy("cpuacct,memory"), *a = at(root, "a"), *b = at(root, "b");
+	pid_t storm;
+
+	expect(make_dir(a), 0);
+	expect(make_dir(b), 0);
+	for (int round = 0; round < 10; round++) {
+		storm = start_in(a, fork_tree, (void *)5L);
+		/* a child born while its parent moves is whole in one of them, so draining ends */
+		drain(a, b);
+		expect(remove_dir(a), 0);
+		drain(b, root);
+		expect(make_dir(a), 0);
+		finish(storm);
+	}
+	expect(remove_dir(a), 0);
+	expect(remove_dir(b), 0);
+}
+
+static void hop(void *arg)
+{
+	char **dirs = arg;
+
+	for (int i = 0; i < 200; i++) {
+		enter(dirs[i % 2]);
+		if (i % 10 == 0 && !fork())
+			_exit(0);
+	}
+}
+
+TEST_LIMIT(everybody_is_in_exactly_one_container, 60)
+{
+	char *root = mount_hierarchy("cpuacct"), *dirs[] = { at(root, "a"), at(root, "b") };
+	pid_t ids[64], pids[8];
+	int n;
+
+	expect(make_dir(dirs[0]), 0);
+	expect(make_dir(dirs[1]), 0);
+	for (int i = 0; i < 8; i++)
+		pids[i] = start(hop, dirs);
+	for (int i = 0; i < 8; i++)
+		finish(pids[i]);
+	for (int i = 0; i < 8; i++)
+		pids[i] = sleeper_in(dirs[i % 2]);
+	n = read_ids(at(dirs[0], "tasks"), ids, 64) + read_ids(at(dirs[1], "tasks"), ids, 64);
+	ck_assert_int_eq(n, 8);
+	for (int i = 0; i < 8; i++) {
+		int places = has_line(at(root, "tasks"), pids[i]) +
+			     has_line(at(dirs[0], "tasks"), pids[i]) +
+			     has_line(at(dirs[1], "tasks"), pids[i]);
+
+		ck_assert_int_eq(places, 1);
+		stop(pids[i]);
+	}
+	expect(remove_dir(dirs[0]), 0);
+	expect(remove_dir(dirs[1]), 0);
+}
+
+static volatile bool storm_ends;
+
+static void *short_thread(void *arg)
+{
+	return arg;
+}
+
+static void *make_threads(void *arg)
+{
+	pthread_t thread;
+
+	while (!storm_ends)
+		if (!pthread_create(&thread, NULL, short_thread, NULL))
+			pthread_join(thread, NULL);
+	return arg;
+}
+
+TEST_LIMIT(procs_misses_no_thread_that_is_being_made, 60)
+{
+	char *root = mount_hierarchy("cpuacct"), *dirs[] = { at(root, "a"), at(root, "b") };
+	pthread_t makers[4];
+
+	expect(make_dir(dirs[0]), 0);
+	expect(make_dir(dirs[1]), 0);
+	storm_ends = false;
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(pthread_create(&makers[i], NULL, make_threads, NULL), 0);
+	for (int i = 0; i < 300; i++) {
+		enter(dirs[i % 2]);
+		/* whoever is made from here on inherits; who was exiting goes by itself */
+		eventually(!*read_file(at(dirs[!(i % 2)], "tasks")), 5);
+	}
+	storm_ends = true;
+	for (int i = 0; i < 4; i++)
+		pthread_join(makers[i], NULL);
+	enter(root);
+	expect(remove_dir(dirs[0]), 0);
+	expect(remove_dir(dirs[1]), 0);
+}
