@@ -7,8 +7,10 @@ FLAVOUR	 ?= default
 BUDGET	 := 300
 JOBS	 ?= $(shell nproc)
 TOP	 := $(CURDIR)
-OBJ	 := $(BUILD)/$(FLAVOUR)
 LINUX	 := $(BUILD)/linux
+# A link to $(LINUX)/obj-$(FLAVOUR): right below its source the kernel is built with relative
+# paths, so that a compiler cache serves every clone.
+OBJ	 := $(BUILD)/$(FLAVOUR)
 CCACHE	 := $(shell command -v ccache 2>/dev/null)
 CC	 := gcc
 
@@ -25,10 +27,9 @@ ifeq ($(FRAGMENTS_$(FLAVOUR)),)
 $(error FLAVOUR=$(FLAVOUR) is not one of: $(FLAVOURS))
 endif
 CONFIGS	 := $(patsubst %,um-configs/%.config,$(FRAGMENTS_$(FLAVOUR)))
-# Paths in the compiler's command lines are made relative, so that a cache serves every clone.
 export CCACHE_BASEDIR := $(TOP)
 export CCACHE_NOHASHDIR := 1
-KMAKE	 = $(MAKE) -C $(LINUX) O=$(TOP)/$(OBJ) ARCH=um CC="$(CCACHE) $(CC)" HOSTCC="$(CCACHE) $(CC)" \
+KMAKE	 = $(MAKE) -C $(LINUX) O=$(TOP)/$(LINUX)/obj-$(FLAVOUR) ARCH=um CC="$(CCACHE) $(CC)" HOSTCC="$(CCACHE) $(CC)" \
 	   KBUILD_BUILD_USER=uml KBUILD_BUILD_HOST=containers KBUILD_BUILD_TIMESTAMP=
 
 .PHONY: all kernel hooks hooks-save budget tools tests lint config clean clean-source help FORCE
@@ -56,6 +57,8 @@ budget:
 	@tools/hooks.sh count $(BUDGET)
 
 $(OBJ)/.config: $(CONFIGS) tools/config.sh | hooks
+	@mkdir -p $(LINUX)/obj-$(FLAVOUR)
+	@[ -L $(OBJ) ] || { rm -rf $(OBJ) && ln -s linux/obj-$(FLAVOUR) $(OBJ); }
 	@tools/config.sh $(LINUX) $(OBJ) $(CONFIGS)
 
 kernel: hooks $(OBJ)/.config

@@ -7,7 +7,7 @@ set -eu
 
 mkdir -p "$2"
 linux=$(cd "$1" && pwd)
-obj=$(cd "$2" && pwd)
+obj=$(cd "$2" && pwd -P)
 shift 2
 log=$obj/config.log
 cat "$@" >"$obj/fragments"

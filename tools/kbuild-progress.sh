@@ -13,7 +13,7 @@ shift 3
 log=$objdir/build.log
 [ ! -s "$objdir/objects" ] || read -r expected <"$objdir/objects"
 # what is built already does not count again
-have=$(find "$objdir" -name '*.o' 2>/dev/null | wc -l)
+have=$(find "$objdir/" -name '*.o' 2>/dev/null | wc -l)
 term=0
 [ ! -t 1 ] || term=1
 start=$(date +%s)

@@ -102,7 +102,7 @@ static int wait_for_stop(void *unused)
 	return 0;
 }
 
-static struct task_struct *start_thread(struct kunit *test)
+static struct task_struct *start_sleeper(struct kunit *test)
 {
 	struct task_struct *task = kthread_run(wait_for_stop, NULL, "container-test");
 
@@ -226,7 +226,7 @@ static void same_memberships_share_a_group(struct kunit *test)
 {
 	struct container_hierarchy *h = test->priv;
 	struct container *cont = make(test, h->root, "x");
-	struct task_struct *one = start_thread(test), *two = start_thread(test);
+	struct task_struct *one = start_sleeper(test), *two = start_sleeper(test);
 	unsigned int groups = container_nr_groups();
 
 	KUNIT_EXPECT_PTR_EQ(test, group_of(one), &init_membership.group);
@@ -255,7 +255,7 @@ static void refusal_moves_nobody(struct kunit *test)
 {
 	struct container_hierarchy *h = test->priv;
 	struct container *cont = make(test, h->root, "x");
-	struct task_struct *task = start_thread(test);
+	struct task_struct *task = start_sleeper(test);
 	unsigned int groups = container_nr_groups();
 
 	container_debug.fail_can_attach = -EXFULL;
@@ -274,7 +274,7 @@ static void exiting_task_cannot_be_moved(struct kunit *test)
 {
 	struct container_hierarchy *h = test->priv;
 	struct container *cont = make(test, h->root, "x");
-	struct task_struct *task = start_thread(test);
+	struct task_struct *task = start_sleeper(test);
 
 	get_task_struct(task);
 	kthread_stop(task);
