@@ -21,6 +21,7 @@
 
 #include <linux/container_hooks.h>
 #include <linux/jiffies.h>
+#include <linux/math64.h>
 #include <linux/percpu.h>
 #include <linux/seq_file.h>
 #include <linux/seqlock.h>
@@ -285,7 +286,7 @@ static u64 load_read(struct container *cont, const struct container_file *file)
 		for_each_possible_cpu(cpu)
 			sum += cpu_last_interval(per_cpu_ptr(to_cpuacct(css)->cpu, cpu), now);
 	rcu_read_unlock();
-	return DIV_ROUND_CLOSEST_ULL(sum * 100, LOAD_INTERVAL_NS);
+	return DIV64_U64_ROUND_CLOSEST(sum * 100, LOAD_INTERVAL_NS);
 }
 
 static const struct container_file cpuacct_files[] = {

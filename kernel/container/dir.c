@@ -216,17 +216,26 @@ int container_remove(struct container *cont)
 	return 0;
 }
 
+/* kernfs looks at neither; /proc/PID/container is read by lines. */
+static int check_name(const char *name)
+{
+	if (strlen(name) > NAME_MAX)
+		return -ENAMETOOLONG;
+	return strchr(name, '\n') ? -EINVAL : 0;
+}
+
 static int dir_mkdir(struct kernfs_node *parent_kn, const char *name, umode_t mode)
 {
 	struct container *parent = parent_kn->priv, *cont;
-	int ret = -ENODEV;
+	int ret = check_name(name);
 
-	/* /proc/PID/container is read by lines */
-	if (strchr(name, '\n'))
-		return -EINVAL;
+	if (ret)
+		return ret;
 	if (kn_lock(parent_kn, parent)) {
 		cont = container_create(parent, name, mode);
 		ret = PTR_ERR_OR_ZERO(cont);
+	} else {
+		ret = -ENODEV;
 	}
 	kn_unlock(parent_kn, parent);
 	return ret;
@@ -248,11 +257,12 @@ static int dir_rename(struct kernfs_node *kn, struct kernfs_node *new_parent,
 		      const char *new_name)
 {
 	struct container *cont = kn->priv;
+	int ret = check_name(new_name);
 
+	if (ret)
+		return ret;
 	if (kernfs_type(kn) != KERNFS_DIR)
 		return -ENOTDIR;
-	if (strchr(new_name, '\n'))
-		return -EINVAL;
 	if (cont->parent->kn != new_parent)
 		return -EXDEV;
 	return kernfs_rename_ns(kn, new_parent, new_name, NULL);
