@@ -18,8 +18,8 @@
 #include "run.h"
 
 /* After a verdict a kernel needs milliseconds to end; --leaks scans before it. */
-#define END_GRACE 10.0
-#define BOOT_SILENCE 5.0
+#define END_GRACE 5.0
+#define BOOT_SILENCE 4.5
 #define BOOT_SILENCE_KUNIT 60.0
 
 static volatile sig_atomic_t caught, winched;

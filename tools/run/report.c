@@ -128,6 +128,41 @@ static void copy(const char *from, FILE *to)
 		fclose(f);
 }
 
+/* What the kernel has logged from @from on. */
+static void copy_log_from(struct run *r, long from, FILE *to)
+{
+	char buf[8192];
+	size_t n;
+	FILE *f = fopen(r->log_path, "re");
+
+	if (!f)
+		return;
+	fseek(f, from, SEEK_SET);
+	while ((n = fread(buf, 1, sizeof(buf), f)) > 0)
+		fwrite(buf, 1, n, to);
+	fclose(f);
+}
+
+/*
+ * One question. What a sysrq prints is taken from the log: the kernel sends it here too, but drops what does not fit into
+ * the socket's queue of ten datagrams.
+ */
+static void ask_for(struct run *r, const char *question, FILE *f)
+{
+	bool logged = !strncmp(question, "sysrq", 5);
+	FILE *answer = logged ? fopen("/dev/null", "we") : f;
+	long before = lseek(r->log_fd, 0, SEEK_END);
+
+	if (!answer)
+		return;
+	if (mconsole_ask(r, question, answer, 2))
+		fprintf(f, "no whole answer from the kernel to \"%s\"\n", question);
+	if (!logged)
+		return;
+	fclose(answer);
+	copy_log_from(r, before, f);
+}
+
 /*
  * While the kernel is still there: stacks of all tasks and the container tree go into the temporary directory; report_failure() takes
  * them along.
@@ -139,7 +174,6 @@ void report_question_guest(struct run *r, const char *why)
 	} ask[] = {
 		{ "stacks", "sysrq t" }, { "blocked", "sysrq w" }, { "memory", "sysrq m" },
 		{ "containers", "proc containers" }, { "meminfo", "proc meminfo" },
-		{ "vmstat", "proc vmstat" },
 	};
 	char made[PATH_MAX];
 
@@ -151,16 +185,14 @@ void report_question_guest(struct run *r, const char *why)
 
 		if (!f)
 			continue;
-		if (mconsole_ask(r, ask[i].question, f, 2))
-			fprintf(f, "no answer from the kernel to \"%s\"\n", ask[i].question);
+		ask_for(r, ask[i].question, f);
 		fclose(f);
 	}
 }
 
 static void take_state(struct run *r, const char *dir)
 {
-	static const char *const names[] = { "stacks", "blocked", "memory", "containers", "meminfo",
-					     "vmstat" };
+	static const char *const names[] = { "stacks", "blocked", "memory", "containers", "meminfo" };
 	char from[PATH_MAX];
 
 	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {

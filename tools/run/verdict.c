@@ -24,6 +24,19 @@ static void set(struct outcome *o, const char *name, int code, bool traces)
 	o->traces = traces;
 }
 
+static void how_it_ended(struct run *r, char *buf, size_t room)
+{
+	int st = r->facts.wait_status;
+
+	if (!r->facts.exited)
+		snprintf(buf, room, "it did not end");
+	else if (WIFSIGNALED(st))
+		snprintf(buf, room, "it was killed by signal %d (%s)", WTERMSIG(st),
+			 strsignal(WTERMSIG(st)));
+	else
+		snprintf(buf, room, "it exited with %d", WEXITSTATUS(st));
+}
+
 /* The kernel's own words are the best reason; the cure where it is known. */
 static void boot_reason(struct run *r, struct outcome *o)
 {
@@ -40,6 +53,7 @@ static void boot_reason(struct run *r, struct outcome *o)
 		{ "No init found", "the kernel needs CONFIG_HOSTFS" },
 		{ "Failed to allocate", "another --mem" },
 	};
+	char how[120];
 	char line[600];
 
 	for (size_t i = 0; i < sizeof(known) / sizeof(*known); i++)
@@ -48,23 +62,11 @@ static void boot_reason(struct run *r, struct outcome *o)
 				 known[i].cure);
 			return;
 		}
+	how_it_ended(r, how, sizeof(how));
 	klog_last_line(r->log_path, line, sizeof(line));
-	snprintf(o->line, sizeof(o->line), "the boot failed%s: %s",
-		 r->facts.boot_timeout ? " (the kernel fell silent)" : "",
+	snprintf(o->line, sizeof(o->line), "the boot failed, %s: %s",
+		 r->facts.boot_timeout ? "the kernel fell silent after" : how,
 		 *line ? line : "the kernel said nothing: is it a UML kernel?");
-}
-
-static void how_it_ended(struct run *r, char *buf, size_t room)
-{
-	int st = r->facts.wait_status;
-
-	if (!r->facts.exited)
-		snprintf(buf, room, "it did not end");
-	else if (WIFSIGNALED(st))
-		snprintf(buf, room, "it was killed by signal %d (%s)", WTERMSIG(st),
-			 strsignal(WTERMSIG(st)));
-	else
-		snprintf(buf, room, "it exited with %d", WEXITSTATUS(st));
 }
 
 static void no_verdict(struct run *r, struct outcome *o)

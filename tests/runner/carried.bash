@@ -1,0 +1,160 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# What CMD finds in the guest: directory, environment, files, limits.
+# status, out and err come from guest(); words in single quotes are the guest's to expand.
+# shellcheck shell=bash disable=SC2154,SC2086,SC2016,SC2116,SC2059,SC2034
+
+test_directory()
+{
+	mkdir "$WORK/some dir"
+	cd "$WORK/some dir" || exit 1
+	guest pwd
+	equal pwd "$WORK/some dir" "$out"
+}
+
+test_environment()
+{
+	UML_TEST_A=$'two\nlines' guest printenv UML_TEST_A
+	equal variable $'two\nlines' "$out"
+	guest --env X=1 --env TERM=weird sh -c 'echo $X $TERM'
+	equal 'set with --env' '1 weird' "$out"
+	UML_TEST_A=1 UML_TEST_B=2 guest --clean-env --env UML_TEST_B env
+	equal 'with --clean-env' 2 "$(echo "$out" | sed -n 's/^UML_TEST_B=//p')"
+	equal 'with --clean-env' '' "$(echo "$out" | sed -n 's/^UML_TEST_A=//p')"
+}
+
+test_arguments()
+{
+	guest printf '<%s>' 'a b' '' $'c\nd' "e'f" '*'
+	equal arguments "<a b><><c"$'\n'"d><e'f><*>" "$out"
+}
+
+test_large_arguments()
+{
+	guest sh -c 'echo ${#1}' x "$(head -c 120000 /dev/zero | tr '\0' a)"
+	equal 'length of an argument' 120000 "$out"
+}
+
+test_umask()
+{
+	umask 027
+	guest sh -c umask
+	equal umask 0027 "$out"
+}
+
+test_writes_stay_in_the_guest()
+{
+	echo host >"$WORK/file"
+	guest sh -c "echo guest >$WORK/file; rm $WORK/out; echo new >$WORK/new; cat $WORK/file $WORK/new"
+	equal 'in the guest' $'guest\nnew' "$out"
+	equal 'on the host' host "$(cat "$WORK/file")"
+	[ ! -e "$WORK/new" ] || fail "a new file of the guest: expected none on the host, got one"
+	[ -e "$WORK/out" ] || fail "a file removed in the guest: expected it on the host, got none"
+}
+
+test_guest_is_a_machine()
+{
+	guest sh -c 'mount -t tmpfs x /mnt && ls -d /proc/1 /sys/block /dev/null /dev/pts/ptmx /dev/shm && cat /proc/1/comm'
+	equal status 0 $status
+	contains 'process 1' init "$out"
+}
+
+test_loopback()
+{
+	guest bash -c 'exec 3<>/dev/udp/127.0.0.1/9 && echo up >&3'
+	equal 'a packet to 127.0.0.1' 0 $status
+}
+
+test_swap()
+{
+	guest --swap 64M sh -c 'awk "NR==2 {print \$3}" /proc/swaps'
+	equal 'size in K' $((65536 - 4)) "$out"
+}
+
+test_mem()
+{
+	guest --mem 128M awk '$1 == "MemTotal:" { print ($2 > 90000 && $2 < 131073) }' /proc/meminfo
+	equal 'MemTotal near 128M' 1 "$out"
+}
+
+test_cpus_2_warns()
+{
+	guest --cpus 2 nproc
+	equal nproc 2 "$out"
+	equal warnings 1 "$(echo "$err" | grep -c warning)"
+}
+
+test_one_cpu_is_pinned()
+{
+	"$uml" sleep 2 &
+	wait_for 10 kernel_pid >/dev/null || fail "a kernel process: expected one, got none"
+	local pid
+	pid=$(kernel_pid)
+	equal 'cores of the kernel process' 1 "$(taskset -pc "$pid" | sed 's/.*: //' | awk -F'[,-]' '{ print NF }')"
+	wait
+}
+
+test_mode_ptrace()
+{
+	guest --mode ptrace sh -c 'exit 3'
+	equal status 3 $status
+}
+
+small_root()
+{
+	mkdir -p "$WORK/root/bin"
+	cat >"$WORK/p.c" <<-'EOF'
+	#include <stdio.h>
+	#include <unistd.h>
+	int main(void)
+	{
+		FILE *f = fopen("/written", "w");
+		puts(access("/marker", F_OK) ? "no marker" : "marker");
+		puts(f ? "writable" : "not writable");
+		return 7;
+	}
+	EOF
+	gcc -static -o "$WORK/root/bin/prog" "$WORK/p.c" || fail "a static program: expected gcc to make it, got an error"
+	echo >"$WORK/root/marker"
+}
+
+test_rootfs_directory()
+{
+	small_root
+	guest --rootfs "$WORK/root" /bin/prog
+	equal status 7 $status
+	equal output $'marker\nwritable' "$out"
+	[ ! -e "$WORK/root/written" ] || fail "the directory: expected it unchanged, got a new file"
+}
+
+test_rootfs_ext4()
+{
+	small_root
+	PATH=$PATH:/usr/sbin:/sbin mke2fs -q -t ext4 -d "$WORK/root" "$WORK/root, 1:2.img" 16M || fail "mke2fs: expected an image, got an error"
+	sum=$(md5sum <"$WORK/root, 1:2.img")
+	guest --rootfs "$WORK/root, 1:2.img" /bin/prog
+	equal status 7 $status
+	equal output $'marker\nwritable' "$out"
+	equal 'the image' "$sum" "$(md5sum <"$WORK/root, 1:2.img")"
+}
+
+test_container()
+{
+	if ! "$uml" grep -q container /proc/filesystems; then
+		guest --memory 1000 true
+		equal 'status without containers in the kernel' 125 $status
+		contains message 'no containers' "$err"
+		return
+	fi
+	guest --container a/b sh -c 'cat /containers/a/b/tasks; echo $$; exit 5'
+	equal status 5 $status
+	contains 'tasks' "$(echo "$out" | tail -n 1)" "$(echo "$out" | head -n -1)"
+}
+
+test_memory_limit()
+{
+	"$uml" grep -qs memory /proc/containers || return 0
+	guest --memory 32M cat /containers/run/memory.page_limit
+	equal page_limit 8192 "$out"
+	guest --memory 5000 cat /containers/run/memory.page_limit
+	equal page_limit 5000 "$out"
+}

@@ -1,0 +1,270 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Everything that goes wrong comes out as failure, with its own code, and never hangs.
+# status, out and err come from guest(); words in single quotes are the guest's to expand.
+# shellcheck shell=bash disable=SC2154,SC2086,SC2016,SC2116,SC2059,SC2034
+
+test_timeout()
+{
+	local t=$SECONDS
+	guest --timeout 1 sleep 1000
+	equal status 124 $status
+	[ $((SECONDS - t)) -le 10 ] || fail "a time-out of 1 s: expected an end within 10 s, got $((SECONDS - t))"
+	dir=$(echo "$WORK"/fail/run-*)
+	contains 'stacks of all tasks' 'task:sleep' "$(cat "$dir/stacks")"
+	contains 'kernel log' 'Linux version' "$(cat "$dir/log")"
+	contains 'line that repeats' '--timeout 1 sleep 1000' "$(cat "$dir/repeat")"
+	contains 'the same on stderr' '--timeout 1 sleep 1000' "$err"
+}
+
+test_timeout_of_a_spinning_command()
+{
+	guest --timeout 1 sh -c 'while :; do :; done'
+	equal status 124 $status
+}
+
+test_timeout_of_a_stopped_kernel()
+{
+	"$uml" --timeout 2 sh -c 'sleep 1000' 2>"$WORK/e" &
+	wait_for 10 kernel_pid >/dev/null
+	sleep 0.5
+	kill -STOP "$(kernel_pid)"
+	wait %1
+	equal status 124 $?
+}
+
+test_panic()
+{
+	guest sh -c 'echo c >/proc/sysrq-trigger'
+	equal status 200 $status
+	contains message 'sysrq triggered crash' "$err"
+	contains 'kernel log' 'Kernel panic' "$(cat "$WORK"/fail/run-*/log)"
+}
+
+test_log_file()
+{
+	guest --log "$WORK/log" true
+	equal status 0 $status
+	contains log 'Linux version' "$(cat "$WORK/log")"
+}
+
+test_kernel_report()
+{
+	for word in 'BUG: KASAN: use-after-free' 'WARNING: CPU: 0' 'UBSAN: shift' 'INFO: possible recursive locking detected' \
+		'kmemleak: 3 new suspected memory leaks'; do
+		guest sh -c "echo '$word' >/dev/kmsg"
+		equal "$word" 201 $status
+		contains message "$word" "$err"
+	done
+}
+
+test_killed_kernel()
+{
+	"$uml" sh -c 'sleep 1000' 2>"$WORK/e" &
+	wait_for 10 kernel_pid >/dev/null
+	sleep 0.5
+	kill -KILL "$(kernel_pid)"
+	wait %1
+	equal status 202 $?
+	contains message 'signal 9' "$(cat "$WORK/e")"
+}
+
+test_powered_off_by_the_command()
+{
+	guest sh -c 'echo o >/proc/sysrq-trigger; sleep 100'
+	equal status 202 $status
+}
+
+test_exit_code_file_is_not_believed()
+{
+	guest sh -c 'echo 0 >/proc/exitcode; echo o >/proc/sysrq-trigger; sleep 100'
+	equal status 202 $status
+}
+
+test_garbage_on_the_line()
+{
+	guest sh -c 'mknod /dev/l c 4 64 && echo aaaaaaaaaaaaaaaaaaaa >/dev/l; sleep 100'
+	equal status 202 $status
+	contains message aaaa "$err"
+}
+
+# A kernel made of sh, that says on the line what the test wants: HELLO and STATUS with the true nonce or another.
+fake_kernel()
+{
+	cat >"$WORK/kernel" <<-'EOF'
+	#!/bin/bash
+	for a; do
+		case $a in ubd0rd=*) job=${a#*=} ;; esac
+	done
+	nonce() { dd if="$job" bs=1 skip=8 count=16 2>/dev/null; }
+	frame() { printf '\301\353\340\047'"\\$(printf %03o "$1")"'\0\0\0'"\\$(printf %03o "$2")"'\0\0\0' >&4; }
+	hello() { frame 1 16; nonce >&4; }
+	status() { frame 10 24; "${2:-nonce}" >&4; printf "\\$(printf %03o "$1")"'\0\0\0\0\0\0\0' >&4; }
+	other() { head -c 16 /dev/zero; }
+	EOF
+	echo "$1" >>"$WORK/kernel"
+	chmod +x "$WORK/kernel"
+}
+
+test_fake_good()
+{
+	fake_kernel 'hello; status 42; exit 0'
+	guest --kernel "$WORK/kernel" true
+	equal 'status of a faithful imitation' 42 $status
+}
+
+test_wrong_nonce()
+{
+	fake_kernel 'hello; status 0 other; exit 0'
+	guest --kernel "$WORK/kernel" true
+	equal status 202 $status
+}
+
+test_no_verdict()
+{
+	fake_kernel 'hello; exit 0'
+	guest --kernel "$WORK/kernel" true
+	equal status 202 $status
+}
+
+test_verdict_then_bad_end()
+{
+	fake_kernel 'hello; status 0; exit 1'
+	guest --kernel "$WORK/kernel" true
+	equal status 202 $status
+}
+
+test_verdict_then_report()
+{
+	fake_kernel 'hello; status 0; echo "BUG: late"; exit 0'
+	guest --kernel "$WORK/kernel" true
+	equal status 201 $status
+}
+
+test_verdict_then_no_end()
+{
+	fake_kernel 'hello; status 0; exec sleep 1000'
+	guest --kernel "$WORK/kernel" true
+	equal status 203 $status
+}
+
+test_guest_that_writes_nothing()
+{
+	local t=$SECONDS
+	fake_kernel 'exec sleep 1000'
+	guest --kernel "$WORK/kernel" true
+	equal status 125 $status
+	[ $((SECONDS - t)) -le 5 ] || fail "a boot that says nothing: expected an end within 5 s, got $((SECONDS - t))"
+	contains message 'boot failed' "$err"
+}
+
+test_boot_without_init()
+{
+	guest --append init=/nothing true
+	equal status 200 $status
+	contains message 'init /nothing failed' "$err"
+}
+
+test_boot_reason_is_told()
+{
+	fake_kernel 'echo "the reason of the host"; exit 1'
+	guest --kernel "$WORK/kernel" true
+	equal status 125 $status
+	contains message 'the reason of the host' "$err"
+}
+
+test_too_much_memory()
+{
+	guest --mem 100000G true
+	equal status 125 $status
+	contains cure --mem "$err"
+}
+
+# Where the machine lets us, with a mount namespace of our own.
+in_namespace()
+{
+	unshare -m true 2>/dev/null || return 1
+}
+
+test_noexec_tmp()
+{
+	in_namespace || return 0
+	# such a kernel would be hidden by the mounts
+	case $UML_KERNEL in /tmp/*) return 0 ;; esac
+	status=0
+	unshare -m bash -c 'for d in /tmp /var/tmp /dev/shm; do mount -t tmpfs -o noexec none $d || exit 99; done
+		TMPDIR= "$0" true' "$uml" 2>"$WORK/e" || status=$?
+	equal status 125 $status
+	contains message noexec "$(cat "$WORK/e")"
+}
+
+test_read_only_host()
+{
+	in_namespace || return 0
+	out=$(unshare -m bash -c 'mount -o remount,bind,ro / || exit 99; cd / && TMPDIR= "$0" sh -c "echo x >/tmp/x && cat /tmp/x"' "$uml" 2>&1)
+	equal output x "$out"
+}
+
+test_not_root()
+{
+	[ "$(id -u)" = 0 ] || return 0
+	chmod 777 "$WORK" "$WORK/tmp" "$WORK/fail"
+	setpriv --reuid 65534 --regid 65534 --clear-groups test -x "$uml" || return 0
+	cd /
+	out=$(HOME=/nonexistent setpriv --reuid 65534 --regid 65534 --clear-groups "$uml" sh -c 'id -u; echo w >/etc/w && cat /etc/w' 2>"$WORK/e")
+	equal 'root in the guest, nobody on the host' '0 w' "$(echo $out)"
+}
+
+signal_ends_it()
+{
+	"$uml" sh -c 'sleep 1000' 2>"$WORK/e" &
+	local pid=$!
+	wait_for 10 kernel_pid >/dev/null
+	sleep 0.3
+	kill "-$1" $pid
+	wait $pid
+	equal "status after SIG$1" "$2" $?
+}
+
+test_sigterm()
+{
+	signal_ends_it TERM 143
+}
+
+test_sighup()
+{
+	signal_ends_it HUP 129
+}
+
+test_sigint()
+{
+	# a background job of a shell without job control ignores SIGINT
+	set -m
+	signal_ends_it INT 130
+}
+
+test_sigkill_leaves_nothing()
+{
+	signal_ends_it KILL 137
+}
+
+test_many_at_once()
+{
+	local pids=()
+	for i in 1 2 3 4 5 6 7 8; do
+		"$uml" sh -c "exit $i" &
+		pids[i]=$!
+	done
+	for i in 1 2 3 4 5 6 7 8; do
+		wait "${pids[i]}"
+		equal "status of guest $i" "$i" $?
+	done
+}
+
+test_boot_under_a_second()
+{
+	guest --verdict "$WORK/v" true
+	equal status 0 $status
+	ms=$(sed -n 's/^cmd_ms=//p' "$WORK/v")
+	case $(basename "$(dirname "$UML_KERNEL")") in debug | kunit) return ;; esac
+	[ "$ms" -lt 1000 ] || fail "boot to the command: expected under 1000 ms, got $ms"
+}

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Verbs for the tests beside this file. A failed check says where, what, expected, got, and ends the test.
+# status, out and err come from guest(); words in single quotes are the guest's to expand.
+# shellcheck shell=bash disable=SC2154,SC2086,SC2016,SC2116,SC2059,SC2034
+
+uml=$TOP/build/tools/uml-run
+
+fail()
+{
+	local depth=1
+	# the line in the test, not in a verb of this file
+	while [ "$(basename "${BASH_SOURCE[$depth]}")" = lib.bash ]; do depth=$((depth + 1)); done
+	echo "tests/runner/$(basename "${BASH_SOURCE[$depth]}"):${BASH_LINENO[$((depth - 1))]}: $*" >&3
+	exit 1
+}
+
+equal()
+{
+	[ "$2" = "$3" ] || fail "$1: expected '$2', got '$3'"
+}
+
+contains()
+{
+	case $3 in
+	*"$2"*) ;;
+	*) fail "$1: expected something with '$2', got '$3'" ;;
+	esac
+}
+
+# Runs uml-run; leaves $status, $out and $err.
+guest()
+{
+	status=0
+	"$uml" "$@" >"$WORK/o" 2>"$WORK/e" || status=$?
+	out=$(tr -d '\0' <"$WORK/o")
+	err=$(cat "$WORK/e")
+}
+
+# $1 seconds for a condition to come true.
+wait_for()
+{
+	local until=$((SECONDS + $1))
+	shift
+	while ! "$@"; do
+		[ $SECONDS -lt $until ] || return 1
+		sleep 0.05
+	done
+}
+
+kernel_pid()
+{
+	pgrep -f "uml_dir=$TMPDIR/uml-run" | head -n 1
+}
+
+runs_in_guest()
+{
+	[ -s "$WORK/started" ]
+}

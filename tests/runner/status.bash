@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# Exit codes: CMD's, and the runner's own for a CMD that cannot start or a bad command line.
+# status, out and err come from guest(); words in single quotes are the guest's to expand.
+# shellcheck shell=bash disable=SC2154,SC2086,SC2016,SC2116,SC2059,SC2034
+
+test_status_0()
+{
+	guest true
+	equal status 0 $status
+	equal stderr '' "$err"
+}
+
+test_status_1()
+{
+	guest false
+	equal status 1 $status
+}
+
+test_status_255()
+{
+	guest sh -c 'exit 255'
+	equal status 255 $status
+}
+
+test_status_signal()
+{
+	for n in 1 2 9 15 11; do
+		guest sh -c "kill -$n \$\$"
+		equal "kill -$n" $((128 + n)) $status
+	done
+}
+
+test_command_not_found()
+{
+	guest no-such-command-here
+	equal status 127 $status
+	contains message no-such-command-here "$err"
+}
+
+test_command_not_executable()
+{
+	guest /etc/passwd
+	equal status 126 $status
+	contains message /etc/passwd "$err"
+}
+
+test_unknown_option()
+{
+	guest --no-such-option true
+	equal status 125 $status
+	contains message --no-such-option "$err"
+}
+
+test_bad_values()
+{
+	for o in '--memory x' '--memory 10Q' '--memory -1' '--cpus 0' '--cpus two' '--mem 1K' '--swap 1' \
+		'--timeout soon' '--mode fast' '--pin here' '--container /' '--container a/../b' \
+		'--rootfs /no/such/dir' '--kernel /no/such/kernel' '--env NOT_SET_AT_ALL' '--memory'; do
+		# shellcheck disable=SC2086 # two words
+		guest $o -- true
+		equal "$o: status" 125 $status
+		contains "$o: message" "uml-run: " "$err"
+	done
+}
+
+test_no_command()
+{
+	guest
+	equal status 125 $status
+	contains message 'no command' "$err"
+}
+
+test_help()
+{
+	guest --help
+	equal status 0 $status
+	for o in --memory --container --cpus --mem --swap --rootfs --timeout --gdb --shell --kernel 124 125 200 201 202; do
+		contains help "$o" "$out"
+	done
+}
+
+test_kernel_missing()
+{
+	guest --kernel "$WORK/nothing" true
+	equal status 125 $status
+	contains message "$WORK/nothing" "$err"
+	contains cure make "$err"
+}
+
+test_kernel_not_executable()
+{
+	cp /bin/true "$WORK/k"
+	chmod -x "$WORK/k"
+	guest --kernel "$WORK/k" true
+	equal status 125 $status
+	contains message 'cannot be executed' "$err"
+}
+
+test_kernel_is_no_kernel()
+{
+	guest --kernel /bin/true true
+	equal status 125 $status
+	contains message 'boot failed' "$err"
+}
+
+test_dry_run()
+{
+	guest --dry-run true
+	equal status 0 $status
+	contains line 'init=/init' "$out"
+}
+
+test_verdict_file()
+{
+	guest --verdict "$WORK/v" sh -c 'exit 200'
+	equal status 200 $status
+	equal outcome 'outcome=status' "$(head -n 1 "$WORK/v")"
+	guest --verdict "$WORK/v" sh -c 'echo c >/proc/sysrq-trigger'
+	equal status 200 $status
+	equal outcome 'outcome=panic' "$(head -n 1 "$WORK/v")"
+}

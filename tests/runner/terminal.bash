@@ -1,0 +1,114 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# A shell in the guest on a terminal of the host (tmux plays the terminal), and gdb.
+# status, out and err come from guest(); words in single quotes are the guest's to expand.
+# shellcheck shell=bash disable=SC2154,SC2086,SC2016,SC2116,SC2059,SC2034
+
+screen()
+{
+	tmux -L "umlt$$" "$@"
+}
+
+# Types a line, waits until the screen shows the text.
+type_until()
+{
+	screen send-keys "$1" Enter
+	shows "$2"
+}
+
+shows()
+{
+	local text
+	for _ in $(seq 200); do
+		text=$(screen capture-pane -p -J)
+		case $text in *"$1"*) return 0 ;; esac
+		sleep 0.05
+	done
+	screen kill-server
+	fail "screen: expected '$1', got '$(echo "$text" | grep . | tail -n 5 | tr '\n' '|')'"
+}
+
+open_terminal()
+{
+	command -v tmux >/dev/null || fail "tmux: expected on this machine, got none"
+	trap 'screen kill-server 2>/dev/null' EXIT
+	screen -f /dev/null new-session -d -x 100 -y 30 "env PS1='host> ' TMPDIR=$TMPDIR UML_FAILURES=$UML_FAILURES UML_KERNEL=$UML_KERNEL bash --norc"
+	type_until "stty -g >$WORK/before; echo sa''ved" saved
+	type_until "$uml --env PS1='gu''est> ' --shell -- bash --norc" 'guest>'
+}
+
+terminal_is_as_before()
+{
+	type_until "stty -g >$WORK/after; echo sa''me" same
+	equal 'stty -g' "$(cat "$WORK/before")" "$(cat "$WORK/after")"
+}
+
+test_shell()
+{
+	open_terminal
+	type_until 'stty size' '30 100'
+	screen send-keys 'echo abX' BSpace 'cd' Enter
+	shows abcd
+	type_until 'echo te''rm $TERM' 'term tmux'
+	screen resize-window -x 90 -y 25
+	sleep 0.3
+	type_until 'stty size' '25 90'
+	screen send-keys 'sleep 1000' Enter
+	sleep 0.5
+	screen send-keys C-c
+	type_until 'echo in''t $?' 'int 130'
+	type_until 'exit 5' 'host>'
+	type_until 'echo sta''tus $?' 'status 5'
+	terminal_is_as_before
+}
+
+test_terminal_after_a_killed_kernel()
+{
+	open_terminal
+	kill -KILL "$(kernel_pid)"
+	shows 'killed by signal 9'
+	type_until 'echo sta''tus $?' 'status 202'
+	terminal_is_as_before
+}
+
+test_terminal_after_a_killed_runner()
+{
+	open_terminal
+	kill -KILL "$(pgrep -f "^$uml --env PS1" | head -n 1)"
+	shows Killed
+	sleep 0.3
+	terminal_is_as_before
+}
+
+test_shell_without_a_terminal()
+{
+	out=$(echo 'echo from $((1 + 1))' | "$uml" --shell -- sh)
+	equal output 'from 2' "$out"
+}
+
+gdb_token()
+{
+	cat >"$WORK/gdb" <<-'EOF'
+	break do_sys_openat2
+	commands
+	silent
+	printf "token-%d\n", 40 + 2
+	delete
+	continue
+	end
+	run
+	EOF
+	guest --cpus "$1" --gdb --gdb-arg=--batch --gdb-arg=-x --gdb-arg="$WORK/gdb" -- sh -c 'cat /etc/hostname; exit 4'
+	contains 'printed at the breakpoint' token-42 "$out"
+	contains 'printed by the command' "$(cat /etc/hostname)" "$out"
+	equal status 4 $status
+}
+
+test_gdb()
+{
+	gdb_token 1
+}
+
+test_gdb_two_cpus()
+{
+	gdb_token 2
+}
