@@ -87,7 +87,8 @@ test_garbage_on_the_line()
 	contains message aaaa "$err"
 }
 
-# A kernel made of sh, that says on the line what the test wants: HELLO and STATUS with the true nonce or another.
+# A kernel made of sh, that says on the line what the test wants: HELLO and STATUS with the
+# true nonce or another.
 fake_kernel()
 {
 	cat >"$WORK/kernel" <<-'EOF'

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
-# Verbs for the tests beside this file. A failed check says where, what, expected, got, and ends the test.
+# Verbs for the tests beside this file. A failed check says where, what, expected, got, and
+# ends the test.
 # status, out and err come from guest(); words in single quotes are the guest's to expand.
 # shellcheck shell=bash disable=SC2154,SC2086,SC2016,SC2116,SC2059,SC2034
 

@@ -1,7 +1,9 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# The runner's own tests, one line each: `ok - NAME` or `not ok - NAME # FILE:LINE: WHAT: expected E, got G`.
-# Each test_* function of the files beside this one runs in a shell and a TMPDIR of its own, under a time limit, and must
+# The runner's own tests, one line each: `ok - NAME` or `not ok - NAME # FILE:LINE: WHAT:
+# expected E, got G`.
+# Each test_* function of the files beside this one runs in a shell and a TMPDIR of its
+# own, under a time limit, and must
 # leave neither files there nor processes.
 set -u
 

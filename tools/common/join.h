@@ -3,11 +3,13 @@
  * What the runner (tools/run) and the guest's init (tools/init) say to each other.
  *
  * Three ways: the job disk (ubda) carries the job at boot and then, as a ring, the bytes of
- * CMD's standard input; the line ttyS0 carries frames in both directions, among them the bytes of standard
+ * CMD's standard input; the line ttyS0 carries frames in both directions, among them the
+ * bytes of standard
  * output and error. Input does not go through the line because UML reads a line byte by byte
  * (3 MB/s); a read of the disk with O_DIRECT is 600 times faster.
  *
- * Nothing is sent without room for it: each stream has a window (JOIN_*_WINDOW), the receiver gives credit
+ * Nothing is sent without room for it: each stream has a window (JOIN_*_WINDOW), the
+ * receiver gives credit
  * back. So one stream that nobody reads stops neither the other nor the verdict.
  */
 #ifndef UML_JOIN_H
@@ -79,7 +81,8 @@ enum join_flag {
 };
 
 /*
- * The first block of the job disk. After it the strings, each with its NUL: container, page_limit, cwd, root,
+ * The first block of the job disk. After it the strings, each with its NUL: container,
+ * page_limit, cwd, root,
  * then argc arguments and envc variables. The ring begins at ring_offset.
  */
 struct join_job {

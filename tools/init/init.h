@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * uml-init: process 1 of a guest that uml-run has booted. Single threaded; all state hangs off struct guest.
+ * uml-init: process 1 of a guest that uml-run has booted. Single threaded; all state hangs
+ * off struct guest.
  *
  *   main.c     the order of things, power-off
  *   job.c      the job disk: what to run, and the bytes of standard input

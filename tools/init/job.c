@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The job disk. Read with O_DIRECT only: the runner changes the ring behind the guest's back, so a page cache would
+ * The job disk. Read with O_DIRECT only: the runner changes the ring behind the guest's
+ * back, so a page cache would
  * go stale, and reading stdin must not fill the memory that is being measured.
  */
 #define _GNU_SOURCE

@@ -2,7 +2,8 @@
 /*
  * The guest's process 1: mount, limit, run CMD, report, power off.
  *
- * A kernel that ends without a STATUS frame counts as failed in the runner, so every way out of here that is not
+ * A kernel that ends without a STATUS frame counts as failed in the runner, so every way
+ * out of here that is not
  * a verdict may simply power off.
  */
 #include <errno.h>

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The loop: CMD's descriptors on one side, the line and the job disk on the other, until CMD has ended and its output
+ * The loop: CMD's descriptors on one side, the line and the job disk on the other, until
+ * CMD has ended and its output
  * is sent.
  *
- * When CMD has ended, whatever it left running gets killed by the caller; only then is the end of the pipes certain, so
+ * When CMD has ended, whatever it left running gets killed by the caller; only then is the
+ * end of the pipes certain, so
  * the last bytes are taken here before, as far as they are in the pipes.
  */
 #define _GNU_SOURCE

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The root file system: the host's files (or a disk) read-only, below an overlay whose upper part is memory.
+ * The root file system: the host's files (or a disk) read-only, below an overlay whose
+ * upper part is memory.
  *
- * The kernel starts with a root that has this program and an empty /mnt, read-only. All is built under /mnt, which then
+ * The kernel starts with a root that has this program and an empty /mnt, read-only. All is
+ * built under /mnt, which then
  * becomes the root.
  */
 #include <errno.h>

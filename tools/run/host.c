@@ -17,7 +17,8 @@
 #include "run.h"
 
 /*
- * 0-2 must be open, else a pipe of ours lands there and CMD's output in it. What was closed is remembered: CMD
+ * 0-2 must be open, else a pipe of ours lands there and CMD's output in it. What was
+ * closed is remembered: CMD
  * finds it closed too.
  */
 void host_fix_descriptors(struct run *r)

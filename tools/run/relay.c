@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The loop between the caller's descriptors and the guest, until the kernel has ended and its output is delivered.
+ * The loop between the caller's descriptors and the guest, until the kernel has ended and
+ * its output is delivered.
  *
  * Signals are blocked but inside ppoll(), so a handler only sets a flag and no wake-up can be lost.
  */

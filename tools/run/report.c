@@ -144,7 +144,8 @@ static void copy_log_from(struct run *r, long from, FILE *to)
 }
 
 /*
- * One question. What a sysrq prints is taken from the log: the kernel sends it here too, but drops what does not fit into
+ * One question. What a sysrq prints is taken from the log: the kernel sends it here too,
+ * but drops what does not fit into
  * the socket's queue of ten datagrams.
  */
 static void ask_for(struct run *r, const char *question, FILE *f)
@@ -164,7 +165,8 @@ static void ask_for(struct run *r, const char *question, FILE *f)
 }
 
 /*
- * While the kernel is still there: stacks of all tasks and the container tree go into the temporary directory; report_failure() takes
+ * While the kernel is still there: stacks of all tasks and the container tree go into the
+ * temporary directory; report_failure() takes
  * them along.
  */
 void report_question_guest(struct run *r, const char *why)

@@ -2,8 +2,10 @@
 /*
  * Output to a descriptor of the caller's, without ever blocking the loop.
  *
- * O_NONBLOCK belongs to the open file, which the caller shares: setting it would break the caller's shell. A pipe or a
- * terminal is opened once more through /proc/self/fd; a socket has MSG_DONTWAIT; where neither works (a terminal or
+ * O_NONBLOCK belongs to the open file, which the caller shares: setting it would break the
+ * caller's shell. A pipe or a
+ * terminal is opened once more through /proc/self/fd; a socket has MSG_DONTWAIT; where
+ * neither works (a terminal or
  * pipe of another user) poll() promises room for 4096 bytes of a pipe.
  */
 #include <errno.h>

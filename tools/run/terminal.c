@@ -2,8 +2,10 @@
 /*
  * The caller's terminal: raw while the guest has it, as it was afterwards.
  *
- * Afterwards includes a runner that dies of SIGKILL. A janitor, a child in a session of its own, waits on a pipe for that:
- * end of file without a goodbye makes it restore the terminal and remove the temporary directory. The
+ * Afterwards includes a runner that dies of SIGKILL. A janitor, a child in a session of
+ * its own, waits on a pipe for that:
+ * end of file without a goodbye makes it restore the terminal and remove the temporary
+ * directory. The
  * kernel itself dies with the runner (PR_SET_PDEATHSIG).
  */
 #include <errno.h>

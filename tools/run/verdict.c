@@ -2,8 +2,10 @@
 /*
  * One outcome from all that happened.
  *
- * It fails closed: CMD's status is believed only if it came with the nonce of this run, nothing went wrong before it, the
- * kernel then ended by itself with status 0, and its log is clean. Whatever is not such a run has a code of the runner's.
+ * It fails closed: CMD's status is believed only if it came with the nonce of this run,
+ * nothing went wrong before it, the
+ * kernel then ended by itself with status 0, and its log is clean. Whatever is not such a
+ * run has a code of the runner's.
  */
 #include <string.h>
 #include <sys/wait.h>
