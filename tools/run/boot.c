@@ -87,42 +87,47 @@ static struct list kernel_environment(struct run *r)
 	return l;
 }
 
-/* gdb's shell sends the kernel's own output to the log; everything else is gdb's. */
-static struct list gdb_arguments(struct run *r, const struct list *kernel,
-				 const struct list *env)
+/*
+ * What gdb has to know before it reads the kernel. In a file, because typed as -iex each "handle"
+ * would print the table of all signals.
+ */
+static int write_gdb_file(struct run *r, const struct list *kernel, const struct list *env)
 {
-	/* UML lives on signals; only the one that ends a panic is news. */
-	static const char *const before[] = {
-		"handle all nostop noprint pass", "handle SIGABRT stop print pass",
-		"set pagination off", "set confirm off", "set breakpoint pending on",
-		"set print thread-events off", "set print inferior-events off",
-		"set debuginfod enabled off",
-	};
-	struct list l = { 0 };
-	char *args = NULL;
-	size_t len;
-	FILE *f = open_memstream(&args, &len);
+	char path[300];
+	FILE *f;
 
-	for (size_t i = 1; f && i < kernel->n; i++)
+	snprintf(path, sizeof(path), "%s/gdb", r->dir);
+	f = fopen(path, "we");
+	if (!f) {
+		say("%s: %s", path, strerror(errno));
+		return -1;
+	}
+	/* UML lives on signals; only the one that ends a panic is news. */
+	fputs("set pagination off\nset confirm off\nset breakpoint pending on\n"
+	      "set print thread-events off\nset print inferior-events off\n"
+	      "set debuginfod enabled off\n"
+	      "handle all nostop noprint pass\nhandle SIGABRT stop print pass\n", f);
+	for (size_t i = 0; i < env->n; i++)
+		fprintf(f, "set environment %s\n", env->v[i]);
+	/* gdb's shell sends the kernel's own output to the log; everything else is gdb's. */
+	fputs("set args", f);
+	for (size_t i = 1; i < kernel->n; i++)
 		fprintf(f, " '%s'", kernel->v[i]);
-	if (!f || fclose(f))
-		usage_error("no memory");
+	fprintf(f, " >>%s 2>&1 </dev/null\n", r->log_path);
+	return fclose(f);
+}
+
+static struct list gdb_arguments(struct run *r)
+{
+	struct list l = { 0 };
+
 	add(&l, "gdb");
 	add(&l, "-q");
-	for (size_t i = 0; i < sizeof(before) / sizeof(*before); i++) {
-		add(&l, "-iex");
-		add(&l, "%s", before[i]);
-	}
-	add(&l, "-ex");
-	add(&l, "set args%s >>%s 2>&1 </dev/null", args, r->log_path);
-	for (size_t i = 0; i < env->n; i++) {
-		add(&l, "-ex");
-		add(&l, "set environment %s", env->v[i]);
-	}
+	add(&l, "-ix");
+	add(&l, "%s/gdb", r->dir);
 	for (size_t i = 0; i < r->opt.gdb_args.n; i++)
 		add(&l, "%s", r->opt.gdb_args.v[i]);
 	add(&l, "%s", r->opt.kernel);
-	free(args);
 	return l;
 }
 
@@ -220,7 +225,9 @@ int boot_start(struct run *r)
 	int report[2], err = 0;
 
 	if (r->opt.gdb) {
-		argv = gdb_arguments(r, &argv, &envp);
+		if (write_gdb_file(r, &argv, &envp))
+			return -1;
+		argv = gdb_arguments(r);
 	}
 	if (make_pipes(r) || pipe2(report, O_CLOEXEC))
 		return -1;

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The script ./uml: subcommands, options, packages.
+# status, out and err come from uml(); words in single quotes are the guest's to expand.
+# shellcheck shell=bash disable=SC2154,SC2086,SC2016,SC2034
+
+uml()
+{
+	status=0
+	"$TOP/uml" "$@" >"$WORK/o" 2>"$WORK/e" </dev/null || status=$?
+	out=$(cat "$WORK/o")
+	err=$(cat "$WORK/e")
+}
+
+test_uml_help()
+{
+	uml --help
+	equal status 0 $status
+	local all=$out
+	for sub in demo check run shell gdb build doctor; do
+		contains '--help' "  $sub " "$all"
+		uml $sub --help
+		equal "$sub --help: status" 0 $status
+		contains "$sub --help" "uml $sub" "$out"
+	done
+}
+
+test_uml_unknown_words()
+{
+	uml frobnicate
+	equal status 2 $status
+	contains message frobnicate "$err"
+	contains cure 'run shell gdb' "$err"
+	uml --frobnicate run
+	equal status 2 $status
+	contains message --frobnicate "$err"
+	for sub in build doctor; do
+		uml $sub --frobnicate
+		equal "$sub: status" 2 $status
+		contains "$sub: message" --frobnicate "$err"
+	done
+	uml run --frobnicate -- true
+	equal status 125 $status
+	contains message --frobnicate "$err"
+	uml build no-such-flavour
+	equal status 2 $status
+	contains message default "$err"
+}
+
+test_uml_run()
+{
+	uml run -- sh -c 'echo out; exit 9'
+	equal status 9 $status
+	equal stdout out "$out"
+}
+
+test_uml_gdb()
+{
+	uml gdb --cpus 1 --batch -ex 'break do_sys_openat2' -ex run -ex 'printf "token-%d\n", 40 + 2' -- true
+	contains 'printed at the breakpoint' token-42 "$out"
+}
+
+# A machine without bison, where apt-get only writes down that it was called.
+without_bison()
+{
+	mkdir "$WORK/bin"
+	printf '#!/bin/sh\necho "$@" >>%s/apt\n' "$WORK" >"$WORK/bin/apt-get"
+	chmod +x "$WORK/bin/apt-get"
+	status=0
+	unshare -m bash -c 'b=$(command -v bison) && mount --bind /dev/null "$b" && PATH=$1:$PATH && shift && exec "$@"' \
+		x "$WORK/bin" "$TOP/uml" "$@" >"$WORK/o" 2>"$WORK/e" </dev/null || status=$?
+	err=$(cat "$WORK/e")
+}
+
+test_uml_no_install()
+{
+	unshare -m true 2>/dev/null || return 0
+	without_bison --no-install build
+	equal status 2 $status
+	contains message bison "$err"
+	contains cure 'apt-get install' "$err"
+	[ ! -e "$WORK/apt" ] || fail "with --no-install: expected no call of apt-get, got $(cat "$WORK/apt")"
+}
+
+test_uml_installs()
+{
+	unshare -m true 2>/dev/null || return 0
+	without_bison build
+	contains 'said before' 'installing packages: bison' "$err"
+	contains 'what apt-get was told' 'install --no-install-recommends bison' "$(cat "$WORK/apt")"
+	equal 'status when apt did not help' 2 $status
+	contains 'message when apt did not help' 'still missing' "$err"
+}
+
+test_uml_doctor()
+{
+	uml doctor
+	contains doctor 'ok        gcc' "$out"
+}
