@@ -158,3 +158,11 @@ test_memory_limit()
 	guest --memory 5000 cat /containers/run/memory.page_limit
 	equal page_limit 5000 "$out"
 }
+
+test_many_files()
+{
+	ulimit -Sn 256
+	guest sh -c 'find /usr/include -type f | head -n 2000 | xargs cat >/dev/null'
+	equal 'status of reading 2000 files of the host' 0 $status
+	equal errors '' "$err"
+}

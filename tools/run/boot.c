@@ -188,7 +188,7 @@ static void child_descriptors(struct run *r)
 
 static void child(struct run *r, struct list *argv, struct list *envp, int report)
 {
-	struct rlimit no_core = { 0 };
+	struct rlimit no_core, files;
 	sigset_t none;
 	int high = fcntl(report, F_DUPFD_CLOEXEC, 30);
 
@@ -199,6 +199,10 @@ static void child(struct run *r, struct list *argv, struct list *envp, int repor
 	getrlimit(RLIMIT_CORE, &no_core);
 	no_core.rlim_cur = 0;
 	setrlimit(RLIMIT_CORE, &no_core);
+	/* hostfs keeps a descriptor of the host for every file whose inode is cached. */
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
 	pin(r->core);
 	child_descriptors(r);
 	for (int fd = FD_OUT + 1; fd < high; fd++)
