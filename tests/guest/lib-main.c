@@ -320,7 +320,7 @@ int main(int argc, char **argv)
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	/* the guest's init may have mounted one: the tests want all subsystems free */
 	umount("/containers");
-	printf("1..%d\n", planned);
+	printf("1..%d\n# seed %u\n", planned, lib_seed);
 	for (int i = 0; i < nr_tests; i++)
 		if (wanted(i, only) && !run(++number, tests[i].test, tests[i].limit))
 			failed++;

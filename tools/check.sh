@@ -1,0 +1,329 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# Everything that must pass: `./uml check`.
+#
+# Builds what is missing, then runs jobs, two at a time, each guest in a fresh
+# kernel. A job leaves rows (tab-separated: status, job, test, milliseconds,
+# message) in build/check/rows/JOB; what left no row has failed. tools/check/
+# has a parser for each kind of output and the writer of the reports.
+set -u
+
+cd "$(dirname "$0")/.." || exit 1
+build=build out=build/check
+flavour='' only='' seed='' debug=1 list=0 jobs_at_once=2
+tab=$(printf '\t')
+start=$(date +%s)
+
+help()
+{
+	cat <<-'EOT'
+	Usage: ./uml check [OPTION]...
+
+	Builds the kernels and programs that are not up to date, runs every test, writes
+	build/check/junit.xml and build/check/results.json and ends with a line
+	"N passed, N failed". Exit status: 0 when all passed, 1 when anything failed or
+	nothing ran, 2 for a wrong option.
+
+	  --only JOB[:TEST]  run what matches (shell patterns; may be repeated), e.g.
+	                     --only core, --only 'core@debug:mount_*', --only kunit
+	  --list             print the jobs and tests that would run, run none
+	  --flavour F        only guest jobs of this kernel: default, kunit, debug
+	  --no-debug         leave the debug kernel out (it takes most of the time)
+	  --seed N           start random choices from N (printed by each run)
+	  --jobs N           guests at once (default 2)
+	  --mutations [NAME] instead: show that the tests fail where the kernel is wrong
+	  --help             this text
+	EOT
+}
+
+usage_error()
+{
+	echo "check: $1; see ./uml check --help" >&2
+	exit 2
+}
+
+number()
+{
+	case $2 in
+	'' | *[!0-9]*) usage_error "$1 $2: not a number" ;;
+	esac
+}
+
+while [ $# -gt 0 ]; do
+	case $1 in
+	--only | --flavour | --seed | --jobs)
+		[ $# -gt 1 ] || usage_error "$1 needs a value"
+		;;
+	esac
+	case $1 in
+	--help | -h) help; exit 0 ;;
+	--only) only="$only$2
+"; shift ;;
+	--list) list=1 ;;
+	--flavour)
+		case $2 in
+		default | kunit | debug) flavour=$2 ;;
+		*) usage_error "--flavour $2: not one of default, kunit, debug" ;;
+		esac
+		shift ;;
+	--no-debug) debug=0 ;;
+	--seed) number --seed "$2"; seed=$2; shift ;;
+	--jobs) number --jobs "$2"; jobs_at_once=$2; shift ;;
+	--mutations) shift; exec tools/check/mutations.sh "$@" ;;
+	*) usage_error "unknown option '$1'" ;;
+	esac
+	shift
+done
+[ -n "$seed" ] || seed=$(($(date +%s) % 100000))
+[ "$jobs_at_once" -gt 0 ] || usage_error "--jobs 0: nothing would run"
+
+suites()
+{
+	for file in tests/guest/*.c; do
+		case $file in
+		*/lib*.c) ;;
+		*) basename "$file" .c ;;
+		esac
+	done
+}
+
+# The kernel of a job, "-" for one that boots none of ours by itself.
+flavour_of()
+{
+	case $1 in
+	*@*) echo "${1#*@}" ;;
+	kunit) echo kunit ;;
+	lint | budget) echo - ;;
+	*) echo default ;;
+	esac
+}
+
+# Long ones first, so that the last to end is a short one.
+all_jobs()
+{
+	[ $debug = 0 ] || {
+		for suite in $(suites); do echo "$suite@debug"; done
+		echo kunit@debug
+	}
+	echo runner
+	suites
+	printf '%s\n' kunit budget lint
+}
+
+# The test patterns that --only has for a job, one per line; fails if it is not wanted.
+wanted()
+{
+	[ -z "$flavour" ] || [ "$(flavour_of "$1")" = "$flavour" ] || return 1
+	[ -n "$only" ] || { echo '*'; return; }
+	found=1
+	while read -r pattern; do
+		# shellcheck disable=SC2254 # a pattern is meant
+		case $1 in
+		${pattern%%:*})
+			found=0
+			case $pattern in
+			*:*) echo "${pattern#*:}" ;;
+			*) echo '*' ;;
+			esac ;;
+		esac
+	done <<-EOT
+	${only%?}
+	EOT
+	return $found
+}
+
+# What a job must report: a name per line.
+plan_of()
+{
+	case $1 in
+	kunit*) sed -n 's/.*KUNIT_CASE[A-Z_]*(\([a-z0-9_]*\).*/\1/p' kernel/container/*.c mm/container/*.c 2>/dev/null ;;
+	runner) tests/runner/run.sh --plan ;;
+	lint | budget) echo "$1" ;;
+	*) "$build/tests/guest/${1%@*}" --plan ;;
+	esac | while read -r name; do
+		# shellcheck disable=SC2254
+		case $name in
+		$2) echo "$name" ;;
+		esac
+	done
+}
+
+row()
+{
+	printf '%s\t%s\t%s\t%s\t%s\n' "$@"
+}
+
+# build NAME COMMAND...: a step whose failure fails what needs it
+build()
+{
+	name=$1
+	shift
+	echo "build $name"
+	began=$(date +%s)
+	if "$@" >"$out/logs/build-$name" 2>&1; then
+		row ok build "$name" $((($(date +%s) - began) * 1000)) '' >>"$out/rows/build"
+		return 0
+	fi
+	tail -n 40 "$out/logs/build-$name" >&2
+	row fail build "$name" $((($(date +%s) - began) * 1000)) \
+		"$* failed: $(grep -m 1 -E 'error|rror:|\*\*\*|missing' "$out/logs/build-$name" | tr '\t' ' ')" >>"$out/rows/build"
+	return 1
+}
+
+# guest JOB FLAVOUR PATTERN: one suite in one kernel, output to the log
+guest()
+{
+	slow=1 limit=180
+	set -- "$1" "$2" "$3" --kernel "$build/$2/linux"
+	case $2 in
+	debug)
+		slow=6 limit=420
+		set -- "$@" --leaks
+		;;
+	esac
+	# the suites in the kernel would run at each boot
+	case $1 in
+	kunit*) set -- "$@" --boot-timeout 120 ;;
+	*@debug) set -- "$@" --append kunit.enable=0 ;;
+	esac
+	job=$1 pattern=$3
+	shift 3
+	set -- "$@" --timeout $limit --log "$out/logs/$job.kernel" --failures "$out/failures" --
+	case $job in
+	kunit*) set -- "$@" true ;;
+	*) set -- "$@" "$PWD/$build/tests/guest/${job%@*}" --slow $slow --seed "$seed" --only "$pattern" ;;
+	esac
+	"$build/tools/uml-run" "$@" </dev/null >"$out/logs/$job" 2>"$out/logs/$job.err"
+}
+
+lint_rows()
+{
+	if "$@" >"$out/logs/$job" 2>&1; then
+		row ok "$job" "$job" 0 ''
+	else
+		row fail "$job" "$job" 0 "$(grep -v '^ *$' "$out/logs/$job" | tail -n 5 | tr '\n\t' '; ')"
+	fi
+}
+
+# run_pattern JOB PATTERN: rows on standard output
+run_pattern()
+{
+	job=$1
+	kernel=$(flavour_of "$job")
+	plan_of "$job" "$2" >"$out/plans/$job"
+	if [ "$kernel" != - ] && [ ! -x "$build/$kernel/linux" ]; then
+		row fail "$job" '*' 0 "not run: there is no $build/$kernel/linux"
+		return
+	fi
+	parser=tap
+	case $job in
+	lint) lint_rows make -s lint; return ;;
+	budget) lint_rows make -s budget; return ;;
+	runner)
+		tests/runner/run.sh --only "$2" </dev/null >"$out/logs/$job" 2>"$out/logs/$job.err"
+		code=$?
+		;;
+	*)
+		guest "$job" "$kernel" "$2"
+		code=$?
+		;;
+	esac
+	case $job in
+	kunit*)
+		parser=ktap
+		cp "$out/logs/$job.kernel" "$out/logs/$job" 2>/dev/null
+		;;
+	esac
+	[ -f "$out/logs/$job" ] || : >"$out/logs/$job"
+	# the runner says in its last line why it gives a code of its own
+	awk -f tools/check/$parser.awk -v job="$job" -v code="$code" -v plan="$out/plans/$job" \
+		-v why="$(grep -v '^ *$' "$out/logs/$job.err" | tail -n 3 | tr '\n\t' '; ')" "$out/logs/$job"
+}
+
+run_job()
+{
+	began=$(date +%s)
+	echo "$1: started"
+	wanted "$1" | while read -r pattern; do
+		run_pattern "$1" "$pattern"
+	done >"$out/rows/$1.part"
+	[ -s "$out/rows/$1.part" ] || row fail "$1" '*' 0 "no test of this job ran" >"$out/rows/$1.part"
+	mv "$out/rows/$1.part" "$out/rows/$1"
+	good=$(grep -c '^ok' "$out/rows/$1")
+	echo "$1: $good passed, $(($(wc -l <"$out/rows/$1") - good)) failed, $(($(date +%s) - began)) s"
+}
+
+# Takes jobs that nobody has taken until there is none.
+worker()
+{
+	child=''
+	trap '[ -z "$child" ] || kill "$child" 2>/dev/null; exit 143' TERM
+	while read -r claim; do
+		mkdir "$out/claims/$claim" 2>/dev/null || continue
+		run_job "$claim" &
+		child=$!
+		wait $child
+	done <"$out/jobs"
+}
+
+stop_all()
+{
+	trap - INT TERM HUP
+	for pid in $workers; do
+		pkill -TERM -P "$pid" 2>/dev/null
+		kill "$pid" 2>/dev/null
+	done
+	echo "check: interrupted" >&2
+	exit 130
+}
+
+# Tests of a pattern that matches nothing are a mistake in the pattern.
+mkdir -p "$out"
+all_jobs | while read -r job; do
+	! wanted "$job" >/dev/null || echo "$job"
+done >"$out/jobs"
+[ -s "$out/jobs" ] || usage_error "nothing matches; --list prints what there is"
+
+kernels=$(while read -r job; do flavour_of "$job"; done <"$out/jobs" | sort -u)
+
+if [ $list = 1 ]; then
+	make -s tests || exit 1
+	while read -r job; do
+		wanted "$job" | while read -r pattern; do
+			plan_of "$job" "$pattern" | sed "s/^/$job:/"
+		done
+	done <"$out/jobs"
+	exit 0
+fi
+
+rm -rf "$out/rows" "$out/claims" "$out/plans" "$out/logs" "$out/failures" "$out/junit.xml" "$out/results.json"
+mkdir -p "$out/rows" "$out/claims" "$out/plans" "$out/logs"
+workers=''
+trap stop_all INT TERM HUP
+
+echo "check: $(wc -l <"$out/jobs") jobs, $jobs_at_once at once, seed $seed; logs in $out/logs"
+built=1
+case "$kernels" in
+-) ;;
+*)
+	build programs make tools tests || built=0
+	for kernel in $kernels; do
+		[ "$kernel" = - ] || build "$kernel" make kernel FLAVOUR="$kernel"
+	done
+	;;
+esac
+if [ $built = 1 ]; then
+	while [ "$jobs_at_once" -gt 0 ]; do
+		jobs_at_once=$((jobs_at_once - 1))
+		worker &
+		workers="$workers $!"
+	done
+	for pid in $workers; do wait "$pid"; done
+fi
+while read -r job; do
+	[ -s "$out/rows/$job" ] || row fail "$job" '*' 0 'this job left no result' >"$out/rows/$job"
+done <"$out/jobs"
+
+cat "$out/rows/"* >"$out/rows.all"
+awk -F "$tab" -f tools/check/report.awk -v dir="$out" -v seed="$seed" \
+	-v seconds=$(($(date +%s) - start)) "$out/rows.all"

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# The summary of a run, junit.xml and results.json, from rows of
+# status, job, test, milliseconds, message. -v dir= -v seed= -v seconds=
+
+function xml(s) {
+	gsub(/&/, "\\&amp;", s); gsub(/</, "\\&lt;", s); gsub(/>/, "\\&gt;", s); gsub(/"/, "\\&quot;", s)
+	gsub(/[\001-\010\013-\037]/, "?", s)
+	return s
+}
+
+function json(s) {
+	gsub(/\\/, "\\\\", s); gsub(/"/, "\\\"", s); gsub(/[\001-\037]/, "?", s)
+	return "\"" s "\""
+}
+
+function repeat(i,   r) {
+	if (job[i] == "build")
+		return test[i] == "programs" ? "make tools tests" : "make kernel FLAVOUR=" test[i]
+	r = job[i] (test[i] ~ /^[a-zA-Z0-9_.-]+$/ && test[i] != job[i] ? ":" test[i] : "")
+	return "./uml check --only " r (job[i] ~ /^stress/ ? " --seed " seed : "")
+}
+
+{
+	n++
+	status[n] = $1; job[n] = $2; test[n] = $3; ms[n] = $4; message[n] = $5
+	if (!(job[n] in tests))
+		jobs[++nr_jobs] = job[n]
+	tests[job[n]]++
+	time[job[n]] += ms[n]
+	if ($1 == "ok")
+		passed++
+	else
+		failures[job[n]]++
+}
+
+END {
+	failed = n - passed
+	out = dir "/junit.xml"
+	printf "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites tests=\"%d\" failures=\"%d\" time=\"%d\">\n", n, failed, seconds > out
+	for (j = 1; j <= nr_jobs; j++) {
+		printf "<testsuite name=\"%s\" tests=\"%d\" failures=\"%d\" time=\"%.3f\">\n", xml(jobs[j]), tests[jobs[j]], failures[jobs[j]], time[jobs[j]] / 1000 > out
+		for (i = 1; i <= n; i++) {
+			if (job[i] != jobs[j])
+				continue
+			printf "<testcase classname=\"%s\" name=\"%s\" time=\"%.3f\"", xml(job[i]), xml(test[i]), ms[i] / 1000 > out
+			if (status[i] == "ok")
+				print "/>" > out
+			else
+				printf "><failure message=\"%s\">%s</failure></testcase>\n", xml(message[i]), xml(repeat(i)) > out
+		}
+		print "</testsuite>" > out
+	}
+	print "</testsuites>" > out
+	close(out)
+
+	out = dir "/results.json"
+	printf "{\n\"passed\": %d, \"failed\": %d, \"seconds\": %d, \"seed\": %d,\n\"tests\": [", passed, failed, seconds, seed > out
+	for (i = 1; i <= n; i++) {
+		printf "%s\n{\"job\": %s, \"test\": %s, \"status\": \"%s\", \"ms\": %d", i > 1 ? "," : "", json(job[i]), json(test[i]), status[i] == "ok" ? "passed" : "failed", ms[i] > out
+		if (status[i] != "ok")
+			printf ", \"message\": %s, \"repeat\": %s", json(message[i]), json(repeat(i)) > out
+		printf "}" > out
+	}
+	print "\n]\n}" > out
+	close(out)
+
+	if (failed)
+		print ""
+	for (i = 1; i <= n; i++)
+		if (status[i] != "ok")
+			printf "FAILED %s:%s\n  %s\n  repeat: %s\n", job[i], test[i], message[i], repeat(i)
+	printf "\nin %d min %02d s; %s/junit.xml, %s/results.json\n", seconds / 60, seconds % 60, dir, dir
+	printf "%d passed, %d failed\n", passed, failed
+	exit failed || !passed
+}
