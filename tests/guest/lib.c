@@ -14,6 +14,16 @@
 #include <sys/wait.h>
 #include <time.h>
 
+/*
+ * A check that leaves no mark when it passes: Check records where it last was,
+ * and cannot do so between tests, in lib-main.c.
+ */
+#define need(condition, ...)			\
+	do {					\
+		if (!(condition))		\
+			ck_abort_msg(__VA_ARGS__);	\
+	} while (0)
+
 double lib_slow = 1;
 unsigned int lib_seed;
 
@@ -66,7 +76,7 @@ int write_file(const char *path, const char *text)
 	done = write(fd, text, strlen(text));
 	err = done < 0 ? errno : 0;
 	close(fd);
-	ck_assert_msg(err || done == (ssize_t)strlen(text), "%s took %zd bytes of %zu",
+	need(err || done == (ssize_t)strlen(text), "%s took %zd bytes of %zu",
 		      path, done, strlen(text));
 	return err;
 }
@@ -88,12 +98,12 @@ int try_read(const char *path, char **text)
 	if (fd < 0)
 		return errno;
 	*text = malloc(size);
-	ck_assert_ptr_nonnull(*text);
+	need(*text, "no memory for %s", path);
 	while ((got = read(fd, *text + have, size - have - 1)) > 0) {
 		have += got;
 		if (have + 1 == size)
 			*text = realloc(*text, size *= 2);
-		ck_assert_ptr_nonnull(*text);
+		need(*text, "no memory for %s", path);
 	}
 	(*text)[have] = 0;
 	close(fd);
@@ -105,7 +115,7 @@ char *read_file(const char *path)
 	char *text = NULL;
 	int err = try_read(path, &text);
 
-	ck_assert_msg(!err, "reading %s: got %s, wanted success", path, error_name(err));
+	need(!err, "reading %s: got %s, wanted success", path, error_name(err));
 	return text;
 }
 
@@ -115,7 +125,7 @@ uint64_t read_u64(const char *path)
 	char *text = read_file(path), *end;
 	uint64_t value = strtoull(text, &end, 10);
 
-	ck_assert_msg(end != text && !strcmp(end, "\n"), "%s reads \"%s\", wanted one number and a newline",
+	need(end != text && !strcmp(end, "\n"), "%s reads \"%s\", wanted one number and a newline",
 		      path, text);
 	free(text);
 	return value;
@@ -132,7 +142,7 @@ uint64_t read_field(const char *path, const char *field)
 		line = strchr(line, '\n');
 		line = line ? line + 1 : NULL;
 	}
-	ck_assert_msg(line, "%s has no line \"%s\": it reads \"%s\"", path, field, text);
+	need(line, "%s has no line \"%s\": it reads \"%s\"", path, field, text);
 	return strtoull(line + len + 1, NULL, 10);
 }
 
@@ -160,7 +170,7 @@ char *new_dir(void)
 {
 	char *dir = strdup("/tmp/d.XXXXXX");
 
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	need(mkdtemp(dir), "mkdtemp %s: %s", dir, error_name(errno));
 	return dir;
 }
 
@@ -176,7 +186,7 @@ char *mount_hierarchy(const char *options)
 	char *dir;
 	int err = try_mount(options, &dir);
 
-	ck_assert_msg(!err, "mount -t container -o %s: got %s, wanted success",
+	need(!err, "mount -t container -o %s: got %s, wanted success",
 		      options ? options : "(nothing)", error_name(err));
 	return dir;
 }
@@ -198,15 +208,15 @@ static int read_table(const char *header, bool (*row)(char *line, void *rows, in
 		if (inside && !*line)
 			break;
 		if (inside) {
-			ck_assert_int_lt(n, max);
+			need(n < max, "/proc/containers has more than %d lines in \"%s\"", max, header);
 			save = strdup(line);
-			ck_assert_msg(row(line, rows, n++), "/proc/containers has the line \"%s\"", save);
+			need(row(line, rows, n++), "/proc/containers has the line \"%s\"", save);
 			free(save);
 		}
 		if (!strncmp(line, header, strlen(header)))
 			inside = true;
 	}
-	ck_assert_msg(inside, "/proc/containers has no table \"%s\"", header);
+	need(inside, "/proc/containers has no table \"%s\"", header);
 	free(text);
 	return n;
 }
@@ -270,7 +280,7 @@ pid_t start(void (*fn)(void *), void *arg)
 
 	fflush(stdout);
 	pid = fork();
-	ck_assert_msg(pid >= 0, "fork: got %s, wanted a child", error_name(errno));
+	need(pid >= 0, "fork: got %s, wanted a child", error_name(errno));
 	if (!pid) {
 		fn(arg);
 		_exit(0);
@@ -290,7 +300,7 @@ static void enter_and_run(void *arg)
 	struct entry *e = arg;
 
 	enter(e->container);
-	ck_assert_int_eq(write(e->ready, "", 1), 1);
+	need(write(e->ready, "", 1) == 1, "pipe: %s", error_name(errno));
 	close(e->ready);
 	e->fn(e->arg);
 }
@@ -303,11 +313,11 @@ pid_t start_in(const char *container, void (*fn)(void *), void *arg)
 	pid_t pid;
 	char byte;
 
-	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	need(!pipe2(ends, O_CLOEXEC), "pipe: %s", error_name(errno));
 	e.ready = ends[1];
 	pid = start(enter_and_run, &e);
 	close(ends[1]);
-	ck_assert_msg(read(ends[0], &byte, 1) == 1, "child %d did not get into %s", pid, container);
+	need(read(ends[0], &byte, 1) == 1, "child %d did not get into %s", pid, container);
 	close(ends[0]);
 	return pid;
 }
@@ -337,7 +347,7 @@ int wait_for(pid_t pid)
 	do {
 		got = waitpid(pid, &status, 0);
 	} while (got < 0 && errno == EINTR);
-	ck_assert_int_eq(got, pid);
+	need(got == pid, "waitpid(%d): %s", pid, error_name(errno));
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 
@@ -345,7 +355,7 @@ void finish(pid_t pid)
 {
 	int status = wait_for(pid);
 
-	ck_assert_msg(!status, "child %d ended with status %d, wanted 0", pid, status);
+	need(!status, "child %d ended with status %d, wanted 0", pid, status);
 }
 
 void stop(pid_t pid)
