@@ -137,7 +137,7 @@ plan_of()
 {
 	case $1 in
 	kunit*) sed -n 's/.*KUNIT_CASE[A-Z_]*(\([a-z0-9_]*\).*/\1/p' kernel/container/*.c mm/container/*.c 2>/dev/null ;;
-	runner) tests/runner/run.sh --plan ;;
+	runner) tests/runner/run.sh --kernel "$build/default/linux" --list ;;
 	lint | budget) echo "$1" ;;
 	*) "$build/tests/guest/${1%@*}" --plan ;;
 	esac | while read -r name; do
@@ -220,7 +220,8 @@ run_pattern()
 	lint) lint_rows make -s lint; return ;;
 	budget) lint_rows make -s budget; return ;;
 	runner)
-		tests/runner/run.sh --only "$2" </dev/null >"$out/logs/$job" 2>"$out/logs/$job.err"
+		# shellcheck disable=SC2046 # names
+		tests/runner/run.sh --kernel "$build/default/linux" $(cat "$out/plans/$job") </dev/null >"$out/logs/$job" 2>"$out/logs/$job.err"
 		code=$?
 		;;
 	*)

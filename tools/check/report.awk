@@ -56,7 +56,8 @@ END {
 	out = dir "/results.json"
 	printf "{\n\"passed\": %d, \"failed\": %d, \"seconds\": %d, \"seed\": %d,\n\"tests\": [", passed, failed, seconds, seed > out
 	for (i = 1; i <= n; i++) {
-		printf "%s\n{\"job\": %s, \"test\": %s, \"status\": \"%s\", \"ms\": %d", i > 1 ? "," : "", json(job[i]), json(test[i]), status[i] == "ok" ? "passed" : "failed", ms[i] > out
+		printf("%s\n{\"job\": %s, \"test\": %s, \"status\": \"%s\", \"ms\": %d", (i == 1 ? "" : ","), json(job[i]),
+		       json(test[i]), (status[i] == "ok" ? "passed" : "failed"), ms[i]) > out
 		if (status[i] != "ok")
 			printf ", \"message\": %s, \"repeat\": %s", json(message[i]), json(repeat(i)) > out
 		printf "}" > out
