@@ -196,8 +196,10 @@ int unmount(const char *dir)
 	return umount(dir) ? errno : 0;
 }
 
-/* Calls ROW for each line of one table of /proc/containers; returns the lines. */
-static int read_table(const char *header, bool (*row)(char *line, void *rows, int i), void *rows,
+typedef bool row_parser(char *line, void *rows, int i);
+
+/* Calls PARSE for each line of one table of /proc/containers; returns the lines. */
+static int read_table(const char *header, row_parser *parse, void *rows,
 		      int max)
 {
 	char *text = read_file("/proc/containers"), *save = NULL, *line;
@@ -210,7 +212,7 @@ static int read_table(const char *header, bool (*row)(char *line, void *rows, in
 		if (inside) {
 			need(n < max, "/proc/containers has more than %d lines in \"%s\"", max, header);
 			save = strdup(line);
-			need(row(line, rows, n++), "/proc/containers has the line \"%s\"", save);
+			need(parse(line, rows, n++), "/proc/containers has the line \"%s\"", save);
 			free(save);
 		}
 		if (!strncmp(line, header, strlen(header)))
@@ -290,7 +292,7 @@ pid_t start(void (*fn)(void *), void *arg)
 
 struct entry {
 	const char *container;
-	void (*fn)(void *);
+	void (*fn)(void *arg);
 	void *arg;
 	int ready;
 };
@@ -385,6 +387,23 @@ bool has_line(const char *path, pid_t id)
 			found = true;
 	free(text);
 	return found;
+}
+
+/* The numbers in a list file; fails unless they rise strictly. */
+int read_ids(const char *path, pid_t *ids, int max)
+{
+	char *text = read_file(path), *p = text, *line;
+	int n = 0;
+
+	while ((line = strsep(&p, "\n")) && *line) {
+		need(n < max, "%s has more than %d lines", path, max);
+		ids[n] = atoi(line);
+		need(n == 0 || ids[n] > ids[n - 1], "%s: %d comes after %d, wanted sorted ids",
+			      path, ids[n], ids[n - 1]);
+		n++;
+	}
+	free(text);
+	return n;
 }
 
 /* The path of /proc/PID/container in the hierarchy of SUBSYSTEM; NULL if there is no line. */

@@ -117,6 +117,7 @@ void stop(pid_t pid);
 void enter(const char *container);
 int move_to(const char *container, pid_t pid);
 bool has_line(const char *path, pid_t id);
+int read_ids(const char *path, pid_t *ids, int max);
 char *container_of_pid(pid_t pid, const char *subsystem);
 void burn_ms(unsigned int ms);
 

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Membership over fork, clone, exec and exit, and that nobody gets lost when
+ * tasks are moved while they do these.
+ */
+#include "lib.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+static void *enter_and_fork(void *a)
+{
+	static pid_t child;
+
+	expect(write_file(at(a, "tasks"), "0"), 0);
+	child = sleeper();
+	return &child;
+}
+
+TEST(fork_inherits_the_forking_thread)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+	pthread_t thread;
+	void *child;
+
+	expect(make_dir(a), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, enter_and_fork, a), 0);
+	pthread_join(thread, &child);
+	ck_assert_str_eq(container_of_pid(*(pid_t *)child, "cpuacct"), "/a");
+	ck_assert_str_eq(container_of_pid(getpid(), "cpuacct"), "/");
+	stop(*(pid_t *)child);
+	eventually(!remove_dir(a), 5);
+}
+
+static void check_in_a(void *depth)
+{
+	ck_assert_str_eq(container_of_pid(getpid(), "cpuacct"), "/a");
+	if (depth)
+		finish(start(check_in_a, (char *)depth - 1));
+}
+
+TEST(fork_inherits_down_the_generations)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+
+	expect(make_dir(a), 0);
+	finish(start_in(a, check_in_a, (void *)5));
+	expect(remove_dir(a), 0);
+}
+
+TEST(a_moved_parent_leaves_its_children)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+	pid_t child;
+
+	expect(make_dir(a), 0);
+	enter(a);
+	child = sleeper();
+	enter(root);
+	ck_assert_str_eq(container_of_pid(child, "cpuacct"), "/a");
+	stop(child);
+	expect(remove_dir(a), 0);
+}
+
+static void *where_am_i(void *arg __attribute__((unused)))
+{
+	ck_assert_str_eq(container_of_pid((pid_t)syscall(SYS_gettid), "cpuacct"), "/a");
+	return NULL;
+}
+
+TEST(a_new_thread_inherits)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+	pthread_t thread;
+
+	expect(make_dir(a), 0);
+	enter(a);
+	ck_assert_int_eq(pthread_create(&thread, NULL, where_am_i, NULL), 0);
+	pthread_join(thread, NULL);
+	enter(root);
+	eventually(!remove_dir(a), 5);
+}
+
+static void exec_cat(void *out)
+{
+	dup2(*(int *)out, 1);
+	execlp("cat", "cat", "/proc/self/container", NULL);
+	ck_abort_msg("cat does not start: %s", error_name(errno));
+}
+
+static void *exec_from_thread(void *arg)
+{
+	void **args = arg;
+
+	expect(write_file(at(args[0], "tasks"), "0"), 0);
+	exec_cat(args[1]);
+	return NULL;
+}
+
+static void exec_from_second_thread(void *args)
+{
+	pthread_t thread;
+
+	pthread_create(&thread, NULL, exec_from_thread, args);
+	for (;;)
+		pause();
+}
+
+TEST(exec_keeps_the_container)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a"), text[64] = "";
+	int ends[2];
+	pid_t pid;
+
+	expect(make_dir(a), 0);
+	ck_assert_int_eq(pipe(ends), 0);
+	pid = start_in(a, exec_cat, &ends[1]);
+	finish(pid);
+	ck_assert_int_gt(read(ends[0], text, sizeof(text) - 1), 0);
+	ck_assert_str_eq(text, "1:cpuacct:/a\n");
+	expect(remove_dir(a), 0);
+}
+
+TEST(exec_from_a_thread_keeps_that_threads_container)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a"), *b = at(root, "b"), text[64] = "";
+	int ends[2];
+	void *args[] = { a, &ends[1] };
+
+	expect(make_dir(a), 0);
+	expect(make_dir(b), 0);
+	ck_assert_int_eq(pipe(ends), 0);
+	/* the leader is in b; the thread that execs takes its place, not its container */
+	finish(start_in(b, exec_from_second_thread, args));
+	ck_assert_int_gt(read(ends[0], text, sizeof(text) - 1), 0);
+	ck_assert_str_eq(text, "1:cpuacct:/a\n");
+	expect(remove_dir(a), 0);
+	expect(remove_dir(b), 0);
+}
+
+TEST(exit_leaves)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+
+	expect(make_dir(a), 0);
+	for (int i = 0; i < 50; i++) {
+		stop(sleeper_in(a));
+		ck_assert_str_eq(read_file(at(a, "tasks")), "");
+	}
+	expect(remove_dir(a), 0);
+}
+
+/* Every process forks two and waits for them, DEPTH generations deep, and takes its time. */
+static void fork_tree(void *arg)
+{
+	long depth = (long)arg;
+	pid_t child[2];
+
+	if (!depth) {
+		usleep(2000);
+		return;
+	}
+	for (int i = 0; i < 2; i++) {
+		child[i] = fork();
+		if (!child[i]) {
+			fork_tree((void *)(depth - 1));
+			_exit(0);
+		}
+	}
+	for (int i = 0; i < 2; i++)
+		if (child[i] > 0)
+			waitpid(child[i], NULL, 0);
+}
+
+/* Move whoever is in FROM to TO until FROM is empty. */
+static void drain(const char *from, const char *to)
+{
+	char *text, *p, *line;
+
+	for (;;) {
+		text = read_file(at(from, "procs"));
+		if (!*text)
+			break;
+		for (p = text; (line = strsep(&p, "\n")) && *line;)
+			write_file(at(to, "procs"), line);
+		free(text);
+	}
+	free(text);
+}
+
+TEST_LIMIT(a_fork_storm_is_drained, 60)
+{
+	char *root = mount_hierarchy("cpuacct,memory"), *a = at(root, "a"), *b = at(root, "b");
+	pid_t storm;
+
+	expect(make_dir(a), 0);
+	expect(make_dir(b), 0);
+	for (int round = 0; round < 10; round++) {
+		storm = start_in(a, fork_tree, (void *)5L);
+		/* a child born while its parent moves is whole in one of them, so draining ends */
+		drain(a, b);
+		expect(remove_dir(a), 0);
+		drain(b, root);
+		expect(make_dir(a), 0);
+		finish(storm);
+	}
+	expect(remove_dir(a), 0);
+	expect(remove_dir(b), 0);
+}
+
+static void hop(void *arg)
+{
+	char **dirs = arg;
+
+	for (int i = 0; i < 200; i++) {
+		enter(dirs[i % 2]);
+		if (i % 10 == 0 && !fork())
+			_exit(0);
+	}
+}
+
+TEST_LIMIT(everybody_is_in_exactly_one_container, 60)
+{
+	char *root = mount_hierarchy("cpuacct"), *dirs[] = { at(root, "a"), at(root, "b") };
+	pid_t ids[64], pids[8];
+	int n;
+
+	expect(make_dir(dirs[0]), 0);
+	expect(make_dir(dirs[1]), 0);
+	for (int i = 0; i < 8; i++)
+		pids[i] = start(hop, dirs);
+	for (int i = 0; i < 8; i++)
+		finish(pids[i]);
+	for (int i = 0; i < 8; i++)
+		pids[i] = sleeper_in(dirs[i % 2]);
+	n = read_ids(at(dirs[0], "tasks"), ids, 64) + read_ids(at(dirs[1], "tasks"), ids, 64);
+	ck_assert_int_eq(n, 8);
+	for (int i = 0; i < 8; i++) {
+		int places = has_line(at(root, "tasks"), pids[i]) +
+			     has_line(at(dirs[0], "tasks"), pids[i]) +
+			     has_line(at(dirs[1], "tasks"), pids[i]);
+
+		ck_assert_int_eq(places, 1);
+		stop(pids[i]);
+	}
+	eventually(!remove_dir(dirs[0]), 5);
+	eventually(!remove_dir(dirs[1]), 5);
+}
+
+static volatile bool storm_ends;
+
+static void *short_thread(void *arg)
+{
+	return arg;
+}
+
+static void *make_threads(void *arg)
+{
+	pthread_t thread;
+
+	while (!storm_ends)
+		if (!pthread_create(&thread, NULL, short_thread, NULL))
+			pthread_join(thread, NULL);
+	return arg;
+}
+
+TEST_LIMIT(procs_misses_no_thread_that_is_being_made, 60)
+{
+	char *root = mount_hierarchy("cpuacct"), *dirs[] = { at(root, "a"), at(root, "b") };
+	pthread_t makers[4];
+
+	expect(make_dir(dirs[0]), 0);
+	expect(make_dir(dirs[1]), 0);
+	storm_ends = false;
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(pthread_create(&makers[i], NULL, make_threads, NULL), 0);
+	for (int i = 0; i < 300; i++) {
+		enter(dirs[i % 2]);
+		/* whoever is made from here on inherits; who was exiting goes by itself */
+		eventually(!*read_file(at(dirs[!(i % 2)], "tasks")), 5);
+	}
+	storm_ends = true;
+	for (int i = 0; i < 4; i++)
+		pthread_join(makers[i], NULL);
+	enter(root);
+	eventually(!remove_dir(dirs[0]), 5);
+	eventually(!remove_dir(dirs[1]), 5);
+}

@@ -1,0 +1,87 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# The rules that a program can look after: `make lint`.
+#
+#   tools/lint.sh BUILD
+#
+# Linux's checkpatch over our C, shellcheck over the scripts, an SPDX line in
+# every file, no file above 600 lines, no path of this machine. Every finding
+# is a line "FILE:LINE: ..."; exit status 1 if there was one.
+set -u
+
+cd "$(dirname "$0")/.." || exit 1
+build=$1
+out=$build/lint.out
+: >"$out"
+
+files()
+{
+	git ls-files --cached --others --exclude-standard -- "$@" | while read -r file; do
+		[ ! -f "$file" ] || echo "$file"
+	done
+}
+
+# Rules that fail on the form of a list of subsystems (containers.h) and on
+# for_each macros, which are what they are.
+kernel_ignore=BRACKET_SPACE,TRAILING_SEMICOLON,MULTISTATEMENT_MACRO_USE_DO_WHILE,FILE_PATH_CHANGES
+# Kernel rules that do not hold in user space: attributes have no macros there,
+# shared memory is volatile, help texts are long strings, types have capitals; the registering
+# TEST() macro is a declaration.
+user_ignore=PREFER_DEFINED_ATTRIBUTE_MACRO,VOLATILE,SPLIT_STRING,EMBEDDED_FUNCTION_NAME,NAKED_SSCANF
+user_ignore=$user_ignore,STATIC_CONST_CHAR_ARRAY,TRAILING_STATEMENTS,MISSING_SPACE,MACRO_ARG_REUSE
+user_ignore=$user_ignore,QUOTED_WHITESPACE_BEFORE_NEWLINE,PREFER_KERNEL_TYPES,CONST_STRUCT,LINE_SPACING
+
+# checkpatch IGNORED FILE...
+checkpatch()
+{
+	ignored=$1
+	shift
+	[ $# -eq 0 ] || perl "$build/linux/scripts/checkpatch.pl" --no-tree --terse --quiet --no-summary \
+		--show-types --max-line-length=100 --ignore "$ignored" -f "$@"
+}
+
+need()
+{
+	command -v "$1" >/dev/null || {
+		echo "lint: $1 is missing; cure: apt-get install $2" >&2
+		exit 1
+	}
+}
+
+need perl perl
+need shellcheck shellcheck
+# shellcheck disable=SC2046 # lists of files without white space in their names
+{
+	checkpatch $kernel_ignore $(files 'kernel/*.[ch]' 'mm/*.[ch]' 'fs/*.[ch]' 'include/*.h' 'arch/*.[ch]')
+	checkpatch $user_ignore $(files 'tests/*.[ch]' 'tools/*.[ch]')
+	shellcheck --severity=warning --format=gcc $(files '*.sh' '*.bash' uml .ci/run)
+} >>"$out" 2>&1
+
+# hooks.patch is written by `make hooks-save`, mutations begin with a line of their own
+files | while read -r file; do
+	case $file in
+	LICENSE | *hooks.patch) continue ;;
+	esac
+	head -n 5 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0-only' ||
+		echo "$file:1: no line SPDX-License-Identifier: GPL-2.0-only"
+	lines=$(wc -l <"$file")
+	case $file in
+	*.md) ;;
+	*) [ "$lines" -le 600 ] || echo "$file:600: $lines lines; a file has one job and at most 600" ;;
+	esac
+	grep -nE '/wo[r]k/|/hom[e]/[a-z]' "$file" | sed "s|^\([0-9]*\):.*|$file:\1: a path of one machine|"
+done >>"$out"
+
+# Advice only: kernel style leaves alignment to the writer, clang-format does not.
+if command -v clang-format >/dev/null; then
+	# shellcheck disable=SC2046
+	advice=$(clang-format --dry-run $(files '*.[ch]') 2>&1 | grep -c 'clang-format-violations')
+	echo "lint: clang-format would change $advice places (advice, see .clang-format)"
+fi
+
+if [ -s "$out" ]; then
+	cat "$out"
+	echo "lint: $(wc -l <"$out") findings"
+	exit 1
+fi
+echo "lint: $(files | wc -l) files, nothing found"
