@@ -10,7 +10,7 @@ set -u
 
 cd "$(dirname "$0")/.." || exit 1
 build=build out=build/check
-flavour='' only='' seed='' debug=1 list=0 jobs_at_once=2
+flavour='' only='' seed='' debug=1 list=0 make=1 jobs_at_once=2
 tab=$(printf '\t')
 start=$(date +%s)
 
@@ -31,6 +31,7 @@ help()
 	  --no-debug         leave the debug kernel out (it takes most of the time)
 	  --seed N           start random choices from N (printed by each run)
 	  --jobs N           guests at once (default 2)
+	  --no-build         take kernels and programs as they are
 	  --mutations [NAME] instead: show that the tests fail where the kernel is wrong
 	  --help             this text
 	EOT
@@ -67,6 +68,7 @@ while [ $# -gt 0 ]; do
 		esac
 		shift ;;
 	--no-debug) debug=0 ;;
+	--no-build) make=0 ;;
 	--seed) number --seed "$2"; seed=$2; shift ;;
 	--jobs) number --jobs "$2"; jobs_at_once=$2; shift ;;
 	--mutations) shift; exec tools/check/mutations.sh "$@" ;;
@@ -304,8 +306,8 @@ trap stop_all INT TERM HUP
 
 echo "check: $(wc -l <"$out/jobs") jobs, $jobs_at_once at once, seed $seed; logs in $out/logs"
 built=1
-case "$kernels" in
--) ;;
+case "$make$kernels" in
+0* | 1-) ;;
 *)
 	build programs make tools tests || built=0
 	for kernel in $kernels; do

@@ -1,0 +1,108 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-only
+# `./uml check --mutations`: do the tests notice when the kernel is wrong?
+#
+# Each tests/mutations/NAME.patch puts one defect into our rooms; the first
+# lines say which test must turn red:
+#   # SPDX-License-Identifier: GPL-2.0-only
+#   # Test: attach:a_zombie_is_esrch        (job:pattern, as for --only)
+#   # What goes wrong, in a sentence.
+# The tree is copied to build/mutations/tree with the objects of build/default,
+# so that a mutation recompiles a file or two and links. A mutation survives when its
+# test still passes; then the tests are not good enough, and this fails. One
+# that hangs or panics the kernel counts as found.
+set -u
+
+cd "$(dirname "$0")/../.." || exit 1
+top=$PWD
+work=$top/build/mutations
+tree=$work/tree
+names=("$@")
+start=$(date +%s)
+
+die()
+{
+	echo "mutations: $*" >&2
+	exit 2
+}
+
+for name in "${names[@]}"; do
+	case $name in
+	--help | -h) sed -n '3,15s/^# \{0,1\}//p' "$0"; exit 0 ;;
+	-*) die "unknown option '$name'" ;;
+	esac
+	[ -f "tests/mutations/$name.patch" ] || die "there is no tests/mutations/$name.patch"
+done
+[ ${#names[@]} -gt 0 ] || mapfile -t names < <(cd tests/mutations && ls ./*.patch | sed 's|^\./||; s/\.patch$//')
+
+# A copy of what git has here (with what is not committed) and of the objects. The
+# commands that Linux's build remembers hold paths; with these changed nothing is rebuilt.
+copy_tree()
+{
+	rm -rf "$tree"
+	mkdir -p "$tree/build"
+	git ls-files -z --cached --others --exclude-standard |
+		xargs -0 sh -c 'for f; do [ ! -e "$f" ] || printf "%s\0" "$f"; done' x |
+		tar --null -T - -cf - | tar -xf - -C "$tree"
+	cp -a build/source.stamp "$tree/build/"
+	ln -s "$top/build/source" "$tree/build/source"
+	# nothing writes into Linux's files: hooks.sh and patch replace them
+	cp -al build/linux "$tree/build/" || die "cannot make $tree"
+	for part in default tools tests hooked; do
+		cp -a "build/$part" "$tree/build/" || die "cannot make $tree"
+	done
+	find "$tree/build" -name '*.cmd' -print0 | xargs -0 sed -i "s|$top/build/|$tree/build/|g"
+}
+
+# header FILE WORD
+header()
+{
+	sed -n "s/^# $2: *//p" "$1"
+}
+
+# Prints the verdict of one mutation: killed, survived or broken, and why.
+judge()
+{
+	local patch=tests/mutations/$1.patch test out=$work/$1
+	test=$(header "$patch" Test)
+	[ -n "$test" ] || { echo "broken	its header names no test"; return; }
+	mkdir -p "$out"
+	grep -v '^# ' "$patch" | patch -d "$tree" -p1 -s --no-backup-if-mismatch >"$out/patch.log" 2>&1 || {
+		echo "broken	does not apply: $(head -n 1 "$out/patch.log")"
+		return
+	}
+	if ! make -C "$tree" kernel >"$out/build.log" 2>&1; then
+		echo "broken	does not compile: $(grep -m 1 'error:' "$out/build.log")"
+	else
+		(cd "$tree" && tools/check.sh --only "$test" --jobs 1 --no-debug --no-build) >"$out/check.log" 2>&1
+		case $? in
+		0) echo "survived	$test passed" ;;
+		1) echo "killed	$(grep -m 1 -A 1 '^FAILED' "$out/check.log" | tail -n 1 | sed 's/^ *//')" ;;
+		*) echo "broken	$(tail -n 1 "$out/check.log")" ;;
+		esac
+	fi
+	grep -v '^# ' "$patch" | patch -R -d "$tree" -p1 -s --no-backup-if-mismatch >>"$out/patch.log" 2>&1 ||
+		die "$patch cannot be taken back from $tree"
+}
+
+make kernel tools tests || die "the kernel without mutations does not build"
+mkdir -p "$work"
+echo "mutations: copying the tree to build/mutations/tree"
+copy_tree
+make -C "$tree" kernel >"$work/build.log" 2>&1 || die "the copy does not build: $(tail -n 3 "$work/build.log")"
+
+passed=0 failed=0
+printf '%-28s %-9s %5s  %s\n' mutation verdict s 'what the test said'
+for name in "${names[@]}"; do
+	began=$(date +%s)
+	IFS=$'\t' read -r verdict why < <(judge "$name")
+	printf '%-28s %-9s %5d  %s\n' "$name" "$verdict" $(($(date +%s) - began)) "${why:0:150}"
+	if [ "$verdict" = killed ]; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+	fi
+done
+printf '\nin %d min %02d s; logs in build/mutations\n' $((($(date +%s) - start) / 60)) $((($(date +%s) - start) % 60))
+echo "$passed passed, $failed failed"
+[ $failed -eq 0 ] && [ $passed -gt 0 ]
