@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Whose a folio is, and the hooks that charge and uncharge it.
+ *
+ * folio->memcg_data is zero (not counted), or a container_memory that is
+ * charged directly, or a container_mapping; the low bits are tags (memory.h).
+ *
+ * Locking: the word is written by whoever charges (the folio is locked or not
+ * yet visible) and by whoever frees (nobody else has it). MEMORY_IS_ACTIVE
+ * alone changes under lru_lock, at any time between, so that all changes are
+ * atomic and keep what they do not mean.
+ *
+ * Who is charged: the container of the current task, whoever's address space
+ * the page is for. Kernel threads charge the root.
+ */
+#include <linux/container_memory.h>
+#include <linux/folio_batch.h>
+#include <linux/mm.h>
+#include <linux/pagemap.h>
+
+#include "memory.h"
+
+static struct container_memory *data_memory(unsigned long data)
+{
+	return (struct container_memory *)(data & ~MEMORY_TAGS);
+}
+
+static struct container_mapping *data_mapping(unsigned long data)
+{
+	return (struct container_mapping *)(data & ~MEMORY_TAGS);
+}
+
+/* Context: rcu_read_lock(). NULL only early at boot. */
+struct container_memory *memory_of_current(void)
+{
+	struct container_group *group = rcu_dereference(current->containers);
+
+	if (!memory_subsys.root_css)
+		return NULL;
+	if (!group || (current->flags & PF_KTHREAD))
+		return css_memory(memory_subsys.root_css);
+	return css_memory(group->state[memory_subsys_id]);
+}
+
+/* The same with a reference; of the nearest ancestor when it is offline. */
+struct container_memory *memory_get_current(void)
+{
+	struct container_memory *memory;
+
+	rcu_read_lock();
+	memory = memory_of_current();
+	while (memory && !container_css_tryget(&memory->css))
+		memory = memory_parent(memory);
+	rcu_read_unlock();
+	return memory;
+}
+
+/* Add to a number of whoever a folio belongs to. Context: rcu_read_lock(). */
+static bool memory_count_data(unsigned long data, enum memory_item item, long nr)
+{
+	if (!(data & MEMORY_MAPPING))
+		return memory_count(data_memory(data), item, nr);
+	container_mapping_count(data_mapping(data), item, nr);
+	return false;
+}
+
+/* Charge a folio directly; @tags is MEMORY_IS_FILE or nothing. */
+static void memory_charge_direct(struct folio *folio, unsigned long tags)
+{
+	struct container_memory *memory = memory_get_current();
+	long nr = folio_nr_pages(folio);
+
+	if (!memory)
+		return;
+	container_css_get_many(&memory->css, nr);
+	WRITE_ONCE(folio->memcg_data, (unsigned long)memory | tags);
+	if (memory_count(memory, tags ? MEMORY_FILE : MEMORY_ANON, nr))
+		memory_check_limit(memory);
+	container_css_put(&memory->css);
+}
+
+/* Give back what @data says a folio of @nr pages is charged to. */
+static void memory_uncharge_data(unsigned long data, long nr)
+{
+	if (data & MEMORY_MAPPING) {
+		container_mapping_uncharge(data_mapping(data), nr);
+		return;
+	}
+	memory_count(data_memory(data), data & MEMORY_IS_FILE ? MEMORY_FILE : MEMORY_ANON, -nr);
+	container_css_put_many(&data_memory(data)->css, nr);
+}
+
+/**
+ * container_memory_charge - charge a folio that has no mapping yet
+ * @folio: new, or in the swap cache
+ *
+ * Context: any that may fault.
+ */
+void container_memory_charge(struct folio *folio)
+{
+	if (!WARN_ON_ONCE(folio->memcg_data))
+		memory_charge_direct(folio, 0);
+}
+
+/* mem_cgroup_uncharge() of a folio that is charged */
+void __container_memory_uncharge(struct folio *folio)
+{
+	unsigned long data = xchg(&folio->memcg_data, 0);
+	long nr = folio_nr_pages(folio);
+
+	rcu_read_lock();
+	/* Off the LRU: it cannot be active any more. Accounting goes on. */
+	if (WARN_ON_ONCE(data & MEMORY_IS_ACTIVE))
+		memory_count_data(data, MEMORY_ACTIVE, -nr);
+	memory_uncharge_data(data, nr);
+	rcu_read_unlock();
+}
+
+void mem_cgroup_uncharge_folios(struct folio_batch *folios)
+{
+	unsigned int i;
+
+	for (i = 0; i < folio_batch_count(folios); i++)
+		mem_cgroup_uncharge(folios->folios[i]);
+}
+
+/**
+ * container_memory_add_to_cache - charge a folio to its mapping
+ * @mapping: that it was added to
+ * @folio: locked; not charged, or (tmpfs: fault, swap-in) charged directly
+ * @gfp: how the page cache may allocate here
+ *
+ * The first page makes the current task's container the owner of the mapping.
+ * A mapping that is not its inode's own (gfs2 has such) has no end that we are
+ * told of, so its folios are charged directly; so are all while memory is too
+ * short for a container_mapping.
+ */
+void container_memory_add_to_cache(struct address_space *mapping, struct folio *folio, gfp_t gfp)
+{
+	unsigned long old = READ_ONCE(folio->memcg_data);
+	struct container_mapping *cm;
+	struct container_memory *memory;
+	long nr = folio_nr_pages(folio);
+
+	if (!memory_subsys.root_css)
+		return;
+	cm = container_mapping_find(mapping, gfp);
+	if (!cm) {
+		if (!old)
+			memory_charge_direct(folio, MEMORY_IS_FILE);
+		return;
+	}
+	/* tmpfs: back from swap before the swap cache let it go */
+	if ((old & ~MEMORY_IS_ACTIVE) == ((unsigned long)cm | MEMORY_MAPPING))
+		return;
+
+	rcu_read_lock();
+	memory = memory_of_current();
+	if (test_bit(AS_KERNEL_FILE, &mapping->flags))
+		memory = css_memory(memory_subsys.root_css);
+	container_mapping_charge(cm, memory, nr);
+	while (!try_cmpxchg(&folio->memcg_data, &old, (unsigned long)cm | MEMORY_MAPPING |
+			    (old & MEMORY_IS_ACTIVE)))
+		;
+	if (old & MEMORY_IS_ACTIVE) {
+		memory_count_data(old, MEMORY_ACTIVE, -nr);
+		container_mapping_count(cm, MEMORY_ACTIVE, nr);
+	}
+	if (old)
+		memory_uncharge_data(old, nr);
+	rcu_read_unlock();
+}
+
+/*
+ * @old keeps its charge until it is freed, which is soon; @new is charged to
+ * the same owner, unless it has one.
+ */
+void mem_cgroup_replace_folio(struct folio *old, struct folio *new)
+{
+	unsigned long data = READ_ONCE(old->memcg_data) & ~MEMORY_IS_ACTIVE;
+	long nr = folio_nr_pages(new);
+
+	if (!data || new->memcg_data)
+		return;
+	rcu_read_lock();
+	WRITE_ONCE(new->memcg_data, data);
+	if (data & MEMORY_MAPPING) {
+		container_mapping_charge(data_mapping(data), NULL, nr);
+	} else {
+		container_css_get_many(&data_memory(data)->css, nr);
+		memory_count(data_memory(data), data & MEMORY_IS_FILE ? MEMORY_FILE : MEMORY_ANON,
+			     nr);
+	}
+	rcu_read_unlock();
+}
+
+void mem_cgroup_migrate(struct folio *old, struct folio *new)
+{
+	unsigned long data = xchg(&old->memcg_data, 0);
+
+	/* isolated, so not active; the charge moves as it is */
+	WARN_ON_ONCE(data & MEMORY_IS_ACTIVE);
+	WARN_ON_ONCE(new->memcg_data);
+	WRITE_ONCE(new->memcg_data, data);
+}
+
+/**
+ * __container_memory_active - a folio enters or leaves an active list
+ * @folio: any folio of the LRU
+ * @nr: its pages, negative when it leaves
+ *
+ * Context: lru_lock held. The tag makes sure that it leaves the number that it
+ * entered, whoever owns it by then.
+ */
+void __container_memory_active(struct folio *folio, int nr)
+{
+	unsigned long old;
+
+	rcu_read_lock();
+	old = READ_ONCE(folio->memcg_data);
+	do {
+		if (!old || !!(old & MEMORY_IS_ACTIVE) == (nr > 0))
+			goto out;
+	} while (!try_cmpxchg(&folio->memcg_data, &old, old ^ MEMORY_IS_ACTIVE));
+	memory_count_data(old, MEMORY_ACTIVE, nr);
+out:
+	rcu_read_unlock();
+}
+
+/* @nr more pages of a file are mapped; page table lock held */
+void __container_memory_mapped(struct folio *folio, int nr)
+{
+	unsigned long data;
+
+	rcu_read_lock();
+	data = READ_ONCE(folio->memcg_data);
+	if (data & (MEMORY_MAPPING | MEMORY_IS_FILE))
+		memory_count_data(data, MEMORY_MAPPED, nr);
+	rcu_read_unlock();
+}
+
+void container_memory_refault(struct folio *folio)
+{
+	unsigned long data;
+
+	rcu_read_lock();
+	data = READ_ONCE(folio->memcg_data);
+	if (data)
+		memory_count_data(data, MEMORY_REFAULT, folio_nr_pages(folio));
+	rcu_read_unlock();
+}
+
+/**
+ * memory_owns - does a folio belong to a container or one below it?
+ * @top: the container
+ * @folio: referenced, or its page table locked
+ *
+ * Return: a snapshot; exact for folios that do not change their owner.
+ */
+bool memory_owns(struct container_memory *top, struct folio *folio)
+{
+	unsigned long data;
+	bool owns;
+
+	rcu_read_lock();
+	data = READ_ONCE(folio->memcg_data);
+	if (data & MEMORY_MAPPING)
+		owns = memory_within(READ_ONCE(data_mapping(data)->owner), top);
+	else
+		owns = memory_within(data_memory(data), top);
+	rcu_read_unlock();
+	return owns;
+}

@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Numbers of a container, descendants included. A charge adds to a number of
+ * the current CPU; only a full batch walks the ancestors. So a charge costs the
+ * same at any depth, and a number is off by less than MEMORY_BATCH per CPU and
+ * container until memory_flush().
+ *
+ * Locking: none for counting, any context. memory_list_mutex for the list of
+ * states, which is longer than the tree: a state whose directory is gone still
+ * counts on in its ancestors until its last page has left.
+ *
+ * A number may be below zero for a moment, when the CPU that uncharges tells
+ * before the one that charged; readers clamp. At the end of a state's life it
+ * has to be zero: memory_counter_exit() warns once and mends the ancestors.
+ */
+#include <linux/cpumask.h>
+#include <linux/mm.h>
+#include <linux/percpu.h>
+
+#include "memory.h"
+
+static DEFINE_MUTEX(memory_list_mutex);
+static LIST_HEAD(memory_list);
+static u64 memory_last_serial;
+
+static void memory_add(struct container_memory *memory, enum memory_item item, long nr)
+{
+	if (!nr)
+		return;
+	for (; memory; memory = memory_parent(memory))
+		atomic_long_add(nr, &memory->count[item]);
+}
+
+/**
+ * memory_count - add to a number of a container
+ * @memory: state, pinned
+ * @item: which
+ * @nr: pages, negative to take away
+ *
+ * Context: any.
+ * Return: true when the ancestors were told, and so a limit may be passed.
+ */
+bool memory_count(struct container_memory *memory, enum memory_item item, long nr)
+{
+	atomic_t *delta = &raw_cpu_ptr(memory->pending)->delta[item];
+
+	/* Another CPU may get here by migration: the addition is atomic. */
+	if (abs(atomic_add_return((int)nr, delta)) < MEMORY_BATCH)
+		return false;
+	memory_add(memory, item, atomic_xchg(delta, 0));
+	return true;
+}
+
+/**
+ * memory_transfer - a mapping changes its owner
+ * @from: old owner
+ * @to: new owner
+ * @item: which number
+ * @nr: pages
+ *
+ * Context: any. Numbers are exact where both have a common ancestor.
+ */
+void memory_transfer(struct container_memory *from, struct container_memory *to,
+		     enum memory_item item, long nr)
+{
+	memory_add(from, item, -nr);
+	memory_add(to, item, nr);
+}
+
+static void memory_flush_one(struct container_memory *memory)
+{
+	int cpu, item;
+
+	for_each_possible_cpu(cpu) {
+		struct memory_pending *pending = per_cpu_ptr(memory->pending, cpu);
+
+		for (item = 0; item < NR_MEMORY_ITEMS; item++)
+			if (atomic_read(&pending->delta[item]))
+				memory_add(memory, item, atomic_xchg(&pending->delta[item], 0));
+	}
+}
+
+/**
+ * memory_flush - make the numbers of a subtree exact
+ * @top: state, pinned
+ *
+ * Context: sleeps.
+ */
+void memory_flush(struct container_memory *top)
+{
+	struct container_memory *memory;
+
+	mutex_lock(&memory_list_mutex);
+	list_for_each_entry(memory, &memory_list, node)
+		if (memory_within(memory, top))
+			memory_flush_one(memory);
+	mutex_unlock(&memory_list_mutex);
+}
+
+/* A number as it stands, see the head comment for how far it may be off. */
+unsigned long memory_read(struct container_memory *memory, enum memory_item item)
+{
+	return max(atomic_long_read(&memory->count[item]), 0L);
+}
+
+/* What a limit is compared with, in pages. */
+unsigned long memory_usage(struct container_memory *memory)
+{
+	return max(atomic_long_read(&memory->count[MEMORY_ANON]) +
+		   atomic_long_read(&memory->count[MEMORY_FILE]), 0L);
+}
+
+/**
+ * memory_unflushed_bound - how far memory_usage() can be off
+ * @top: state, pinned
+ *
+ * Context: sleeps.
+ * Return: pages, for each of anonymous and file pages.
+ */
+unsigned long memory_unflushed_bound(struct container_memory *top)
+{
+	struct container_memory *memory;
+	unsigned long states = 0;
+
+	mutex_lock(&memory_list_mutex);
+	list_for_each_entry(memory, &memory_list, node)
+		states += memory_within(memory, top);
+	mutex_unlock(&memory_list_mutex);
+	return states * num_online_cpus() * (MEMORY_BATCH - 1);
+}
+
+/**
+ * memory_next_within - walk a subtree by position, with no lock in between
+ * @top: its top
+ * @serial: position, 0 to start; advanced to the result's
+ *
+ * Context: sleeps.
+ * Return: a referenced state that is online, or NULL at the end.
+ */
+struct container_memory *memory_next_within(struct container_memory *top, u64 *serial)
+{
+	struct container_memory *memory, *found = NULL;
+
+	mutex_lock(&memory_list_mutex);
+	list_for_each_entry(memory, &memory_list, node) {
+		if (memory->serial <= *serial || !memory_within(memory, top) ||
+		    !container_css_tryget(&memory->css))
+			continue;
+		*serial = memory->serial;
+		found = memory;
+		break;
+	}
+	mutex_unlock(&memory_list_mutex);
+	return found;
+}
+
+/* A new state; nobody knows it yet. */
+int memory_counter_init(struct container_memory *memory)
+{
+	INIT_LIST_HEAD(&memory->node);
+	memory->pending = alloc_percpu(struct memory_pending);
+	return memory->pending ? 0 : -ENOMEM;
+}
+
+/* It is online: referenced by its container, below its parent. */
+void memory_counter_online(struct container_memory *memory)
+{
+	mutex_lock(&memory_list_mutex);
+	memory->serial = ++memory_last_serial;
+	list_add_tail(&memory->node, &memory_list);
+	mutex_unlock(&memory_list_mutex);
+}
+
+/* The end of a state: nothing is charged to it, so all numbers are zero. */
+void memory_counter_exit(struct container_memory *memory)
+{
+	int item;
+
+	mutex_lock(&memory_list_mutex);
+	list_del(&memory->node);
+	memory_flush_one(memory);
+	mutex_unlock(&memory_list_mutex);
+	for (item = 0; item < MEMORY_REFAULT; item++) {
+		long left = atomic_long_read(&memory->count[item]);
+
+		WARN_ONCE(left, "memory: item %d ends with %ld pages, not 0\n", item, left);
+		memory_add(memory, item, -left);
+	}
+	free_percpu(memory->pending);
+}

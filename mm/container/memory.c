@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The memory subsystem: states and control files.
+ *
+ *	page_limit	pages; soft: going over starts the handler
+ *	overlimit	what the handler may do: reclaim, or only deactivate
+ *	page_limit_hits	batches of charges that found the limit passed
+ *	anon_pages, file_pages, mapped_pages, active_pages
+ *			exact readings, descendants included
+ *	stat		what the handler did, one "name value" per line
+ *
+ * Locking: container_mutex around the callbacks. A file's write stores one
+ * word and starts the handler; readings flush.
+ */
+#include <linux/container_memory.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+
+#include "memory.h"
+
+static const char * const memory_policy_names[] = {
+	[POLICY_RECLAIM]	= "reclaim",
+	[POLICY_DEACTIVATE]	= "deactivate",
+};
+
+static const char * const memory_event_names[] = {
+	[MEMORY_ROUNDS]		= "rounds",
+	[MEMORY_SCANNED]	= "scanned",
+	[MEMORY_DEACTIVATED]	= "deactivated",
+	[MEMORY_INVALIDATED]	= "invalidated",
+	[MEMORY_WRITTEN_BACK]	= "written_back",
+	[MEMORY_RECLAIMED]	= "reclaimed",
+	[MEMORY_SWAPPED]	= "swapped",
+	[MEMORY_GIVEUPS]	= "giveups",
+	[MEMORY_THROTTLED_NS]	= "throttled_ns",
+};
+
+static struct container_subsys_state *memory_create(struct container_subsys_state *parent)
+{
+	struct container_memory *memory = kzalloc_obj(*memory, GFP_KERNEL);
+	int err;
+
+	if (!memory)
+		return ERR_PTR(-ENOMEM);
+	/* what is flushed goes up to the parent from the first moment on */
+	memory->css.parent = parent;
+	memory->limit = ULONG_MAX;
+	memory->retry_at = jiffies;
+	INIT_LIST_HEAD(&memory->mappings);
+	INIT_WORK(&memory->work, memory_handler_work);
+	mutex_init(&memory->handler_mutex);
+	err = memory_counter_init(memory);
+	if (err) {
+		kfree(memory);
+		return ERR_PTR(err);
+	}
+	return &memory->css;
+}
+
+static int memory_online(struct container_subsys_state *css)
+{
+	memory_counter_online(css_memory(css));
+	return 0;
+}
+
+static void memory_offline(struct container_subsys_state *css)
+{
+	container_mapping_release_all(css_memory(css));
+}
+
+static void memory_destroy(struct container_subsys_state *css)
+{
+	struct container_memory *memory = css_memory(css);
+
+	memory_counter_exit(memory);
+	kfree(memory);
+}
+
+static struct container_memory *container_memory(struct container *cont)
+{
+	return css_memory(container_css(cont, &memory_subsys));
+}
+
+static int page_limit_show(struct seq_file *sf, struct container *cont,
+			   const struct container_file *file)
+{
+	unsigned long limit = READ_ONCE(container_memory(cont)->limit);
+
+	if (limit == ULONG_MAX)
+		seq_puts(sf, "max\n");
+	else
+		seq_printf(sf, "%lu\n", limit);
+	return 0;
+}
+
+static int page_limit_write(struct container *cont, const struct container_file *file, char *buf)
+{
+	struct container_memory *memory = container_memory(cont);
+	unsigned long limit;
+	int err = container_parse_pages(buf, &limit);
+
+	if (err)
+		return err;
+	WRITE_ONCE(memory->limit, limit);
+	WRITE_ONCE(memory->retry_at, jiffies);
+	memory_flush(memory);
+	if (memory_usage(memory) > limit)
+		memory_start_handler(memory);
+	return 0;
+}
+
+static u64 page_limit_hits_read(struct container *cont, const struct container_file *file)
+{
+	return atomic_long_read(&container_memory(cont)->hits);
+}
+
+static u64 memory_item_read(struct container *cont, const struct container_file *file)
+{
+	struct container_memory *memory = container_memory(cont);
+
+	memory_flush(memory);
+	return memory_read(memory, file->private);
+}
+
+static int overlimit_show(struct seq_file *sf, struct container *cont,
+			  const struct container_file *file)
+{
+	seq_printf(sf, "%s\n", memory_policy_names[READ_ONCE(container_memory(cont)->policy)]);
+	return 0;
+}
+
+static int overlimit_write(struct container *cont, const struct container_file *file, char *buf)
+{
+	struct container_memory *memory = container_memory(cont);
+	int policy = match_string(memory_policy_names, ARRAY_SIZE(memory_policy_names), buf);
+
+	if (policy < 0)
+		return -EINVAL;
+	WRITE_ONCE(memory->policy, policy);
+	WRITE_ONCE(memory->retry_at, jiffies);
+	if (memory_usage(memory) > READ_ONCE(memory->limit))
+		memory_start_handler(memory);
+	return 0;
+}
+
+static int memory_stat_show(struct seq_file *sf, struct container *cont,
+			    const struct container_file *file)
+{
+	struct container_memory *memory = container_memory(cont);
+	int event;
+
+	memory_flush(memory);
+	for (event = 0; event < NR_MEMORY_EVENTS; event++)
+		seq_printf(sf, "%s %ld\n", memory_event_names[event],
+			   atomic_long_read(&memory->events[event]));
+	seq_printf(sf, "refaults %lu\n", memory_read(memory, MEMORY_REFAULT));
+	/* the numbers here are exact; what a limit is compared with is not */
+	seq_printf(sf, "unflushed_bound %lu\n", memory_unflushed_bound(memory));
+	return 0;
+}
+
+static const struct container_file memory_files[] = {
+	{ .name = "page_limit", .flags = CONTAINER_FILE_NOT_ON_ROOT,
+	  .show = page_limit_show, .write = page_limit_write },
+	{ .name = "overlimit", .flags = CONTAINER_FILE_NOT_ON_ROOT,
+	  .show = overlimit_show, .write = overlimit_write },
+	{ .name = "page_limit_hits", .flags = CONTAINER_FILE_NOT_ON_ROOT,
+	  .read_u64 = page_limit_hits_read },
+	{ .name = "anon_pages", .private = MEMORY_ANON, .read_u64 = memory_item_read },
+	{ .name = "file_pages", .private = MEMORY_FILE, .read_u64 = memory_item_read },
+	{ .name = "mapped_pages", .private = MEMORY_MAPPED, .read_u64 = memory_item_read },
+	{ .name = "active_pages", .private = MEMORY_ACTIVE, .read_u64 = memory_item_read },
+	{ .name = "stat", .show = memory_stat_show },
+	{ }
+};
+
+struct container_subsys memory_subsys = {
+	.create		= memory_create,
+	.online		= memory_online,
+	.offline	= memory_offline,
+	.destroy	= memory_destroy,
+	.files		= memory_files,
+};

@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * The memory subsystem, private part.
+ *
+ *	counter.c	numbers of a container and its ancestors
+ *	charge.c	whose a folio is (folio->memcg_data); the hooks
+ *	mapping.c	whose a file's page cache is
+ *	overlimit.c	the handler that brings a container under its limit
+ *	scan_tasks.c	its walk over address spaces
+ *	scan_files.c	its walk over mappings
+ *	memory.c	states and control files
+ *
+ * Locks, outer first:
+ *
+ *	handler_mutex	(per container) one handler at a time
+ *	memory_list_mutex	the list of all states, for exact readings
+ *	s_umount, read, trylock	a mapping's inode stays while the handler has it
+ *	mmap_lock, read, trylock	an address space while the handler walks it
+ *	page table locks
+ *	lru_lock	(irq safe) on and off the LRU
+ *	memory_owner_lock	(irq safe) lists of mappings, owners, ->dead
+ *	container_mapping.lock	(irq safe) numbers and owner of one mapping
+ *	memory_host_lock	container_mapping.mapping; i_lock nests inside
+ *
+ * Lifetime:
+ *
+ *	- A directly charged folio pins its state with one css reference per
+ *	  page. So the state outlives the directory until the last page goes.
+ *	- A container_mapping is referenced by its address space, by having
+ *	  pages at all, and by whoever walks it. It pins no state: a container
+ *	  that goes offline hands its mappings to its parent first.
+ *	- Both are freed after a grace period: a reader of folio->memcg_data
+ *	  needs rcu_read_lock() and nothing else.
+ */
+#ifndef _MM_CONTAINER_MEMORY_H
+#define _MM_CONTAINER_MEMORY_H
+
+#include <linux/atomic.h>
+#include <linux/containers.h>
+#include <linux/mm_types.h>
+#include <linux/mutex.h>
+#include <linux/refcount.h>
+#include <linux/spinlock.h>
+
+/* What folio->memcg_data holds besides a pointer. */
+#define MEMORY_MAPPING	BIT(0)	/* to a container_mapping, else to a container_memory */
+#define MEMORY_IS_FILE	BIT(1)	/* a file's page, charged directly all the same */
+#define MEMORY_IS_ACTIVE BIT(2)	/* counted in MEMORY_ACTIVE; changed under lru_lock */
+#define MEMORY_TAGS	(MEMORY_MAPPING | MEMORY_IS_FILE | MEMORY_IS_ACTIVE)
+
+/* Pages that a CPU keeps to itself before it tells a container's counters. */
+#define MEMORY_BATCH	32
+/* Pages that the handler looks at before it lets others run. */
+#define MEMORY_ROUND	1000
+
+/* Numbers with descendants. */
+enum memory_item {
+	MEMORY_ANON,
+	MEMORY_FILE,
+	MEMORY_MAPPED,
+	MEMORY_ACTIVE,
+	MEMORY_REFAULT,		/* an event: stays where it happened */
+	NR_MEMORY_ITEMS,
+};
+
+/* What the handler did for this container's own limit. */
+enum memory_event {
+	MEMORY_ROUNDS,
+	MEMORY_SCANNED,
+	MEMORY_DEACTIVATED,
+	MEMORY_INVALIDATED,
+	MEMORY_WRITTEN_BACK,
+	MEMORY_RECLAIMED,
+	MEMORY_SWAPPED,
+	MEMORY_GIVEUPS,
+	MEMORY_THROTTLED_NS,
+	NR_MEMORY_EVENTS,
+};
+
+enum memory_policy {
+	POLICY_RECLAIM,
+	POLICY_DEACTIVATE,
+};
+
+struct memory_pending {
+	atomic_t delta[NR_MEMORY_ITEMS];
+};
+
+/**
+ * struct memory_cursor - where the handler stopped; handler_mutex
+ * @pid: the task to go on with
+ * @addr: where in its address space
+ * @owner: serial of the state whose mappings come next
+ * @class: mappings with less than 2^class pages are not yet due
+ * @left: mappings of this owner still to look at in this class
+ */
+struct memory_cursor {
+	pid_t pid;
+	unsigned long addr;
+	u64 owner;
+	int class;
+	long left;
+};
+
+/**
+ * struct container_memory - the memory state of a container
+ * @css: must be first
+ * @serial: position in @node's list, ascending from parent to child; immutable
+ * @node: entry in memory_list; memory_list_mutex
+ * @count: pages with descendants, without what is pending
+ * @pending: what a CPU has not told yet
+ * @limit: page_limit, ULONG_MAX for none; READ_ONCE
+ * @policy: enum memory_policy; READ_ONCE
+ * @hits: batches of charges that found the container above its limit
+ * @events: what the handler did
+ * @mappings: container_mapping.node; memory_owner_lock
+ * @nr_mappings: entries of @mappings; memory_owner_lock
+ * @dead: offline, gets no more mappings; memory_owner_lock
+ * @work: the handler; holds a css reference while queued
+ * @handler_mutex: one handler at a time
+ * @retry_at: jiffies before which a handler that gave up is not tried again;
+ *	racy on purpose, a hint
+ * @cursor: where the handler goes on; @handler_mutex
+ */
+struct container_memory {
+	struct container_subsys_state css;
+	u64 serial;
+	struct list_head node;
+	atomic_long_t count[NR_MEMORY_ITEMS];
+	struct memory_pending __percpu *pending;
+	unsigned long limit;
+	enum memory_policy policy;
+	atomic_long_t hits;
+	atomic_long_t events[NR_MEMORY_EVENTS];
+	struct list_head mappings;
+	long nr_mappings;
+	bool dead;
+	struct work_struct work;
+	struct mutex handler_mutex;
+	unsigned long retry_at;
+	struct memory_cursor cursor;
+};
+
+/**
+ * struct container_mapping - whose the page cache of one file is
+ * @lock: irq safe
+ * @refs: see the head of this file
+ * @owner: where the pages are charged; @lock and memory_owner_lock to change,
+ *	either to read, RCU to follow. NULL without pages.
+ * @nr: pages that are charged, mapped, active; indexed by item; @lock
+ * @node: entry in @owner's mappings; memory_owner_lock
+ * @mapping: NULL once the inode is gone; memory_host_lock
+ * @next: index at which the handler goes on; its handler_mutex
+ * @rcu: for freeing
+ */
+struct container_mapping {
+	spinlock_t lock;
+	refcount_t refs;
+	struct container_memory *owner;
+	long nr[NR_MEMORY_ITEMS];
+	struct list_head node;
+	struct address_space *mapping;
+	pgoff_t next;
+	struct rcu_head rcu;
+};
+
+static inline struct container_memory *css_memory(struct container_subsys_state *css)
+{
+	return container_of(css, struct container_memory, css);
+}
+
+static inline struct container_memory *memory_parent(const struct container_memory *memory)
+{
+	return memory->css.parent ? css_memory(memory->css.parent) : NULL;
+}
+
+/* Is @memory @top or below it? Parents are pinned by their children. */
+static inline bool memory_within(const struct container_memory *memory,
+				 const struct container_memory *top)
+{
+	for (; memory; memory = memory_parent(memory))
+		if (memory == top)
+			return true;
+	return false;
+}
+
+/* Where the handler stops: 7/8 of the limit. */
+static inline unsigned long memory_stop_at(unsigned long limit)
+{
+	return limit - limit / 8;
+}
+
+/* Above this the charging task works itself: 9/8 of the limit. */
+static inline unsigned long memory_throttle_at(unsigned long limit)
+{
+	return limit + limit / 8 < limit ? ULONG_MAX : limit + limit / 8;
+}
+
+/* counter.c */
+bool memory_count(struct container_memory *memory, enum memory_item item, long nr);
+void memory_transfer(struct container_memory *from, struct container_memory *to,
+		     enum memory_item item, long nr);
+void memory_flush(struct container_memory *top);
+unsigned long memory_read(struct container_memory *memory, enum memory_item item);
+unsigned long memory_usage(struct container_memory *memory);
+unsigned long memory_unflushed_bound(struct container_memory *top);
+struct container_memory *memory_next_within(struct container_memory *top, u64 *serial);
+int memory_counter_init(struct container_memory *memory);
+void memory_counter_online(struct container_memory *memory);
+void memory_counter_exit(struct container_memory *memory);
+
+static inline void memory_event(struct container_memory *memory, enum memory_event event,
+				unsigned long nr)
+{
+	atomic_long_add(nr, &memory->events[event]);
+}
+
+/* charge.c */
+struct container_memory *memory_of_current(void);
+struct container_memory *memory_get_current(void);
+bool memory_owns(struct container_memory *top, struct folio *folio);
+
+/* mapping.c */
+struct container_mapping *container_mapping_find(struct address_space *mapping, gfp_t gfp);
+void container_mapping_charge(struct container_mapping *cm, struct container_memory *memory,
+			      long nr);
+void container_mapping_uncharge(struct container_mapping *cm, long nr);
+void container_mapping_count(struct container_mapping *cm, enum memory_item item, long nr);
+void container_mapping_put(struct container_mapping *cm);
+void container_mapping_release_all(struct container_memory *memory);
+struct container_mapping *container_mapping_next(struct container_memory *owner,
+						 struct memory_cursor *cursor);
+struct inode *container_mapping_pin(struct container_mapping *cm);
+void container_mapping_unpin(struct inode *inode);
+
+/* overlimit.c */
+void memory_check_limit(struct container_memory *memory);
+void memory_start_handler(struct container_memory *memory);
+void memory_handler_work(struct work_struct *work);
+
+#endif /* _MM_CONTAINER_MEMORY_H */

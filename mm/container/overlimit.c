@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The over-limit handler: brings a container that passed its page_limit down to
+ * 7/8 of it, by means of Linux's own LRU code.
+ *
+ *	1. while more than half of the limit are file pages, a lap over the
+ *	   mappings, biggest first: drop clean unmapped pages, deactivate the rest
+ *	2. laps over the tasks' address spaces: clear young bits, deactivate
+ *	3. policy reclaim: in the same laps, and over the mappings too, isolate
+ *	   what was not used since the lap before, write it, swap it, free it
+ *
+ * 2 and 3 are one clock with one hand. A round looks at MEMORY_ROUND pages; the
+ * next goes on where the last one stopped, also across runs, so that nobody is
+ * always first. A lap that frees nothing is followed by others, the last of
+ * which takes what is in use; after that the handler gives up for a second.
+ *
+ * It runs in a kworker as soon as a batch of charges finds the container above
+ * the limit, and above 9/8 of it in the charging task, on its way to user mode,
+ * where it holds no locks.
+ *
+ * Locking: handler_mutex, sleeping; see memory.h. A queued work item holds a
+ * css reference.
+ */
+#include <linux/container_memory.h>
+#include <linux/resume_user_mode.h>
+#include <linux/sched/signal.h>
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/swap.h>
+#include <linux/workqueue.h>
+
+#include "../internal.h"
+#include "scan.h"
+
+/* Laps without a freed page until the handler gives up; the last one is forced. */
+#define MEMORY_IDLE_LAPS	3
+/* Rounds that a task works before it goes on in user mode. */
+#define MEMORY_TASK_ROUNDS	64
+
+static struct workqueue_struct *memory_wq;
+
+struct memory_run {
+	struct memory_scan scan;
+	bool files_first;	/* step 1 is not done yet */
+	bool tasks_done;	/* of this lap */
+	bool files_done;
+	unsigned long lap_freed;	/* scan.freed when this lap began */
+	unsigned int idle_laps;
+};
+
+/**
+ * memory_start_handler - let the kworker look after a container
+ * @memory: referenced or under RCU
+ *
+ * Context: any.
+ */
+void memory_start_handler(struct container_memory *memory)
+{
+	if (!memory_wq || work_pending(&memory->work) || !container_css_tryget(&memory->css))
+		return;
+	if (!queue_work(memory_wq, &memory->work))
+		container_css_put(&memory->css);
+}
+
+static bool memory_over(struct container_memory *memory, unsigned long level)
+{
+	return level != ULONG_MAX && memory_usage(memory) > level;
+}
+
+static bool memory_backs_off(struct container_memory *memory)
+{
+	return time_before(jiffies, READ_ONCE(memory->retry_at));
+}
+
+/**
+ * memory_check_limit - after a batch of charges
+ * @memory: charged container, referenced or under RCU; its ancestors too
+ *
+ * Context: process, maybe under spinlocks.
+ */
+void memory_check_limit(struct container_memory *memory)
+{
+	bool throttle = false;
+
+	for (; memory; memory = memory_parent(memory)) {
+		unsigned long limit = READ_ONCE(memory->limit);
+
+		if (!memory_over(memory, limit))
+			continue;
+		atomic_long_inc(&memory->hits);
+		if (memory_backs_off(memory))
+			continue;
+		memory_start_handler(memory);
+		throttle |= memory_over(memory, memory_throttle_at(limit));
+	}
+	if (throttle && in_task() && current->mm &&
+	    !(current->flags & (PF_KTHREAD | PF_MEMALLOC | PF_EXITING)))
+		set_notify_resume(current);
+}
+
+/* Both walks came to their end. Returns false when there is no point in another. */
+static bool memory_next_lap(struct memory_run *run)
+{
+	struct memory_scan *scan = &run->scan;
+
+	run->tasks_done = false;
+	run->files_done = !scan->reclaim;
+	if (!scan->reclaim)
+		return false;
+	run->idle_laps = scan->freed > run->lap_freed ? 0 : run->idle_laps + 1;
+	run->lap_freed = scan->freed;
+	scan->force = run->idle_laps >= MEMORY_IDLE_LAPS - 1;
+	return run->idle_laps < MEMORY_IDLE_LAPS;
+}
+
+static void memory_round_files(struct memory_run *run, struct container_memory *memory)
+{
+	run->scan.budget = MEMORY_ROUND;
+	run->files_done |= memory_scan_files(&run->scan, &memory->cursor);
+}
+
+/* One round, @over pages above where it stops. Returns false to give up. */
+static bool memory_round(struct memory_run *run, struct container_memory *memory,
+			 unsigned long limit, unsigned long over)
+{
+	struct memory_scan *scan = &run->scan;
+
+	memory_event(memory, MEMORY_ROUNDS, 1);
+	/* pages in this CPU's batches cannot be isolated */
+	lru_add_drain();
+	scan->budget = MEMORY_ROUND;
+	scan->want = min_t(unsigned long, over, MEMORY_ROUND);
+	scan->swap = get_nr_swap_pages() > 0;
+	if (run->files_first && memory_read(memory, MEMORY_FILE) > limit / 2) {
+		scan->invalidate = true;
+		run->files_first = !memory_scan_files(scan, &memory->cursor);
+		scan->invalidate = false;
+		return true;
+	}
+	run->files_first = false;
+	if (!run->tasks_done)
+		run->tasks_done = memory_scan_tasks(scan, &memory->cursor);
+	if (!run->files_done && scan->want > 0)
+		memory_round_files(run, memory);
+	lru_add_drain();
+	return !run->tasks_done || !run->files_done || memory_next_lap(run);
+}
+
+/* One run. Handler_mutex held. A task stops after some rounds, or when killed. */
+static void memory_handle(struct container_memory *memory, unsigned int max_rounds)
+{
+	enum memory_policy policy = READ_ONCE(memory->policy);
+	struct memory_run run = {
+		.scan = { .top = memory, .reclaim = policy == POLICY_RECLAIM },
+		.files_first = true,
+		.files_done = policy != POLICY_RECLAIM,
+	};
+	unsigned long limit, usage;
+
+	lockdep_assert_held(&memory->handler_mutex);
+	INIT_LIST_HEAD(&run.scan.swapbacked);
+	INIT_LIST_HEAD(&run.scan.files);
+	memory->cursor.class = 0;
+	while (max_rounds-- && !fatal_signal_pending(current)) {
+		memory_flush(memory);
+		limit = READ_ONCE(memory->limit);
+		usage = memory_usage(memory);
+		if (limit == ULONG_MAX || usage <= memory_stop_at(limit))
+			break;
+		if (!memory_round(&run, memory, limit, usage - memory_stop_at(limit))) {
+			if (run.scan.reclaim)
+				memory_event(memory, MEMORY_GIVEUPS, 1);
+			WRITE_ONCE(memory->retry_at, jiffies + HZ);
+			break;
+		}
+		cond_resched();
+	}
+}
+
+/* The kworker. */
+void memory_handler_work(struct work_struct *work)
+{
+	struct container_memory *memory = container_of(work, struct container_memory, work);
+
+	mutex_lock(&memory->handler_mutex);
+	memory_handle(memory, UINT_MAX);
+	mutex_unlock(&memory->handler_mutex);
+	container_css_put(&memory->css);
+}
+
+/* In the task; whoever has the mutex already works for us while we wait. */
+static void memory_throttle(struct container_memory *memory)
+{
+	u64 start = ktime_get_ns();
+
+	if (mutex_lock_killable(&memory->handler_mutex))
+		return;
+	if (memory_over(memory, READ_ONCE(memory->limit)) && !memory_backs_off(memory))
+		memory_handle(memory, MEMORY_TASK_ROUNDS);
+	mutex_unlock(&memory->handler_mutex);
+	memory_event(memory, MEMORY_THROTTLED_NS, ktime_get_ns() - start);
+}
+
+/**
+ * container_memory_handle_over_limit - work off what this task charged too much
+ *
+ * Context: the way to user mode, no locks.
+ */
+void container_memory_handle_over_limit(void)
+{
+	struct container_memory *memory, *own = memory_get_current();
+
+	for (memory = own; memory; memory = memory_parent(memory))
+		if (memory_over(memory, memory_throttle_at(READ_ONCE(memory->limit))) &&
+		    !memory_backs_off(memory))
+			memory_throttle(memory);
+	if (own)
+		container_css_put(&own->css);
+}
+
+static int __init memory_wq_init(void)
+{
+	memory_wq = alloc_workqueue("container_memory", WQ_UNBOUND, 0);
+	return memory_wq ? 0 : -ENOMEM;
+}
+subsys_initcall(memory_wq_init);

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * What the parts of the over-limit handler share. One memory_scan per run of
+ * the handler, on its stack, under the container's handler_mutex.
+ */
+#ifndef _MM_CONTAINER_SCAN_H
+#define _MM_CONTAINER_SCAN_H
+
+#include "memory.h"
+
+/* How often a walk is repeated for what is being written. */
+#define MEMORY_TRIES	4
+
+/**
+ * struct memory_scan - one run of the handler
+ * @top: whose limit
+ * @reclaim: policy reclaim: take what is inactive
+ * @invalidate: this walk over mappings drops clean unmapped pages instead
+ * @force: take what is in use too: a lap without that has freed nothing
+ * @swap: there is room on a swap device
+ * @again: this walk repeats the last one, only for what went to swap
+ * @budget: folios that this walk may still look at
+ * @want: pages that this round may still free
+ * @swapbacked: isolated folios whose contents go to swap
+ * @files: isolated folios of files
+ * @writeback: a referenced folio that is being written, to wait for
+ * @freed: pages that this run made free
+ */
+struct memory_scan {
+	struct container_memory *top;
+	bool reclaim;
+	bool invalidate;
+	bool force;
+	bool swap;
+	bool again;
+	long budget;
+	long want;
+	struct list_head swapbacked;
+	struct list_head files;
+	struct folio *writeback;
+	unsigned long freed;
+};
+
+/* scan.c */
+void memory_scan_isolate(struct memory_scan *scan, struct folio *folio);
+void memory_scan_age(struct memory_scan *scan, struct folio *folio);
+bool memory_scan_swapcache(struct memory_scan *scan, swp_entry_t entry);
+bool memory_scan_reclaim(struct memory_scan *scan);
+
+/* scan_tasks.c, scan_files.c: true at the end of a lap */
+bool memory_scan_tasks(struct memory_scan *scan, struct memory_cursor *cursor);
+bool memory_scan_files(struct memory_scan *scan, struct memory_cursor *cursor);
+
+#endif /* _MM_CONTAINER_SCAN_H */

@@ -1,0 +1,239 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The handler's walk over a container's mappings (and those below it).
+ *
+ * Two kinds of walk: one that drops clean unmapped pages whatever their age and
+ * deactivates the rest (scan->invalidate), and a clock like that over address
+ * spaces: what is active or referenced is aged, the rest is isolated, what is
+ * dirty is written.
+ *
+ * Locking: the inode and its super block are pinned while a mapping is walked
+ * (container_mapping_pin()); the walk itself needs references on folios only.
+ * Position: the owner's serial, the pass and place in its list, and in each
+ * mapping an index.
+ */
+#include <linux/fs.h>
+#include <linux/mm.h>
+#include <linux/mm_inline.h>
+#include <linux/pagemap.h>
+#include <linux/rmap.h>
+#include <linux/shmem_fs.h>
+#include <linux/swap.h>
+#include <linux/swapops.h>
+
+#include "../internal.h"
+#include "scan.h"
+
+/* Was it used since somebody asked last? */
+static bool scan_referenced(struct folio *folio)
+{
+	vma_flags_t flags;
+
+	if (folio_test_active(folio))
+		return true;
+	return folio_mapped(folio) && folio_referenced(folio, 0, NULL, &flags);
+}
+
+/* Of a folio in the page cache. Returns true when it is to be written. */
+static bool scan_cached(struct memory_scan *scan, struct folio *folio)
+{
+	if (!memory_owns(scan->top, folio))
+		return false;
+	scan->budget -= folio_nr_pages(folio);
+	if (scan->again)
+		return false;
+	memory_event(scan->top, MEMORY_SCANNED, folio_nr_pages(folio));
+	if (!scan->force && scan_referenced(folio)) {
+		memory_scan_age(scan, folio);
+		return false;
+	}
+	memory_scan_isolate(scan, folio);
+	return folio_test_dirty(folio) && !folio_test_swapbacked(folio);
+}
+
+/* Of a tmpfs page that is swapped out. */
+static void scan_swapped(struct memory_scan *scan, void *value)
+{
+	swp_entry_t entry = radix_to_swp_entry(value);
+	struct swap_info_struct *device;
+
+	if (!softleaf_is_swap(entry))
+		return;
+	device = get_swap_device(entry);
+	if (!device)
+		return;
+	if (memory_scan_swapcache(scan, entry))
+		scan->budget--;
+	put_swap_device(device);
+}
+
+/* A batch of the clock. Returns the number of dirty pages in it. */
+static long scan_batch(struct memory_scan *scan, struct folio_batch *batch)
+{
+	long dirty = 0;
+	int i;
+
+	for (i = 0; i < folio_batch_count(batch); i++) {
+		struct folio *folio = batch->folios[i];
+
+		if (xa_is_value(folio))
+			scan_swapped(scan, folio);
+		else if (scan_cached(scan, folio))
+			dirty += folio_nr_pages(folio);
+	}
+	return dirty;
+}
+
+/* Start writing what is dirty from @first up to @next, without waiting. */
+static void scan_write(struct memory_scan *scan, struct address_space *mapping, pgoff_t first,
+		       pgoff_t next, long dirty)
+{
+	loff_t start = (loff_t)first << PAGE_SHIFT;
+	loff_t end = ((loff_t)next << PAGE_SHIFT) - 1;
+
+	if (!dirty || filemap_flush_range(mapping, start, next ? end : LLONG_MAX))
+		return;
+	memory_event(scan->top, MEMORY_WRITTEN_BACK, dirty);
+}
+
+/* The clock, in one mapping. Returns true at its end. */
+static bool scan_mapping(struct memory_scan *scan, struct address_space *mapping, pgoff_t *next)
+{
+	pgoff_t indices[FOLIO_BATCH_SIZE];
+	struct folio_batch batch;
+	pgoff_t first = *next;
+	unsigned int found = 1;
+	long dirty = 0;
+
+	folio_batch_init(&batch);
+	while (scan->budget > 0 && found) {
+		if (shmem_mapping(mapping))
+			found = find_get_entries(mapping, next, -1, &batch, indices);
+		else
+			found = filemap_get_folios(mapping, next, -1, &batch);
+		dirty += scan_batch(scan, &batch);
+		folio_batch_remove_exceptionals(&batch);
+		folio_batch_release(&batch);
+		cond_resched();
+	}
+	if (!scan->again)
+		scan_write(scan, mapping, first, found ? *next : 0, dirty);
+	return !found;
+}
+
+/* Which of the batch are on the active list, and where it begins. */
+static long scan_invalidate_batch(struct folio_batch *batch, pgoff_t *first)
+{
+	long active = 0;
+	int i;
+
+	*first = batch->folios[0]->index;
+	for (i = 0; i < folio_batch_count(batch); i++)
+		if (folio_test_active(batch->folios[i]))
+			active += folio_nr_pages(batch->folios[i]);
+	return active;
+}
+
+/* Drop what can be dropped, in one mapping. Returns true at its end. */
+static bool scan_invalidate(struct memory_scan *scan, struct address_space *mapping,
+			    pgoff_t *next)
+{
+	unsigned long before, after, failed;
+	struct folio_batch batch;
+	pgoff_t first;
+	long active;
+
+	folio_batch_init(&batch);
+	while (scan->budget > 0) {
+		if (!filemap_get_folios(mapping, next, -1, &batch))
+			return true;
+		active = scan_invalidate_batch(&batch, &first);
+		scan->budget -= folio_batch_count(&batch);
+		memory_event(scan->top, MEMORY_SCANNED, folio_batch_count(&batch));
+		/* references would keep the pages */
+		folio_batch_release(&batch);
+		failed = 0;
+		before = READ_ONCE(mapping->nrpages);
+		/* invalidate_mapping_pages() that also tells what it deactivated */
+		mapping_try_invalidate(mapping, first, *next - 1, &failed);
+		after = READ_ONCE(mapping->nrpages);
+		if (after < before) {
+			memory_event(scan->top, MEMORY_INVALIDATED, before - after);
+			scan->freed += before - after;
+		}
+		memory_event(scan->top, MEMORY_DEACTIVATED, min_t(long, failed, active));
+	}
+	return false;
+}
+
+/*
+ * As much of @cm as the budget allows. Returns true at its end. What goes from
+ * tmpfs to swap is looked up again when it is written, and freed; a file's
+ * written pages are for the next lap.
+ */
+static bool scan_one(struct memory_scan *scan, struct container_mapping *cm)
+{
+	struct inode *inode = container_mapping_pin(cm);
+	struct address_space *mapping;
+	pgoff_t start = cm->next;
+	int tries = MEMORY_TRIES;
+	bool done;
+
+	if (!inode)
+		return true;
+	mapping = &inode->i_data;
+	if (scan->invalidate) {
+		done = shmem_mapping(mapping) || scan_invalidate(scan, mapping, &cm->next);
+	} else {
+		done = scan_mapping(scan, mapping, &cm->next);
+		while (memory_scan_reclaim(scan) && shmem_mapping(mapping) && tries--) {
+			pgoff_t again = start;
+			long budget = scan->budget;
+
+			scan->again = true;
+			scan->budget = MEMORY_ROUND;
+			scan_mapping(scan, mapping, &again);
+			scan->budget = budget;
+			scan->again = false;
+		}
+	}
+	if (done)
+		cm->next = 0;
+	container_mapping_unpin(inode);
+	return done;
+}
+
+/**
+ * memory_scan_files - look at scan->budget pages of the container's mappings
+ * @scan: the run of the handler
+ * @cursor: where to go on
+ *
+ * Context: process, no locks but handler_mutex. Reclaims what it isolates.
+ * Return: true at the end of a lap; the cursor is at the start then.
+ */
+bool memory_scan_files(struct memory_scan *scan, struct memory_cursor *cursor)
+{
+	struct container_memory *owner;
+	struct container_mapping *cm;
+	u64 serial;
+
+	while (scan->budget > 0 && !fatal_signal_pending(current)) {
+		serial = cursor->owner;
+		owner = memory_next_within(scan->top, &serial);
+		if (!owner) {
+			cursor->owner = 0;
+			return true;
+		}
+		cm = container_mapping_next(owner, cursor);
+		if (cm) {
+			/* a big one keeps its turn until it is done or the round is over */
+			while (!scan_one(scan, cm) && scan->budget > 0)
+				cond_resched();
+			container_mapping_put(cm);
+		} else {
+			cursor->owner = serial;
+		}
+		container_css_put(&owner->css);
+	}
+	return false;
+}
