@@ -17,6 +17,7 @@
 #include <linux/pagemap.h>
 #include <linux/slab.h>
 
+#include "internal.h"
 #include "memory.h"
 
 static DEFINE_SPINLOCK(memory_owner_lock);

@@ -29,7 +29,7 @@
 #include <linux/swap.h>
 #include <linux/workqueue.h>
 
-#include "../internal.h"
+#include "internal.h"
 #include "scan.h"
 
 /* Laps without a freed page until the handler gives up; the last one is forced. */

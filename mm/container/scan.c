@@ -14,8 +14,8 @@
 #include <linux/swap.h>
 #include <linux/swapops.h>
 
-#include "../internal.h"
-#include "../swap.h"
+#include "internal.h"
+#include "swap.h"
 #include "scan.h"
 
 /* Second chance: to the inactive list, where the next lap finds it. */

@@ -21,7 +21,7 @@
 #include <linux/swap.h>
 #include <linux/swapops.h>
 
-#include "../internal.h"
+#include "internal.h"
 #include "scan.h"
 
 /* Was it used since somebody asked last? */

@@ -23,7 +23,7 @@
 #include <linux/swapops.h>
 #include <asm/tlbflush.h>
 
-#include "../internal.h"
+#include "internal.h"
 #include "scan.h"
 
 struct memory_mm_walk {

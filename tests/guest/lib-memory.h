@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Verbs for the suites of the memory subsystem: processes that use pages on
+ * command, files on a disk of their own, and the doors through which pages are
+ * seen: /proc/PID/pagemap, /proc/kpageflags, smaps.
+ */
+#ifndef TESTS_GUEST_LIB_MEMORY_H
+#define TESTS_GUEST_LIB_MEMORY_H
+
+#include "lib.h"
+
+#define PAGE 4096UL
+
+/* Bits of /proc/kpageflags (linux/kernel-page-flags.h). */
+#define KPF_ACTIVE 6
+
+/*
+ * A child in a container that does what it is told, and is told from outside
+ * only, so that it uses no pages but those asked for. Lives in shared memory.
+ */
+struct actor {
+	pid_t pid;
+	int wire;		/* the parent's end */
+	int child_wire;
+	void (*fn)(struct actor *a);
+	char path[128];
+	unsigned long arg;
+	char *mem;		/* in the child */
+	unsigned long pages;
+	unsigned long seed;
+	unsigned long result;
+};
+
+struct actor *actor_in(const char *container);
+/* Does FN(ARG) in the actor; a failed check there fails the test. */
+unsigned long act(struct actor *a, void (*fn)(struct actor *a), unsigned long arg);
+/* Sends it off without waiting; act_end() waits. */
+void act_begin(struct actor *a, void (*fn)(struct actor *a), unsigned long arg);
+unsigned long act_end(struct actor *a);
+void dismiss(struct actor *a);
+
+/* Things to do. */
+void touch(struct actor *a);		/* map ARG pages and fill them */
+void check(struct actor *a);		/* are they what was written? */
+void rewrite(struct actor *a);		/* fill the first ARG of them anew */
+void populate(struct actor *a);		/* access all, ARG times, as a driver would */
+void release(struct actor *a);		/* unmap them */
+void read_whole(struct actor *a);	/* read a->path, ARG times */
+void map_whole(struct actor *a);	/* map a->path shared and read each page */
+void write_whole(struct actor *a);	/* make a->path of ARG pages */
+void check_whole(struct actor *a);	/* is it what was written? */
+
+/* An ext4 file system of MB megabytes, mounted; the directory. */
+char *make_disk(unsigned int mb);
+/* A file of PAGES pages at DIR/NAME, on the disk and not in memory. */
+char *make_data(const char *dir, const char *name, unsigned long pages);
+/* Ask the kernel to drop its cached pages; those of the file that stay are an error. */
+void drop_cached(const char *path);
+unsigned long cached_pages(const char *path);
+
+unsigned long resident(struct actor *a);
+unsigned long swapped_out(struct actor *a);
+unsigned long count_flag(struct actor *a, int bit);
+/* What sits in per-CPU batches goes where it belongs. */
+void drain_batches(void);
+
+unsigned long anon_pages(const char *container);
+unsigned long file_pages(const char *container);
+unsigned long stat_of(const char *container, const char *field);
+void set_limit(const char *container, const char *limit);
+uint64_t vmstat(const char *field);
+
+#endif /* TESTS_GUEST_LIB_MEMORY_H */

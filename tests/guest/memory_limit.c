@@ -1,0 +1,376 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * memory: the over-limit handler. Needs a guest with swap (uml-run --swap 256M).
+ *
+ * How far a limit may be passed for a moment: 1/8 of it, what CPUs have not told
+ * yet (memory.stat: unflushed_bound), and what one system call brings in before
+ * the task is on its way to user mode again (here at most SLACK pages).
+ */
+#include "lib-memory.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/swap.h>
+
+#define SLACK 256
+
+static char *container(const char *root, const char *name, const char *limit)
+{
+	char *dir = at(root, "%s", name);
+
+	expect(make_dir(dir), 0);
+	if (limit)
+		set_limit(dir, limit);
+	return dir;
+}
+
+static unsigned long usage(const char *dir)
+{
+	return anon_pages(dir) + file_pages(dir);
+}
+
+static unsigned long bound(const char *dir, unsigned long limit)
+{
+	return limit + limit / 8 + stat_of(dir, "unflushed_bound") + SLACK;
+}
+
+/* Is the actor done? Without waiting. */
+static bool act_done(struct actor *a)
+{
+	char byte;
+
+	return recv(a->wire, &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 1;
+}
+
+/* Lets the actor work and looks at its container; the highest usage seen. */
+static unsigned long peak_while(struct actor *a, void (*fn)(struct actor *a), unsigned long arg,
+				const char *dir)
+{
+	unsigned long peak = 0, now_used;
+
+	act_begin(a, fn, arg);
+	while (!act_done(a)) {
+		now_used = usage(dir);
+		peak = now_used > peak ? now_used : peak;
+		usleep(2000);
+	}
+	act_end(a);
+	now_used = usage(dir);
+	return now_used > peak ? now_used : peak;
+}
+
+/* The guest's swap device; the suite cannot say anything without one. */
+static char *swap_device(void)
+{
+	char *text = read_file("/proc/swaps"), *line = strchr(text, '\n');
+
+	ck_assert_msg(line && line[1] == '/', "no swap here; cure: uml-run --swap 256M -- ...");
+	line++;
+	line[strcspn(line, " \t")] = 0;
+	return line;
+}
+
+/* A process that keeps a working set, in CONTAINER. */
+static struct actor *neighbour(const char *dir, unsigned long pages)
+{
+	struct actor *a = actor_in(dir);
+
+	a->seed = 99;
+	act(a, touch, pages);
+	act(a, populate, 3);
+	drain_batches();
+	ck_assert_uint_eq(resident(a), pages);
+	return a;
+}
+
+static void expect_untouched(struct actor *a, unsigned long active)
+{
+	ck_assert_uint_eq(resident(a), a->pages);
+	ck_assert_uint_eq(swapped_out(a), 0);
+	ck_assert_uint_eq(count_flag(a, KPF_ACTIVE), active);
+	ck_assert_uint_eq(read_field(at("/proc", "%d/status", a->pid), "VmSwap"), 0);
+	act(a, check, 0);
+}
+
+TEST(under_the_limit_nothing_happens)
+{
+	char *root = mount_hierarchy("memory"), *a = container(root, "a", "2000");
+	struct actor *actor = actor_in(a);
+
+	act(actor, touch, 1500);
+	act(actor, check, 0);
+	ck_assert_uint_eq(read_u64(at(a, "memory.page_limit_hits")), 0);
+	ck_assert_uint_eq(stat_of(a, "rounds"), 0);
+	ck_assert_uint_eq(resident(actor), 1500);
+	dismiss(actor);
+	expect(remove_dir(a), 0);
+}
+
+TEST_LIMIT(limit_holds_for_a_reader, 60)
+{
+	char *root = mount_hierarchy("memory"), *a = container(root, "a", "1000");
+	char *b = container(root, "b", NULL), *data = make_data(make_disk(32), "data", 5000);
+	struct actor *next = neighbour(b, 500), *actor = actor_in(a);
+	unsigned long peak;
+
+	strcpy(actor->path, data);
+	peak = peak_while(actor, read_whole, 3, a);
+	ck_assert_msg(peak <= bound(a, 1000), "peak %lu, wanted at most %lu", peak, bound(a, 1000));
+	eventually(usage(a) <= 1000, 2);
+	ck_assert_uint_le(cached_pages(data), bound(a, 1000));
+	ck_assert_uint_gt(read_u64(at(a, "memory.page_limit_hits")), 0);
+	ck_assert_uint_gt(stat_of(a, "invalidated"), 8000);
+	ck_assert_uint_eq(act(actor, check_whole, 0), 5000);
+	expect_untouched(next, 500);
+	dismiss(actor);
+	dismiss(next);
+	expect(remove_dir(a), 0);
+	expect(remove_dir(b), 0);
+}
+
+TEST_LIMIT(limit_holds_for_a_writer, 60)
+{
+	char *root = mount_hierarchy("memory"), *a = container(root, "a", "1000");
+	char *disk = make_disk(32);
+	struct actor *actor = actor_in(a);
+	unsigned long peak;
+
+	strcpy(actor->path, at(disk, "out"));
+	peak = peak_while(actor, write_whole, 5000, a);
+	ck_assert_msg(peak <= bound(a, 1000), "peak %lu, wanted at most %lu", peak, bound(a, 1000));
+	eventually(usage(a) <= 1000, 3);
+	ck_assert_uint_gt(stat_of(a, "written_back"), 2000);
+	ck_assert_uint_gt(stat_of(a, "reclaimed") + stat_of(a, "invalidated"), 3000);
+	ck_assert_uint_eq(act(actor, check_whole, 0), 5000);
+	dismiss(actor);
+	expect(remove_dir(a), 0);
+}
+
+TEST_LIMIT(limit_holds_for_anonymous_memory, 120)
+{
+	char *root = mount_hierarchy("memory"), *a = container(root, "a", "1000");
+	char *b = container(root, "b", NULL);
+	struct actor *next, *actor;
+	uint64_t out;
+	unsigned long peak;
+
+	swap_device();
+	next = neighbour(b, 500);
+	actor = actor_in(a);
+	out = vmstat("pswpout");
+	peak = peak_while(actor, touch, 4000, a);
+	ck_assert_msg(peak <= bound(a, 1000), "peak %lu, wanted at most %lu", peak, bound(a, 1000));
+	eventually(usage(a) <= 1000, 3);
+	ck_assert_uint_gt(swapped_out(actor), 2900);
+	ck_assert_uint_gt(read_field(at("/proc", "%d/status", actor->pid), "VmSwap"), 2900 * 4);
+	ck_assert_uint_gt(vmstat("pswpout") - out, 2900);
+	ck_assert_uint_gt(stat_of(a, "swapped"), 2900);
+	peak = peak_while(actor, check, 0, a);
+	ck_assert_msg(peak <= bound(a, 1000), "reading: peak %lu, wanted at most %lu", peak,
+		      bound(a, 1000));
+	act(actor, check, 0);
+	ck_assert_uint_gt(stat_of(a, "refaults"), 0);
+	expect_untouched(next, 500);
+	ck_assert_uint_eq(stat_of(b, "refaults"), 0);
+	dismiss(actor);
+	dismiss(next);
+	eventually(usage(a) == 0, 3);
+	expect(remove_dir(a), 0);
+	expect(remove_dir(b), 0);
+}
+
+TEST_LIMIT(limit_holds_for_tmpfs, 60)
+{
+	char *root = mount_hierarchy("memory"), *a = container(root, "a", "1000");
+	struct actor *actor;
+	unsigned long peak;
+
+	swap_device();
+	actor = actor_in(a);
+	strcpy(actor->path, "/tmp/big");
+	peak = peak_while(actor, write_whole, 4000, a);
+	ck_assert_msg(peak <= bound(a, 1000), "peak %lu, wanted at most %lu", peak, bound(a, 1000));
+	eventually(usage(a) <= 1000, 3);
+	ck_assert_uint_gt(stat_of(a, "swapped"), 2900);
+	ck_assert_uint_eq(act(actor, check_whole, 0), 4000);
+	ck_assert_int_eq(unlink("/tmp/big"), 0);
+	eventually(file_pages(a) < 50, 3);
+	dismiss(actor);
+	expect(remove_dir(a), 0);
+}
+
+TEST_LIMIT(lowering_the_limit_works_at_once, 60)
+{
+	char *root = mount_hierarchy("memory"), *a = container(root, "a", NULL);
+	struct actor *actor;
+
+	swap_device();
+	actor = actor_in(a);
+	act(actor, touch, 3000);
+	ck_assert_uint_eq(stat_of(a, "rounds"), 0);
+	set_limit(a, "4M");
+	eventually(usage(a) <= 1024, 3);
+	ck_assert_uint_ge(swapped_out(actor), 1900);
+	act(actor, check, 0);
+	set_limit(a, "max");
+	act(actor, check, 0);
+	ck_assert_uint_eq(resident(actor), 3000);
+	dismiss(actor);
+	expect(remove_dir(a), 0);
+}
+
+TEST_LIMIT(used_pages_are_spared, 60)
+{
+	char *root = mount_hierarchy("memory"), *a = container(root, "a", "2000");
+	struct actor *hot, *cold;
+	unsigned long hot_out;
+
+	swap_device();
+	hot = actor_in(a);
+	cold = actor_in(a);
+	act(hot, touch, 600);
+	/* the hot pages are touched again between all steps of the cold ones */
+	for (int i = 0; i < 12; i++) {
+		act(cold, i ? rewrite : touch, i ? 250UL * i : 3000);
+		act(hot, check, 0);
+	}
+	eventually(usage(a) <= 2000, 3);
+	hot_out = swapped_out(hot);
+	ck_assert_msg(hot_out * 3000 < swapped_out(cold) * 600,
+		      "%lu of 600 hot pages are swapped out, %lu of 3000 cold ones", hot_out,
+		      swapped_out(cold));
+	act(cold, check, 0);
+	dismiss(hot);
+	dismiss(cold);
+	expect(remove_dir(a), 0);
+}
+
+TEST_LIMIT(deactivate_moves_and_frees_nothing, 60)
+{
+	char *root = mount_hierarchy("memory"), *a = container(root, "a", NULL);
+	char *b = container(root, "b", NULL);
+	struct actor *actor = actor_in(a), *next = neighbour(b, 500);
+	unsigned long before;
+
+	expect(write_file(at(a, "memory.overlimit"), "deactivate\n"), 0);
+	act(actor, touch, 800);
+	act(actor, populate, 3);
+	drain_batches();
+	ck_assert_uint_eq(count_flag(actor, KPF_ACTIVE), 800);
+	before = anon_pages(a);
+	set_limit(a, "400");
+	eventually(count_flag(actor, KPF_ACTIVE) == 0, 3);
+	ck_assert_uint_ge(stat_of(a, "deactivated"), 800);
+	ck_assert_uint_eq(resident(actor), 800);
+	ck_assert_uint_eq(swapped_out(actor), 0);
+	ck_assert_uint_eq(anon_pages(a), before);
+	ck_assert_uint_eq(stat_of(a, "reclaimed"), 0);
+	/* young bits too: nothing has touched the pages since */
+	ck_assert_uint_lt(read_field(at("/proc", "%d/smaps_rollup", actor->pid), "Referenced"),
+			  100 * 4);
+	act(actor, check, 0);
+	ck_assert_uint_ge(read_field(at("/proc", "%d/smaps_rollup", actor->pid), "Referenced"),
+			  800 * 4);
+	expect_untouched(next, 500);
+	dismiss(actor);
+	dismiss(next);
+	expect(remove_dir(a), 0);
+	expect(remove_dir(b), 0);
+}
+
+TEST_LIMIT(a_parents_limit_is_for_the_sum, 60)
+{
+	char *root = mount_hierarchy("memory"), *p = container(root, "p", "1000");
+	char *a = container(p, "a", NULL), *b = container(p, "b", NULL);
+	struct actor *x, *y;
+
+	swap_device();
+	x = actor_in(a);
+	y = actor_in(b);
+	act(x, touch, 900);
+	y->seed = 2;
+	act(y, touch, 900);
+	eventually(usage(p) <= 1000, 3);
+	ck_assert_uint_eq(usage(p), usage(a) + usage(b));
+	ck_assert_uint_gt(swapped_out(x) + swapped_out(y), 700);
+	ck_assert_uint_gt(stat_of(p, "swapped"), 700);
+	ck_assert_uint_eq(stat_of(a, "rounds") + stat_of(b, "rounds"), 0);
+	act(x, check, 0);
+	act(y, check, 0);
+	dismiss(x);
+	dismiss(y);
+	expect(remove_dir(a), 0);
+	expect(remove_dir(b), 0);
+	expect(remove_dir(p), 0);
+}
+
+TEST_LIMIT(without_swap_it_gives_up, 60)
+{
+	char *root = mount_hierarchy("memory"), *a = container(root, "a", "500");
+	char *device = swap_device();
+	struct actor *actor;
+	unsigned long giveups;
+
+	ck_assert_msg(!swapoff(device), "swapoff %s: %s", device, error_name(errno));
+	actor = actor_in(a);
+	act(actor, touch, 2000);
+	act(actor, check, 0);
+	ck_assert_uint_eq(resident(actor), 2000);
+	giveups = stat_of(a, "giveups");
+	ck_assert_uint_ge(giveups, 1);
+	/* and does not come back all the time */
+	act(actor, rewrite, 2000);
+	ck_assert_uint_le(stat_of(a, "giveups"), giveups + 3);
+	ck_assert_msg(!swapon(device, 0), "swapon %s: %s", device, error_name(errno));
+	/* with swap the same limit can be kept */
+	set_limit(a, "500");
+	eventually(usage(a) <= 500, 3);
+	act(actor, check, 0);
+	dismiss(actor);
+	expect(remove_dir(a), 0);
+}
+
+TEST_LIMIT(processes_and_files_together, 120)
+{
+	char *root = mount_hierarchy("memory"), *a = container(root, "a", "1500");
+	char *disk = make_disk(32), *data = make_data(disk, "data", 3000);
+	struct actor *actor[3];
+
+	swap_device();
+	for (int i = 0; i < 3; i++) {
+		actor[i] = actor_in(a);
+		actor[i]->seed = i + 1;
+		strcpy(actor[i]->path, i == 2 ? data : at(disk, "out%d", i));
+	}
+	act_begin(actor[0], touch, 1500);
+	act_begin(actor[1], write_whole, 2000);
+	actor[2]->seed = 1;
+	act_begin(actor[2], map_whole, 0);
+	for (int i = 0; i < 3; i++)
+		act_end(actor[i]);
+	eventually(usage(a) <= 1500, 5);
+	act(actor[0], check, 0);
+	ck_assert_uint_eq(act(actor[1], check_whole, 0), 2000);
+	ck_assert_uint_eq(act(actor[2], check_whole, 0), 3000);
+	ck_assert_uint_eq(stat_of(a, "giveups"), 0);
+	for (int i = 0; i < 3; i++)
+		dismiss(actor[i]);
+	expect(remove_dir(a), 0);
+}
+
+TEST_LIMIT(rmdir_while_the_handler_works, 60)
+{
+	char *root = mount_hierarchy("memory");
+
+	swap_device();
+	for (int i = 0; i < 10; i++) {
+		char *a = container(root, "a", NULL);
+		struct actor *actor = actor_in(a);
+
+		act(actor, touch, 1500);
+		set_limit(a, "100");
+		stop(actor->pid);
+		eventually(remove_dir(a) == 0, 3);
+	}
+}
