@@ -103,13 +103,16 @@ flavour_of()
 # Long ones first, so that the last to end is a short one.
 all_jobs()
 {
-	[ $debug = 0 ] || {
+	# the debug kernel has the KUnit suites too: a third kernel only without it
+	if [ $debug = 0 ] || [ "$flavour" = kunit ]; then
+		echo kunit
+	else
 		for suite in $(suites); do echo "$suite@debug"; done
 		echo kunit@debug
-	}
+	fi
 	echo runner
 	suites
-	printf '%s\n' kunit budget lint
+	printf '%s\n' budget lint
 }
 
 # The test patterns that --only has for a job, one per line; fails if it is not wanted.
@@ -183,10 +186,8 @@ guest()
 		set -- "$@" --leaks
 		;;
 	esac
-	# the suites in the kernel would run at each boot
 	case $1 in
-	kunit*) set -- "$@" --boot-timeout 120 ;;
-	*@debug) set -- "$@" --append kunit.enable=0 ;;
+	kunit*) set -- "$@" --boot-timeout 120 --append kunit.enable=1 --append kunit.autorun=1 ;;
 	esac
 	job=$1 pattern=$3
 	shift 3
