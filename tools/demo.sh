@@ -1,0 +1,97 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# `./uml demo`: two tenants in one kernel, without and with a memory limit on one of them.
+#
+# tools/demo/guest.sh is what happens in the guest and what its output means. This script boots
+# it twice, draws the pages while they change, and makes the table and build/demo/report.html.
+set -eu
+
+cd "$(dirname "$0")/.."
+out=build/demo
+limit=64M
+mem=192M
+kernel=./linux.uml
+
+die()
+{
+	echo "demo: $*" >&2
+	exit 1
+}
+
+help()
+{
+	cat <<-EOF
+	  --limit SIZE   page_limit of the tenant "batch" in the second run (default $limit)
+	  --mem SIZE     memory of the guest (default $mem)
+	  --kernel FILE  the kernel (default: ./linux.uml, built first)
+	EOF
+}
+
+# pages SIZE: as a number of 4 KB pages
+pages()
+{
+	case $1 in
+	*[!0-9]*[!0-9] | '' | [!0-9]*) die "'$1' is not a size; cure: pages, or a number with K, M or G" ;;
+	*[Kk]) echo $((${1%?} / 4)) ;;
+	*[Mm]) echo $((${1%?} * 256)) ;;
+	*[Gg]) echo $((${1%?} * 262144)) ;;
+	*[!0-9]) die "'$1' is not a size; cure: pages, or a number with K, M or G" ;;
+	*) echo "$1" ;;
+	esac
+}
+
+while [ $# -gt 0 ]; do
+	case $1 in
+	--help) help; exit 0 ;;
+	--limit | --mem | --kernel)
+		[ $# -gt 1 ] || die "$1 needs a value; see ./uml demo --help"
+		case $1 in
+		--limit) limit=$2 ;;
+		--mem) mem=$2 ;;
+		--kernel) kernel=$2 ;;
+		esac
+		shift 2 ;;
+	*) die "unknown option '$1'; see ./uml demo --help" ;;
+	esac
+done
+limit_pages=$(pages "$limit")
+mem_pages=$(pages "$mem")
+[ "$limit_pages" -ge 1024 ] || die "a limit of $limit leaves the tenant no room to run; cure: 4M or more"
+[ "$mem_pages" -ge 32768 ] || die "a guest of $mem is too small for both tenants; cure: 128M or more"
+command -v gnuplot >/dev/null || die "gnuplot is missing; cure: apt-get install gnuplot-nox"
+
+if [ "$kernel" = ./linux.uml ]; then
+	make linux.uml || exit 1
+else
+	make -s tools || exit 1
+fi
+rm -rf $out
+mkdir -p $out
+
+# scene NAME LIMIT: one boot; the samples go to $out/NAME
+scene()
+{
+	echo
+	echo "$3"
+	term=0
+	[ ! -t 1 ] || term=1
+	build/tools/uml-run --kernel "$kernel" --mem "$mem" --swap 512M --timeout 300 -- \
+		sh tools/demo/guest.sh "$2" 2>$out/"$1".err | tee $out/"$1" |
+		awk -v term=$term -v mem="$mem_pages" -f tools/demo/live.awk
+	grep -q '^end$' $out/"$1" || {
+		cat $out/"$1".err >&2
+		die "the guest did not come to its end (above: what it said)"
+	}
+}
+
+echo "Two tenants share a kernel with $mem of memory:"
+echo "  service  keeps an index of this machine's header files in memory and looks up in it all the time"
+echo "  batch    reads through a file tree and sorts 96 MB of it"
+scene free max "1. batch has no limit"
+scene limited "$limit_pages" "2. batch has a page_limit of $limit_pages pages ($limit)"
+
+echo
+awk -f tools/demo/table.awk $out/free $out/limited | tee $out/table.txt
+tools/demo/report.sh $out "$limit_pages" "$mem"
+echo
+echo "The whole picture: $out/report.html"

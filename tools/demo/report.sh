@@ -1,0 +1,65 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# report.html of a demo: one page, nothing loaded from elsewhere.
+#
+#   tools/demo/report.sh DIR LIMIT-PAGES MEM
+set -eu
+
+dir=$1 limit=$2 mem=$3
+
+for run in free limited; do
+	awk '$1 == "S" { print $2 / 1000, $3 + $4, $5 + $6 }' "$dir/$run" >"$dir/$run.dat"
+done
+most=$(cat "$dir"/*.dat | awk '{ for (i = 2; i <= 3; i++) if ($i > m) m = $i } END { print int(m * 1.1) + 1 }')
+
+plot()
+{
+	gnuplot <<-EOF
+	set terminal svg size 860,320 font "sans-serif,12" background "#ffffff"
+	set output "$dir/$1.svg"
+	set title "$2"
+	set xlabel "seconds"
+	set ylabel "pages (4 KB)"
+	set yrange [0:$most]
+	set grid
+	set key top left
+	$3
+	plot "$dir/$1.dat" using 1:2 with lines lw 2 lc rgb "#c0392b" title "batch", \
+	     "$dir/$1.dat" using 1:3 with lines lw 2 lc rgb "#2471a3" title "service"
+	EOF
+}
+
+plot free "batch without a limit" ""
+plot limited "batch with page_limit $limit" \
+	"set arrow from graph 0, first $limit to graph 1, first $limit nohead dt 2 lc rgb '#555555'"
+
+escape()
+{
+	sed 's/&/\&amp;/g; s/</\&lt;/g; s/>/\&gt;/g' "$1"
+}
+
+{
+	cat <<-EOF
+	<!DOCTYPE html>
+	<html lang="en">
+	<head><meta charset="utf-8"><title>uml-containers: a memory limit at work</title>
+	<style>body { font-family: sans-serif; max-width: 56em; margin: 2em auto; }
+	pre { background: #f4f4f4; padding: 1em; overflow-x: auto; } svg { width: 100%; height: auto; }</style></head>
+	<body>
+	<h1>A memory limit at work</h1>
+	<p>Two tenants in one User-Mode Linux kernel with $mem of memory. <b>batch</b> reads through a
+	file tree and sorts 96 MB of it; <b>service</b> keeps an index in memory and uses all of it
+	twice a second. First without a limit, then with a page_limit of $limit pages on batch (dashed).
+	The limit is soft: the over-limit handler starts when batch passes it and works it down to 7/8.</p>
+	EOF
+	for run in free limited; do
+		sed '1,/^<!DOCTYPE\|^ *"http/{/^<?xml/d;/^<!DOCTYPE/d;/^ *"http/d}' "$dir/$run.svg"
+	done
+	echo '<pre>'
+	escape "$dir/table.txt"
+	echo '</pre>'
+	echo '<p>The numbers are the kernel'"'"'s (memory.* files), sampled five times a second; see'
+	echo 'tools/demo/guest.sh. <code>./uml demo</code> makes this page again.</p>'
+	echo '</body></html>'
+} >"$dir/report.html"
+rm -f "$dir"/*.svg "$dir"/*.dat
