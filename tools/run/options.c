@@ -13,38 +13,40 @@
 #define DEFAULT_MEM (512ull << 20)
 #define DEFAULT_SWAP (1ull << 30)
 
-enum {
-	O_KERNEL = 256, O_MEMORY, O_CONTAINER, O_CPUS, O_MEM, O_SWAP, O_ROOTFS, O_TIMEOUT,
-	O_BOOT_TIMEOUT, O_GDB, O_GDB_ARG, O_SHELL, O_ENV, O_CLEAN_ENV, O_APPEND, O_LOG, O_VERDICT,
-	O_FAILURES, O_MODE, O_PIN, O_LEAKS, O_DRY_RUN, O_HELP,
+/* How an option is stored: as it is, as a flag, appended to a list, or by set_value(). */
+enum kind { TEXT, FLAG, LIST, VALUE, HELP };
+
+static const struct known {
+	const char *name;
+	enum kind kind;
+	size_t at;		/* in struct options; 0 for VALUE and HELP */
+} known[] = {
+	{ "kernel", TEXT, offsetof(struct options, kernel) },
+	{ "rootfs", TEXT, offsetof(struct options, rootfs) },
+	{ "log", TEXT, offsetof(struct options, log) },
+	{ "verdict", TEXT, offsetof(struct options, verdict) },
+	{ "failures", TEXT, offsetof(struct options, failures) },
+	{ "mode", TEXT, offsetof(struct options, mode) },
+	{ "pin", TEXT, offsetof(struct options, pin) },
+	{ "gdb", FLAG, offsetof(struct options, gdb) },
+	{ "shell", FLAG, offsetof(struct options, shell) },
+	{ "clean-env", FLAG, offsetof(struct options, clean_env) },
+	{ "leaks", FLAG, offsetof(struct options, leaks) },
+	{ "dry-run", FLAG, offsetof(struct options, dry_run) },
+	{ "env", LIST, offsetof(struct options, env) },
+	{ "append", LIST, offsetof(struct options, append) },
+	{ "gdb-arg", LIST, offsetof(struct options, gdb_args) },
+	{ "memory", VALUE, 0 },
+	{ "container", VALUE, 0 },
+	{ "cpus", VALUE, 0 },
+	{ "mem", VALUE, 0 },
+	{ "swap", VALUE, 0 },
+	{ "timeout", VALUE, 0 },
+	{ "boot-timeout", VALUE, 0 },
+	{ "help", HELP, 0 },
 };
 
-static const struct option longs[] = {
-	{ "kernel", required_argument, NULL, O_KERNEL },
-	{ "memory", required_argument, NULL, O_MEMORY },
-	{ "container", required_argument, NULL, O_CONTAINER },
-	{ "cpus", required_argument, NULL, O_CPUS },
-	{ "mem", required_argument, NULL, O_MEM },
-	{ "swap", required_argument, NULL, O_SWAP },
-	{ "rootfs", required_argument, NULL, O_ROOTFS },
-	{ "timeout", required_argument, NULL, O_TIMEOUT },
-	{ "boot-timeout", required_argument, NULL, O_BOOT_TIMEOUT },
-	{ "gdb", no_argument, NULL, O_GDB },
-	{ "gdb-arg", required_argument, NULL, O_GDB_ARG },
-	{ "shell", no_argument, NULL, O_SHELL },
-	{ "env", required_argument, NULL, O_ENV },
-	{ "clean-env", no_argument, NULL, O_CLEAN_ENV },
-	{ "append", required_argument, NULL, O_APPEND },
-	{ "log", required_argument, NULL, O_LOG },
-	{ "verdict", required_argument, NULL, O_VERDICT },
-	{ "failures", required_argument, NULL, O_FAILURES },
-	{ "mode", required_argument, NULL, O_MODE },
-	{ "pin", required_argument, NULL, O_PIN },
-	{ "leaks", no_argument, NULL, O_LEAKS },
-	{ "dry-run", no_argument, NULL, O_DRY_RUN },
-	{ "help", no_argument, NULL, O_HELP },
-	{ NULL, 0, NULL, 0 },
-};
+#define KNOWN (sizeof(known) / sizeof(*known))
 
 static void add(struct list *l, char *s)
 {
@@ -116,45 +118,70 @@ static const char *container_name(const char *s)
 	return s;
 }
 
-static void one(struct options *o, int c, char *arg)
+static void set_mem(struct options *o, const char *arg)
 {
-	switch (c) {
-	case O_KERNEL: o->kernel = arg; break;
-	case O_MEMORY:
+	o->mem = bytes("--mem", arg, 1);
+	if (o->mem < (32 << 20))
+		usage_error("--mem %s: a guest needs at least 32M", arg);
+}
+
+static void set_swap(struct options *o, const char *arg)
+{
+	o->swap = bytes("--swap", arg, 1);
+	if (o->swap && o->swap < 10 * PAGE)
+		usage_error("--swap %s: at least 40K, or 0 for none", arg);
+}
+
+static void set_value(struct options *o, const char *name, const char *arg)
+{
+	if (!strcmp(name, "memory")) {
 		o->page_limit = bytes("--memory", arg, PAGE) / PAGE;
 		o->has_limit = true;
+	} else if (!strcmp(name, "container")) {
+		o->container = container_name(arg);
+	} else if (!strcmp(name, "cpus")) {
+		o->cpus = count("--cpus", arg, 64);
+	} else if (!strcmp(name, "mem")) {
+		set_mem(o, arg);
+	} else if (!strcmp(name, "swap")) {
+		set_swap(o, arg);
+	} else if (!strcmp(name, "timeout")) {
+		o->timeout = seconds("--timeout", arg);
+	} else {
+		o->boot_timeout = seconds("--boot-timeout", arg);
+	}
+}
+
+static void set_one(struct options *o, const struct known *k, char *arg)
+{
+	char *field = (char *)o + k->at;
+
+	switch (k->kind) {
+	case TEXT:
+		memcpy(field, &arg, sizeof(arg));
 		break;
-	case O_CONTAINER: o->container = container_name(arg); break;
-	case O_CPUS: o->cpus = count("--cpus", arg, 64); break;
-	case O_MEM:
-		o->mem = bytes("--mem", arg, 1);
-		if (o->mem < (32 << 20))
-			usage_error("--mem %s: a guest needs at least 32M", arg);
+	case FLAG:
+		*(bool *)field = true;
 		break;
-	case O_SWAP:
-		o->swap = bytes("--swap", arg, 1);
-		if (o->swap && o->swap < 10 * PAGE)
-			usage_error("--swap %s: at least 40K, or 0 for none", arg);
+	case LIST:
+		add((struct list *)field, arg);
 		break;
-	case O_ROOTFS: o->rootfs = arg; break;
-	case O_TIMEOUT: o->timeout = seconds("--timeout", arg); break;
-	case O_BOOT_TIMEOUT: o->boot_timeout = seconds("--boot-timeout", arg); break;
-	case O_GDB: o->gdb = true; break;
-	case O_GDB_ARG: add(&o->gdb_args, arg); break;
-	case O_SHELL: o->shell = true; break;
-	case O_ENV: add(&o->env, arg); break;
-	case O_CLEAN_ENV: o->clean_env = true; break;
-	case O_APPEND: add(&o->append, arg); break;
-	case O_LOG: o->log = arg; break;
-	case O_VERDICT: o->verdict = arg; break;
-	case O_FAILURES: o->failures = arg; break;
-	case O_MODE: o->mode = arg; break;
-	case O_PIN: o->pin = arg; break;
-	case O_LEAKS: o->leaks = true; break;
-	case O_DRY_RUN: o->dry_run = true; break;
-	case O_HELP:
+	case VALUE:
+		set_value(o, k->name, arg);
+		break;
+	case HELP:
 		help_print(stdout);
 		exit(0);
+	}
+}
+
+static void make_longs(struct option *l)
+{
+	for (size_t i = 0; i < KNOWN; i++) {
+		bool plain = known[i].kind == FLAG || known[i].kind == HELP;
+
+		l[i] = (struct option){ known[i].name,
+					plain ? no_argument : required_argument, NULL, 256 + i };
 	}
 }
 
@@ -204,6 +231,7 @@ static void check(struct run *r)
 
 void options_parse(struct run *r, int argc, char **argv)
 {
+	struct option longs[KNOWN + 1] = { 0 };
 	struct options *o = &r->opt;
 	int c;
 
@@ -212,11 +240,12 @@ void options_parse(struct run *r, int argc, char **argv)
 		.boot_timeout = -1, .whole = argv, .kernel = getenv("UML_KERNEL"),
 		.failures = getenv("UML_FAILURES"),
 	};
+	make_longs(longs);
 	opterr = 0;
 	while ((c = getopt_long(argc, argv, "+:", longs, NULL)) != -1) {
 		if (c == '?' || c == ':')
 			bad_option(c, argv);
-		one(o, c, optarg);
+		set_one(o, &known[c - 256], optarg);
 	}
 	o->argv = argv + optind;
 	check(r);

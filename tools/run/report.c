@@ -242,7 +242,7 @@ void report_failure(struct run *r, const char *outcome, int code, const char *li
 		fclose(f);
 	}
 	take_state(r, dir);
-	say("kernel log and what else is known: %s", realpath(dir, (char[PATH_MAX]){ 0 }) ?: dir);
+	say("kernel log and what else is known: %s", realpath(dir, (char[PATH_MAX]) { 0 }) ?: dir);
 	char *text = NULL;
 	size_t len;
 
