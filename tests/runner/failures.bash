@@ -269,3 +269,11 @@ test_boot_under_a_second()
 	case $(basename "$(dirname "$UML_KERNEL")") in debug | kunit) return ;; esac
 	[ "$ms" -lt 1000 ] || fail "boot to the command: expected under 1000 ms, got $ms"
 }
+
+test_leaks_needs_kmemleak()
+{
+	guest --leaks true
+	[ $status -ne 0 ] || "$uml" test -e /sys/kernel/debug/kmemleak ||
+		fail "--leaks without kmemleak in the kernel: expected 125, got 0"
+	[ $status -eq 0 ] || contains message kmemleak "$err"
+}

@@ -58,6 +58,8 @@ static void kill_the_rest(void)
 static void scan_for_leaks(struct guest *g)
 {
 	int fd = g->debug_files;
+	char buf[4096];
+	ssize_t n;
 
 	if (!(g->job.head.flags & JOIN_LEAKS) || fd < 0)
 		return;
@@ -65,6 +67,9 @@ static void scan_for_leaks(struct guest *g)
 	for (int i = 0; i < 2; i++)
 		if (write(fd, "scan", 4) != 4)
 			printf("uml-init: kmemleak scan: %s\n", strerror(errno));
+	/* The kernel log says how many; this says which. Standard output is the console. */
+	while ((n = read(fd, buf, sizeof(buf))) > 0)
+		fwrite(buf, 1, n, stdout);
 	close(fd);
 }
 

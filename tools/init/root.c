@@ -109,6 +109,8 @@ void root_enter(struct guest *g)
 	mount("debugfs", "/sys/kernel/debug", "debugfs", quiet, NULL);
 	mount("tracefs", "/sys/kernel/tracing", "tracefs", quiet, NULL);
 	g->debug_files = open("/sys/kernel/debug/kmemleak", O_RDWR | O_CLOEXEC);
+	if (g->debug_files < 0 && (g->job.head.flags & JOIN_LEAKS))
+		die(g, 125, "--leaks: this kernel has no kmemleak: take flavour debug");
 	populate_dev();
 	loopback_up();
 	sethostname("uml", 3);
