@@ -84,12 +84,12 @@ static void feed(struct guest *g, struct relay *r)
 			r->in += n;
 			r->in_len -= n;
 			give_credit(g, JOIN_STDIN, n);
-		} else if (n < 0 && (errno == EAGAIN || errno == EINTR)) {
-			return;
-		} else {
-			close_stream(g, JOIN_STDIN);
-			line_send(g, JOIN_CLOSED, JOIN_STDIN, "", 0);
+			continue;
 		}
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return;
+		close_stream(g, JOIN_STDIN);
+		line_send(g, JOIN_CLOSED, JOIN_STDIN, "", 0);
 	}
 }
 
