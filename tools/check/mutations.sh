@@ -46,10 +46,12 @@ copy_tree()
 		tar --null -T - -cf - | tar -xf - -C "$tree"
 	cp -a build/source.stamp "$tree/build/"
 	ln -s "$top/build/source" "$tree/build/source"
-	# nothing writes into Linux's files: hooks.sh and patch replace them
-	cp -al build/linux "$tree/build/" || die "cannot make $tree"
-	for part in default tools tests hooked; do
-		cp -a "build/$part" "$tree/build/" || die "cannot make $tree"
+	# nothing writes into Linux's files, hooks.sh and patch replace them; objects are rewritten
+	mkdir "$tree/build/linux"
+	(cd build/linux && find . -maxdepth 1 ! -name . ! -name 'obj-*' -exec cp -al -t "$tree/build/linux" {} +) ||
+		die "cannot make $tree"
+	for part in linux/obj-default default tools tests hooked; do
+		cp -a "build/$part" "$tree/build/$part" || die "cannot make $tree"
 	done
 	find "$tree/build" -name '*.cmd' -print0 | xargs -0 sed -i "s|$top/build/|$tree/build/|g"
 }
