@@ -25,7 +25,7 @@ help()
 	nothing ran, 2 for a wrong option.
 
 	  --only JOB[:TEST]  run what matches (shell patterns; may be repeated), e.g.
-	                     --only core, --only 'core@debug:mount_*', --only kunit
+	                     --only core, --only 'core@debug:mount_*', --only '*@debug'
 	  --list             print the jobs and tests that would run, run none
 	  --flavour F        only guest jobs of this kernel: default, kunit, debug
 	  --no-debug         leave the debug kernel out (it takes most of the time)
@@ -175,11 +175,18 @@ build()
 	return 1
 }
 
+# What a suite needs of the runner: its head comment says "(uml-run OPTIONS)".
+needs()
+{
+	sed -n '1,12s/.*(uml-run \(.*\)).*/\1/p' "tests/guest/$1.c" 2>/dev/null
+}
+
 # guest JOB FLAVOUR PATTERN: one suite in one kernel, output to the log
 guest()
 {
 	slow=1 limit=180
-	set -- "$1" "$2" "$3" --kernel "$build/$2/linux"
+	# shellcheck disable=SC2046 # words
+	set -- "$1" "$2" "$3" --kernel "$build/$2/linux" $(needs "${1%@*}")
 	case $2 in
 	debug)
 		slow=6 limit=420
