@@ -72,11 +72,11 @@ static void memory_charge_direct(struct folio *folio, unsigned long tags)
 
 	if (!memory)
 		return;
-	container_css_get_many(&memory->css, nr);
+	if (nr > 1)
+		container_css_get_many(&memory->css, nr - 1);
 	WRITE_ONCE(folio->memcg_data, (unsigned long)memory | tags);
 	if (memory_count(memory, tags ? MEMORY_FILE : MEMORY_ANON, nr))
 		memory_check_limit(memory);
-	container_css_put(&memory->css);
 }
 
 /* Give back what @data says a folio of @nr pages is charged to. */

@@ -15,7 +15,9 @@
 #include <linux/container_memory.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <linux/swap.h>
 
+#include "internal.h"
 #include "memory.h"
 
 static const char * const memory_policy_names[] = {
@@ -63,8 +65,10 @@ static int memory_online(struct container_subsys_state *css)
 	return 0;
 }
 
+/* Freed pages that wait in the CPUs' LRU batches would keep the state dying. */
 static void memory_offline(struct container_subsys_state *css)
 {
+	lru_add_drain_all();
 	container_mapping_release_all(css_memory(css));
 }
 
@@ -114,11 +118,18 @@ static u64 page_limit_hits_read(struct container *cont, const struct container_f
 	return atomic_long_read(&container_memory(cont)->hits);
 }
 
+/* Without what is only charged because it waits in this CPU's LRU batch. */
+static void memory_settle(struct container_memory *memory)
+{
+	lru_add_drain();
+	memory_flush(memory);
+}
+
 static u64 memory_item_read(struct container *cont, const struct container_file *file)
 {
 	struct container_memory *memory = container_memory(cont);
 
-	memory_flush(memory);
+	memory_settle(memory);
 	return memory_read(memory, file->private);
 }
 
@@ -149,7 +160,7 @@ static int memory_stat_show(struct seq_file *sf, struct container *cont,
 	struct container_memory *memory = container_memory(cont);
 	int event;
 
-	memory_flush(memory);
+	memory_settle(memory);
 	for (event = 0; event < NR_MEMORY_EVENTS; event++)
 		seq_printf(sf, "%s %ld\n", memory_event_names[event],
 			   atomic_long_read(&memory->events[event]));

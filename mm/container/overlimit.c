@@ -41,7 +41,7 @@ static struct workqueue_struct *memory_wq;
 
 struct memory_run {
 	struct memory_scan scan;
-	bool files_first;	/* step 1 is not done yet */
+	unsigned int files_first;	/* laps of step 1 to go */
 	bool tasks_done;	/* of this lap */
 	bool files_done;
 	unsigned long lap_freed;	/* scan.freed when this lap began */
@@ -105,12 +105,11 @@ static bool memory_next_lap(struct memory_run *run)
 
 	run->tasks_done = false;
 	run->files_done = !scan->reclaim;
-	if (!scan->reclaim)
-		return false;
 	run->idle_laps = scan->freed > run->lap_freed ? 0 : run->idle_laps + 1;
 	run->lap_freed = scan->freed;
 	scan->force = run->idle_laps >= MEMORY_IDLE_LAPS - 1;
-	return run->idle_laps < MEMORY_IDLE_LAPS;
+	/* the first lap may have begun in the middle */
+	return run->idle_laps < (scan->reclaim ? MEMORY_IDLE_LAPS : 2);
 }
 
 static void memory_round_files(struct memory_run *run, struct container_memory *memory)
@@ -133,11 +132,11 @@ static bool memory_round(struct memory_run *run, struct container_memory *memory
 	scan->swap = get_nr_swap_pages() > 0;
 	if (run->files_first && memory_read(memory, MEMORY_FILE) > limit / 2) {
 		scan->invalidate = true;
-		run->files_first = !memory_scan_files(scan, &memory->cursor);
+		run->files_first -= memory_scan_files(scan, &memory->cursor);
 		scan->invalidate = false;
 		return true;
 	}
-	run->files_first = false;
+	run->files_first = 0;
 	if (!run->tasks_done)
 		run->tasks_done = memory_scan_tasks(scan, &memory->cursor);
 	if (!run->files_done && scan->want > 0)
@@ -152,7 +151,7 @@ static void memory_handle(struct container_memory *memory, unsigned int max_roun
 	enum memory_policy policy = READ_ONCE(memory->policy);
 	struct memory_run run = {
 		.scan = { .top = memory, .reclaim = policy == POLICY_RECLAIM },
-		.files_first = true,
+		.files_first = memory->cursor.owner ? 2 : 1,
 		.files_done = policy != POLICY_RECLAIM,
 	};
 	unsigned long limit, usage;
@@ -175,6 +174,8 @@ static void memory_handle(struct container_memory *memory, unsigned int max_roun
 		}
 		cond_resched();
 	}
+	if (run.scan.at)
+		container_mapping_put(run.scan.at);
 }
 
 /* The kworker. */
@@ -188,16 +189,28 @@ void memory_handler_work(struct work_struct *work)
 	container_css_put(&memory->css);
 }
 
-/* In the task; whoever has the mutex already works for us while we wait. */
+/*
+ * In the task. Whoever has the mutex already works for us while we wait: for a
+ * second, no longer, because what it waits for may be a file system that this
+ * task serves.
+ */
 static void memory_throttle(struct container_memory *memory)
 {
+	unsigned long end = jiffies + HZ;
 	u64 start = ktime_get_ns();
+	bool locked;
 
-	if (mutex_lock_killable(&memory->handler_mutex))
-		return;
-	if (memory_over(memory, READ_ONCE(memory->limit)) && !memory_backs_off(memory))
-		memory_handle(memory, MEMORY_TASK_ROUNDS);
-	mutex_unlock(&memory->handler_mutex);
+	for (;;) {
+		locked = mutex_trylock(&memory->handler_mutex);
+		if (locked || time_after(jiffies, end) || fatal_signal_pending(current))
+			break;
+		schedule_timeout_killable(1);
+	}
+	if (locked) {
+		if (memory_over(memory, READ_ONCE(memory->limit)) && !memory_backs_off(memory))
+			memory_handle(memory, MEMORY_TASK_ROUNDS);
+		mutex_unlock(&memory->handler_mutex);
+	}
 	memory_event(memory, MEMORY_THROTTLED_NS, ktime_get_ns() - start);
 }
 

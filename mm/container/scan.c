@@ -60,6 +60,9 @@ void memory_scan_isolate(struct memory_scan *scan, struct folio *folio)
 		return;
 	}
 	scan->want -= folio_nr_pages(folio);
+	/* the rest keeps its turn */
+	if (scan->want <= 0)
+		scan->budget = 0;
 	list_add_tail(&folio->lru, swapbacked ? &scan->swapbacked : &scan->files);
 }
 

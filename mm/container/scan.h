@@ -19,6 +19,7 @@
  * @force: take what is in use too: a lap without that has freed nothing
  * @swap: there is room on a swap device
  * @again: this walk repeats the last one, only for what went to swap
+ * @at: the mapping in whose middle the last round stopped, referenced
  * @budget: folios that this walk may still look at
  * @want: pages that this round may still free
  * @swapbacked: isolated folios whose contents go to swap
@@ -33,6 +34,7 @@ struct memory_scan {
 	bool force;
 	bool swap;
 	bool again;
+	struct container_mapping *at;
 	long budget;
 	long want;
 	struct list_head swapbacked;

@@ -203,6 +203,28 @@ static bool scan_one(struct memory_scan *scan, struct container_mapping *cm)
 	return done;
 }
 
+/* The mapping to go on with, referenced; NULL at the end of a lap. */
+static struct container_mapping *scan_next_mapping(struct memory_scan *scan,
+						   struct memory_cursor *cursor)
+{
+	struct container_mapping *cm = scan->at;
+	struct container_memory *owner;
+	u64 serial;
+
+	scan->at = NULL;
+	while (!cm) {
+		serial = cursor->owner;
+		owner = memory_next_within(scan->top, &serial);
+		if (!owner)
+			break;
+		cm = container_mapping_next(owner, cursor);
+		if (!cm)
+			cursor->owner = serial;
+		container_css_put(&owner->css);
+	}
+	return cm;
+}
+
 /**
  * memory_scan_files - look at scan->budget pages of the container's mappings
  * @scan: the run of the handler
@@ -213,27 +235,19 @@ static bool scan_one(struct memory_scan *scan, struct container_mapping *cm)
  */
 bool memory_scan_files(struct memory_scan *scan, struct memory_cursor *cursor)
 {
-	struct container_memory *owner;
 	struct container_mapping *cm;
-	u64 serial;
 
 	while (scan->budget > 0 && !fatal_signal_pending(current)) {
-		serial = cursor->owner;
-		owner = memory_next_within(scan->top, &serial);
-		if (!owner) {
+		cm = scan_next_mapping(scan, cursor);
+		if (!cm) {
 			cursor->owner = 0;
 			return true;
 		}
-		cm = container_mapping_next(owner, cursor);
-		if (cm) {
-			/* a big one keeps its turn until it is done or the round is over */
-			while (!scan_one(scan, cm) && scan->budget > 0)
-				cond_resched();
+		/* a big one keeps its turn over as many rounds as it takes */
+		if (scan_one(scan, cm))
 			container_mapping_put(cm);
-		} else {
-			cursor->owner = serial;
-		}
-		container_css_put(&owner->css);
+		else
+			scan->at = cm;
 	}
 	return false;
 }
