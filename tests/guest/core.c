@@ -332,10 +332,8 @@ TEST(mount_refusals_cost_no_slot)
 	mount_hierarchy("none,name=x");
 }
 
-/* UML's scheduler clock is the tick: less than that may count as nothing. */
-static void burn_and_sleep(void *unused)
+static void burn_then_sleep(void *arg __attribute__((unused)))
 {
-	(void)unused;
 	burn_ms(50);
 	for (;;)
 		pause();
@@ -348,7 +346,7 @@ TEST(umount_keeps_a_tree_with_children)
 
 	expect(make_dir(at(dir, "kept")), 0);
 	expect(make_dir(at(dir, "kept/below")), 0);
-	pid = start_in(at(dir, "kept/below"), burn_and_sleep, NULL);
+	pid = start_in(at(dir, "kept/below"), burn_then_sleep, NULL);
 	expect(unmount(dir), 0);
 
 	ck_assert_int_eq(hierarchy_of("cpuacct").containers, 3);

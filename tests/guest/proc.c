@@ -79,28 +79,28 @@ TEST(containers_counts_the_dying)
 	eventually(no_dying("cpuacct"), 10);
 }
 
-/* In a process of its own: what it touches inside stays charged there until it ends. */
-static void lines_while_moving(void *arg)
+static void walk_and_read(void *arg)
 {
-	char *dir = arg;
+	char *dir = arg, *a = at(dir, "a");
 
 	matches(read_file("/proc/self/container"), "^1:cpuacct,memory:/\n2:none,name=x:/\n$");
-	enter(at(dir, "a/b"));
+	enter(at(a, "b"));
 	matches(read_file("/proc/self/container"), "^1:cpuacct,memory:/a/b\n2:none,name=x:/\n$");
-	enter(at(dir, "a"));
+	enter(a);
 	matches(read_file("/proc/self/container"), "^1:cpuacct,memory:/a\n2:none,name=x:/\n$");
 }
 
+/* In a child: the memory of whoever is in a container stays charged to it while he lives. */
 TEST(pid_container_lines)
 {
-	char *dir = mount_hierarchy("cpuacct,memory");
+	char *dir = mount_hierarchy("cpuacct,memory"), *a = at(dir, "a");
 
 	mount_hierarchy("none,name=x");
-	expect(make_dir(at(dir, "a")), 0);
-	expect(make_dir(at(dir, "a/b")), 0);
-	finish(start(lines_while_moving, dir));
-	expect(remove_dir(at(dir, "a/b")), 0);
-	expect(remove_dir(at(dir, "a")), 0);
+	expect(make_dir(a), 0);
+	expect(make_dir(at(a, "b")), 0);
+	finish(start(walk_and_read, dir));
+	expect(remove_dir(at(a, "b")), 0);
+	expect(remove_dir(a), 0);
 }
 
 TEST(pid_container_without_hierarchies_is_empty)
