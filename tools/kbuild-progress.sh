@@ -47,7 +47,7 @@ start=$(date +%s)
 status=$(sed -n '$s/^exit=//p' "$log")
 if [ "$status" != 0 ]; then
 	echo "$name: the build failed; what the compiler said (all of it: $log):" >&2
-	grep -E -B2 -A12 'error:|Error [0-9]|undefined reference|No rule to make|\*\*\*' "$log" | head -n 40 >&2
+	grep -E -B2 -A12 'error:|ERROR:|section mismatch|Error [0-9]|undefined reference|No rule to make|\*\*\*' "$log" | head -n 40 >&2
 	exit 1
 fi
 # A build of hundreds of objects was a whole one: remember its size.

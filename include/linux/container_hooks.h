@@ -11,6 +11,7 @@
 #include <linux/kernel_stat.h>
 #include <linux/sched/task.h>
 
+/* __init: the two callers below must end up in start_kernel() whatever the compiler thinks */
 int container_init_early(void);
 int container_init(void);
 int container_can_fork(struct task_struct *child, u64 flags);
@@ -19,13 +20,13 @@ void container_post_fork(struct task_struct *child, u64 flags);
 void container_exit(struct task_struct *task);
 
 /* start_kernel(), before anything can be scheduled or allocated */
-static inline int cgroup_init_early(void)
+static __always_inline int cgroup_init_early(void)
 {
 	return container_init_early();
 }
 
 /* start_kernel(), when allocators and /proc work */
-static inline int cgroup_init(void)
+static __always_inline int cgroup_init(void)
 {
 	return container_init();
 }
