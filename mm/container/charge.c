@@ -56,12 +56,12 @@ struct container_memory *memory_get_current(void)
 }
 
 /* Add to a number of whoever a folio belongs to. Context: rcu_read_lock(). */
-static bool memory_count_data(unsigned long data, enum memory_item item, long nr)
+static void memory_count_data(unsigned long data, enum memory_item item, long nr)
 {
-	if (!(data & MEMORY_MAPPING))
-		return memory_count(data_memory(data), item, nr);
-	container_mapping_count(data_mapping(data), item, nr);
-	return false;
+	if (data & MEMORY_MAPPING)
+		container_mapping_count(data_mapping(data), item, nr);
+	else
+		memory_count(data_memory(data), item, nr);
 }
 
 /* Charge a folio directly; @tags is MEMORY_IS_FILE or nothing. */
@@ -75,7 +75,8 @@ static void memory_charge_direct(struct folio *folio, unsigned long tags)
 	if (nr > 1)
 		container_css_get_many(&memory->css, nr - 1);
 	WRITE_ONCE(folio->memcg_data, (unsigned long)memory | tags);
-	if (memory_count(memory, tags ? MEMORY_FILE : MEMORY_ANON, nr))
+	memory_count(memory, tags ? MEMORY_FILE : MEMORY_ANON, nr);
+	if (memory_check_due(memory, nr))
 		memory_check_limit(memory);
 }
 

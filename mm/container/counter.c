@@ -38,16 +38,33 @@ static void memory_add(struct container_memory *memory, enum memory_item item, l
  * @nr: pages, negative to take away
  *
  * Context: any.
- * Return: true when the ancestors were told, and so a limit may be passed.
  */
-bool memory_count(struct container_memory *memory, enum memory_item item, long nr)
+void memory_count(struct container_memory *memory, enum memory_item item, long nr)
 {
 	atomic_t *delta = &raw_cpu_ptr(memory->pending)->delta[item];
 
 	/* Another CPU may get here by migration: the addition is atomic. */
 	if (abs(atomic_add_return((int)nr, delta)) < MEMORY_BATCH)
-		return false;
+		return;
 	memory_add(memory, item, atomic_xchg(delta, 0));
+}
+
+/**
+ * memory_check_due - is it time to look at the limits?
+ * @memory: state, pinned
+ * @nr: pages that were just charged to it
+ *
+ * Has a count of its own: somebody who reads the numbers all the time flushes
+ * them, and must not keep a batch from ever being full.
+ *
+ * Context: process.
+ * Return: true once in MEMORY_BATCH pages.
+ */
+bool memory_check_due(struct container_memory *memory, long nr)
+{
+	if (this_cpu_add_return(memory->pending->charged, nr) < MEMORY_BATCH)
+		return false;
+	this_cpu_write(memory->pending->charged, 0);
 	return true;
 }
 

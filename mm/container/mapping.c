@@ -92,14 +92,14 @@ static void container_mapping_set_owner_locked(struct container_mapping *cm,
 	WRITE_ONCE(cm->owner, owner);
 }
 
-/* Add pages to a mapping that has an owner. Returns true as memory_count(). */
-static bool container_mapping_add_locked(struct container_mapping *cm, enum memory_item item,
+/* Add pages to a mapping that has an owner. */
+static void container_mapping_add_locked(struct container_mapping *cm, enum memory_item item,
 					 long nr)
 {
 	lockdep_assert_held(&cm->lock);
 	if (item != MEMORY_REFAULT)
 		cm->nr[item] += nr;
-	return memory_count(cm->owner, item, nr);
+	memory_count(cm->owner, item, nr);
 }
 
 /**
@@ -116,7 +116,6 @@ void container_mapping_charge(struct container_mapping *cm, struct container_mem
 {
 	struct container_memory *owner;
 	unsigned long flags;
-	bool flushed;
 
 	spin_lock_irqsave(&cm->lock, flags);
 	if (!cm->nr[MEMORY_FILE]) {
@@ -129,16 +128,16 @@ void container_mapping_charge(struct container_mapping *cm, struct container_mem
 			container_mapping_set_owner_locked(cm, memory);
 			refcount_inc(&cm->refs);
 		}
-		flushed = container_mapping_add_locked(cm, MEMORY_FILE, nr);
+		container_mapping_add_locked(cm, MEMORY_FILE, nr);
 		owner = cm->owner;
 		spin_unlock(&cm->lock);
 		spin_unlock_irqrestore(&memory_owner_lock, flags);
 	} else {
-		flushed = container_mapping_add_locked(cm, MEMORY_FILE, nr);
+		container_mapping_add_locked(cm, MEMORY_FILE, nr);
 		owner = cm->owner;
 		spin_unlock_irqrestore(&cm->lock, flags);
 	}
-	if (flushed)
+	if (memory_check_due(owner, nr))
 		memory_check_limit(owner);
 }
 
@@ -215,7 +214,7 @@ void container_mapping_release_all(struct container_memory *memory)
 	struct container_mapping *cm, *tmp;
 
 	spin_lock_irq(&memory_owner_lock);
-	memory->dead = true;
+	WRITE_ONCE(memory->dead, true);
 	list_for_each_entry_safe(cm, tmp, &memory->mappings, node) {
 		spin_lock(&cm->lock);
 		container_mapping_set_owner_locked(cm, parent);

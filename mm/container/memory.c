@@ -49,7 +49,7 @@ static struct container_subsys_state *memory_create(struct container_subsys_stat
 	memory->limit = ULONG_MAX;
 	memory->retry_at = jiffies;
 	INIT_LIST_HEAD(&memory->mappings);
-	INIT_WORK(&memory->work, memory_handler_work);
+	INIT_DELAYED_WORK(&memory->work, memory_handler_work);
 	mutex_init(&memory->handler_mutex);
 	err = memory_counter_init(memory);
 	if (err) {
@@ -65,11 +65,16 @@ static int memory_online(struct container_subsys_state *css)
 	return 0;
 }
 
-/* Freed pages that wait in the CPUs' LRU batches would keep the state dying. */
+/* Freed pages that wait in the CPUs' LRU batches would keep the state dying; so would strays. */
 static void memory_offline(struct container_subsys_state *css)
 {
+	struct container_memory *memory = css_memory(css);
+
 	lru_add_drain_all();
-	container_mapping_release_all(css_memory(css));
+	container_mapping_release_all(memory);
+	memory_flush(memory);
+	if (memory_read(memory, MEMORY_ANON))
+		memory_start_handler(memory);
 }
 
 static void memory_destroy(struct container_subsys_state *css)

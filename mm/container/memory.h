@@ -8,6 +8,8 @@
  *	overlimit.c	the handler that brings a container under its limit
  *	scan_tasks.c	its walk over address spaces
  *	scan_files.c	its walk over mappings
+ *	scan_strays.c	its walk over all pages, when the others find nothing
+ *	scan.c		what the walks do with a folio
  *	memory.c	states and control files
  *
  * Locks, outer first:
@@ -82,8 +84,14 @@ enum memory_policy {
 	POLICY_DEACTIVATE,
 };
 
+/**
+ * struct memory_pending - what one CPU keeps to itself
+ * @delta: what the container's numbers do not have yet
+ * @charged: pages charged here since a limit was last looked at
+ */
 struct memory_pending {
 	atomic_t delta[NR_MEMORY_ITEMS];
+	unsigned int charged;
 };
 
 /**
@@ -118,8 +126,9 @@ struct memory_cursor {
  * @dead: offline, gets no more mappings; memory_owner_lock
  * @work: the handler; holds a css reference while queued
  * @handler_mutex: one handler at a time
- * @retry_at: jiffies before which a handler that gave up is not tried again;
- *	racy on purpose, a hint
+ * @retry_at: jiffies before which a handler that gave up is not tried again by
+ *	charges; racy on purpose, a hint
+ * @retry_after: jiffies from the next giving up to the next try; @handler_mutex
  * @cursor: where the handler goes on; @handler_mutex
  */
 struct container_memory {
@@ -135,9 +144,10 @@ struct container_memory {
 	struct list_head mappings;
 	long nr_mappings;
 	bool dead;
-	struct work_struct work;
+	struct delayed_work work;
 	struct mutex handler_mutex;
 	unsigned long retry_at;
+	unsigned long retry_after;
 	struct memory_cursor cursor;
 };
 
@@ -197,7 +207,8 @@ static inline unsigned long memory_throttle_at(unsigned long limit)
 }
 
 /* counter.c */
-bool memory_count(struct container_memory *memory, enum memory_item item, long nr);
+void memory_count(struct container_memory *memory, enum memory_item item, long nr);
+bool memory_check_due(struct container_memory *memory, long nr);
 void memory_transfer(struct container_memory *from, struct container_memory *to,
 		     enum memory_item item, long nr);
 void memory_flush(struct container_memory *top);

@@ -36,6 +36,9 @@
 #define MEMORY_IDLE_LAPS	3
 /* Rounds that a task works before it goes on in user mode. */
 #define MEMORY_TASK_ROUNDS	64
+/* How long the handler rests after it gave up; doubles while that goes on. */
+#define MEMORY_RETRY_MIN	((unsigned long)HZ)
+#define MEMORY_RETRY_MAX	(32UL * HZ)
 
 static struct workqueue_struct *memory_wq;
 
@@ -56,9 +59,14 @@ struct memory_run {
  */
 void memory_start_handler(struct container_memory *memory)
 {
-	if (!memory_wq || work_pending(&memory->work) || !container_css_tryget(&memory->css))
+	if (!memory_wq)
 		return;
-	if (!queue_work(memory_wq, &memory->work))
+	if (delayed_work_pending(&memory->work) && !timer_pending(&memory->work.timer))
+		return;
+	if (!container_css_tryget(&memory->css))
+		return;
+	/* whoever queued it first holds the reference */
+	if (mod_delayed_work(memory_wq, &memory->work, 0))
 		container_css_put(&memory->css);
 }
 
@@ -106,6 +114,8 @@ static bool memory_next_lap(struct memory_run *run)
 	run->tasks_done = false;
 	run->files_done = !scan->reclaim;
 	run->idle_laps = scan->freed > run->lap_freed ? 0 : run->idle_laps + 1;
+	if (run->idle_laps && scan->reclaim && memory_scan_strays(scan))
+		run->idle_laps = 0;
 	run->lap_freed = scan->freed;
 	scan->force = run->idle_laps >= MEMORY_IDLE_LAPS - 1;
 	/* the first lap may have begun in the middle */
@@ -145,6 +155,25 @@ static bool memory_round(struct memory_run *run, struct container_memory *memory
 	return !run->tasks_done || !run->files_done || memory_next_lap(run);
 }
 
+/*
+ * Nothing more to free, or to deactivate. Charges leave the container alone for
+ * a while; then it is looked at again, because swap may have been added, or
+ * somebody may use less.
+ */
+static void memory_give_up(struct container_memory *memory, bool reclaim)
+{
+	unsigned long after = clamp(memory->retry_after, MEMORY_RETRY_MIN, MEMORY_RETRY_MAX);
+
+	if (reclaim)
+		memory_event(memory, MEMORY_GIVEUPS, 1);
+	WRITE_ONCE(memory->retry_at, jiffies + after);
+	memory->retry_after = 2 * after;
+	if (!container_css_tryget(&memory->css))
+		return;
+	if (!queue_delayed_work(memory_wq, &memory->work, after))
+		container_css_put(&memory->css);
+}
+
 /* One run. Handler_mutex held. A task stops after some rounds, or when killed. */
 static void memory_handle(struct container_memory *memory, unsigned int max_rounds)
 {
@@ -160,31 +189,50 @@ static void memory_handle(struct container_memory *memory, unsigned int max_roun
 	INIT_LIST_HEAD(&run.scan.swapbacked);
 	INIT_LIST_HEAD(&run.scan.files);
 	memory->cursor.class = 0;
-	while (max_rounds-- && !fatal_signal_pending(current)) {
+	while (max_rounds-- && !fatal_signal_pending(current) && !READ_ONCE(memory->dead)) {
 		memory_flush(memory);
 		limit = READ_ONCE(memory->limit);
 		usage = memory_usage(memory);
 		if (limit == ULONG_MAX || usage <= memory_stop_at(limit))
 			break;
 		if (!memory_round(&run, memory, limit, usage - memory_stop_at(limit))) {
-			if (run.scan.reclaim)
-				memory_event(memory, MEMORY_GIVEUPS, 1);
-			WRITE_ONCE(memory->retry_at, jiffies + HZ);
+			memory_give_up(memory, run.scan.reclaim);
 			break;
 		}
+		if (run.scan.freed)
+			memory->retry_after = MEMORY_RETRY_MIN;
 		cond_resched();
 	}
 	if (run.scan.at)
 		container_mapping_put(run.scan.at);
 }
 
+/* The directory is gone: free what would keep the state and nobody uses. */
+static void memory_sweep(struct container_memory *memory)
+{
+	struct memory_scan scan = { .top = memory, .reclaim = true, .want = LONG_MAX };
+	int tries = MEMORY_TRIES;
+
+	INIT_LIST_HEAD(&scan.swapbacked);
+	INIT_LIST_HEAD(&scan.files);
+	do {
+		memory_flush(memory);
+		if (!memory_read(memory, MEMORY_ANON))
+			break;
+	} while (memory_scan_strays(&scan) && tries--);
+}
+
 /* The kworker. */
 void memory_handler_work(struct work_struct *work)
 {
-	struct container_memory *memory = container_of(work, struct container_memory, work);
+	struct container_memory *memory =
+		container_of(to_delayed_work(work), struct container_memory, work);
 
 	mutex_lock(&memory->handler_mutex);
-	memory_handle(memory, UINT_MAX);
+	if (READ_ONCE(memory->dead))
+		memory_sweep(memory);
+	else
+		memory_handle(memory, UINT_MAX);
 	mutex_unlock(&memory->handler_mutex);
 	container_css_put(&memory->css);
 }

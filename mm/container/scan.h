@@ -53,4 +53,7 @@ bool memory_scan_reclaim(struct memory_scan *scan);
 bool memory_scan_tasks(struct memory_scan *scan, struct memory_cursor *cursor);
 bool memory_scan_files(struct memory_scan *scan, struct memory_cursor *cursor);
 
+/* scan_strays.c */
+bool memory_scan_strays(struct memory_scan *scan);
+
 #endif /* _MM_CONTAINER_SCAN_H */
