@@ -87,7 +87,7 @@ judge()
 		die "$patch cannot be taken back from $tree"
 }
 
-make kernel tools tests || die "the kernel without mutations does not build"
+make -s kernel tools tests || die "the kernel without mutations does not build"
 mkdir -p "$work"
 echo "mutations: copying the tree to build/mutations/tree"
 copy_tree
@@ -107,4 +107,5 @@ for name in "${names[@]}"; do
 done
 printf '\nin %d min %02d s; logs in build/mutations\n' $((($(date +%s) - start) / 60)) $((($(date +%s) - start) % 60))
 echo "$passed passed, $failed failed"
-[ $failed -eq 0 ] && [ $passed -gt 0 ]
+[ $failed -eq 0 ] && [ $passed -gt 0 ] || exit 1
+rm -rf "$tree"
