@@ -161,7 +161,7 @@ struct container_memory *memory_next_within(struct container_memory *top, u64 *s
 	mutex_lock(&memory_list_mutex);
 	list_for_each_entry(memory, &memory_list, node) {
 		if (memory->serial <= *serial || !memory_within(memory, top) ||
-		    !container_css_tryget(&memory->css))
+		    !memory_tryget(memory))
 			continue;
 		*serial = memory->serial;
 		found = memory;

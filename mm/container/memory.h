@@ -179,6 +179,13 @@ static inline struct container_memory *css_memory(struct container_subsys_state 
 	return container_of(css, struct container_memory, css);
 }
 
+/* For whoever has @memory pinned and may not be in an RCU section. */
+static inline bool memory_tryget(struct container_memory *memory)
+{
+	guard(rcu)();
+	return container_css_tryget(&memory->css);
+}
+
 static inline struct container_memory *memory_parent(const struct container_memory *memory)
 {
 	return memory->css.parent ? css_memory(memory->css.parent) : NULL;

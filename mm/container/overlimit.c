@@ -63,7 +63,7 @@ void memory_start_handler(struct container_memory *memory)
 		return;
 	if (delayed_work_pending(&memory->work) && !timer_pending(&memory->work.timer))
 		return;
-	if (!container_css_tryget(&memory->css))
+	if (!memory_tryget(memory))
 		return;
 	/* whoever queued it first holds the reference */
 	if (mod_delayed_work(memory_wq, &memory->work, 0))
@@ -168,7 +168,7 @@ static void memory_give_up(struct container_memory *memory, bool reclaim)
 		memory_event(memory, MEMORY_GIVEUPS, 1);
 	WRITE_ONCE(memory->retry_at, jiffies + after);
 	memory->retry_after = 2 * after;
-	if (!container_css_tryget(&memory->css))
+	if (!memory_tryget(memory))
 		return;
 	if (!queue_delayed_work(memory_wq, &memory->work, after))
 		container_css_put(&memory->css);
