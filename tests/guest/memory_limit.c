@@ -244,6 +244,51 @@ TEST_LIMIT(lowering_the_limit_works_at_once, 60)
 	expect(remove_dir(a), 0);
 }
 
+/* What a driver would do: the kernel writes each page, which the process only read before. */
+static void kernel_writes(struct actor *a)
+{
+	unsigned long page[PAGE / sizeof(unsigned long)];
+	int wire[2];
+
+	ck_assert_int_eq(pipe(wire), 0);
+	a->seed += 10;
+	for (unsigned long i = 0; i < a->pages; i++) {
+		for (unsigned int w = 0; w < PAGE / sizeof(*page); w++)
+			page[w] = a->seed * 0x9e3779b97f4a7c15UL + i * PAGE + w;
+		ck_assert_int_eq(write(wire[1], page, PAGE), PAGE);
+		ck_assert_int_eq(read(wire[0], a->mem + i * PAGE, PAGE), PAGE);
+	}
+	close(wire[0]);
+	close(wire[1]);
+}
+
+/*
+ * Regression. On UML a page that was swapped in by a read is writable and
+ * clean; what read(2) copied into it was lost with the next reclaim, because
+ * the copy did not make it dirty (arch/um/kernel/skas/uaccess.c, maybe_map()).
+ */
+TEST_LIMIT(what_the_kernel_writes_survives_swap, 60)
+{
+	char *root = mount_hierarchy("memory"), *a = container(root, "a", NULL);
+	struct actor *actor;
+
+	swap_device();
+	actor = actor_in(a);
+	act(actor, touch, 1500);
+	set_limit(a, "200");
+	eventually_at_most(a, 200, 5);
+	set_limit(a, "max");
+	act(actor, check, 0);
+	act(actor, kernel_writes, 0);
+	set_limit(a, "200");
+	eventually_at_most(a, 200, 5);
+	ck_assert_uint_gt(swapped_out(actor), 1300);
+	set_limit(a, "max");
+	act(actor, check, 0);
+	dismiss(actor);
+	expect(remove_dir(a), 0);
+}
+
 TEST_LIMIT(used_pages_are_spared, 60)
 {
 	char *root = mount_hierarchy("memory"), *a = container(root, "a", "2000");
