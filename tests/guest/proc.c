@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <regex.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 
 static void matches(const char *text, const char *pattern)
@@ -88,6 +89,48 @@ static void walk_and_read(void *arg)
 	matches(read_file("/proc/self/container"), "^1:cpuacct,memory:/a/b\n2:none,name=x:/\n$");
 	enter(a);
 	matches(read_file("/proc/self/container"), "^1:cpuacct,memory:/a\n2:none,name=x:/\n$");
+}
+
+struct visit {
+	char *inside, *outside;
+	volatile bool *moved;
+};
+
+static void touch_and_leave(void *arg)
+{
+	struct visit *v = arg;
+	char *pages;
+
+	enter(v->inside);
+	pages = mmap(NULL, 1 << 20, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	memset(pages, 1, 1 << 20);
+	enter(v->outside);
+	*v->moved = true;
+	for (;;)
+		pause();
+}
+
+/* Pages stay charged where they were touched: the state outlives the directory. */
+TEST(dying_while_its_pages_live)
+{
+	char *dir = mount_hierarchy("memory");
+	struct visit v = { at(dir, "a"), dir, NULL };
+	pid_t pid;
+
+	v.moved = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	expect(make_dir(v.inside), 0);
+	pid = start(touch_and_leave, &v);
+	eventually(*v.moved, 5);
+	expect(remove_dir(v.inside), 0);
+	ck_assert_int_eq(hierarchy_of("memory").containers, 1);
+	ck_assert_int_eq(hierarchy_of("memory").dying, 1);
+	/* nothing but the pages holds it, and they are there */
+	usleep(300000);
+	ck_assert_int_eq(hierarchy_of("memory").dying, 1);
+	expect(make_dir(v.inside), 0);
+	stop(pid);
+	expect(remove_dir(v.inside), 0);
+	eventually(no_dying("memory"), 5);
 }
 
 /* In a child: the memory of whoever is in a container stays charged to it while he lives. */
