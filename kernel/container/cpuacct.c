@@ -23,6 +23,7 @@
 #include <linux/jiffies.h>
 #include <linux/math64.h>
 #include <linux/percpu.h>
+#include <linux/sched/cputime.h>
 #include <linux/seq_file.h>
 #include <linux/seqlock.h>
 #include <linux/slab.h>
@@ -62,11 +63,13 @@ struct cpuacct_cpu {
  * @css: the core's part
  * @cpu: records by CPU
  * @lock: leaf, for readers and resets
+ * @prev: what stat showed last, so that neither number goes back; has its lock
  */
 struct cpuacct {
 	struct container_subsys_state css;
 	struct cpuacct_cpu __percpu *cpu;
 	spinlock_t lock;
+	struct prev_cputime prev;
 };
 
 static struct cpuacct *to_cpuacct(struct container_subsys_state *css)
@@ -237,6 +240,10 @@ static void reset(struct cpuacct *ca)
 		memset(&rec->departed, 0, sizeof(rec->departed));
 	}
 	spin_unlock(&ca->lock);
+	raw_spin_lock_irq(&ca->prev.lock);
+	ca->prev.utime = 0;
+	ca->prev.stime = 0;
+	raw_spin_unlock_irq(&ca->prev.lock);
 }
 
 /* 0 starts all of the subtree's counts again; nothing else can be written. */
@@ -270,8 +277,17 @@ static int usage_percpu_show(struct seq_file *sf, struct container *cont,
 
 static int stat_show(struct seq_file *sf, struct container *cont, const struct container_file *file)
 {
-	seq_printf(sf, "user %llu\n", tree_ns(cpuacct_of(cont), CPUACCT_USER));
-	seq_printf(sf, "system %llu\n", tree_ns(cpuacct_of(cont), CPUACCT_SYSTEM));
+	struct cpuacct *ca = cpuacct_of(cont);
+	struct task_cputime ticks = {
+		.utime = tree_ns(ca, CPUACCT_USER),
+		.stime = tree_ns(ca, CPUACCT_SYSTEM),
+		.sum_exec_runtime = tree_ns(ca, CPUACCT_USAGE),
+	};
+	u64 user, system;
+
+	/* ticks get lost; what they say is the proportion, as in /proc/PID/stat */
+	cputime_adjust(&ticks, &ca->prev, &user, &system);
+	seq_printf(sf, "user %llu\nsystem %llu\n", user, system);
 	return 0;
 }
 
@@ -313,6 +329,7 @@ static struct container_subsys_state *cpuacct_create(struct container_subsys_sta
 	for_each_possible_cpu(cpu)
 		seqcount_init(&per_cpu_ptr(ca->cpu, cpu)->seq);
 	spin_lock_init(&ca->lock);
+	prev_cputime_init(&ca->prev);
 	return &ca->css;
 }
 

@@ -253,6 +253,7 @@ void container_mapping_unpin(struct inode *inode);
 
 /* overlimit.c */
 void memory_check_limit(struct container_memory *memory);
+void memory_recheck_limit(struct container_memory *memory);
 void memory_start_handler(struct container_memory *memory);
 void memory_handler_work(struct work_struct *work);
 

@@ -106,6 +106,22 @@ void memory_check_limit(struct container_memory *memory)
 		set_notify_resume(current);
 }
 
+/**
+ * memory_recheck_limit - after a reading has made the numbers exact
+ * @memory: state, pinned; its ancestors too
+ *
+ * The last pages that passed a limit may have waited in a batch. Nobody is
+ * throttled for them, and no hit is counted.
+ *
+ * Context: process.
+ */
+void memory_recheck_limit(struct container_memory *memory)
+{
+	for (; memory; memory = memory_parent(memory))
+		if (memory_over(memory, READ_ONCE(memory->limit)) && !memory_backs_off(memory))
+			memory_start_handler(memory);
+}
+
 /* Both walks came to their end. Returns false when there is no point in another. */
 static bool memory_next_lap(struct memory_run *run)
 {
