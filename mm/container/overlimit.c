@@ -178,12 +178,14 @@ static bool memory_round(struct memory_run *run, struct container_memory *memory
  */
 static void memory_give_up(struct container_memory *memory, bool reclaim)
 {
-	unsigned long after = clamp(memory->retry_after, MEMORY_RETRY_MIN, MEMORY_RETRY_MAX);
+	unsigned long after = MEMORY_RETRY_MIN;
 
-	if (reclaim)
+	if (reclaim) {
+		after = clamp(memory->retry_after, MEMORY_RETRY_MIN, MEMORY_RETRY_MAX);
+		memory->retry_after = 2 * after;
 		memory_event(memory, MEMORY_GIVEUPS, 1);
+	}
 	WRITE_ONCE(memory->retry_at, jiffies + after);
-	memory->retry_after = 2 * after;
 	if (!memory_tryget(memory))
 		return;
 	if (!queue_delayed_work(memory_wq, &memory->work, after))

@@ -165,48 +165,49 @@ TEST(active_pages_are_those_on_active_lists)
 	expect(remove_dir(a), 0);
 }
 
-TEST(fork_shares_until_somebody_writes)
+/* Fork a process that enters CONTAINER and writes to the first PAGES of MEM. */
+static pid_t fork_writer(const char *dir, char *mem, unsigned long pages)
 {
-	char *root = mount_hierarchy("memory"), *a = container(root, "a"), *b = container(root, "b");
-	struct actor *parent = actor_in(a);
-	unsigned long before, bb;
 	int wire[2];
 	pid_t pid;
 	char byte;
 
-	act(parent, touch, 400);
-	before = anon_pages(a);
-	/* this process is in the root container and shares nothing with the actor: fork it */
-	dismiss(parent);
-	eventually(anon_pages(a) == 0, 2);
 	ck_assert_int_eq(pipe(wire), 0);
-	char *mem = mmap(NULL, 400 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1,
-			 0);
-
-	ck_assert_ptr_ne(mem, MAP_FAILED);
-	memset(mem, 7, 400 * PAGE);
-	before = anon_pages(root);
-	bb = anon_pages(b);
 	pid = fork();
 	ck_assert_int_ge(pid, 0);
 	if (!pid) {
-		enter(b);
-		for (int i = 0; i < 150; i++)
+		enter(dir);
+		for (unsigned long i = 0; i < pages; i++)
 			mem[i * PAGE] = 8;
 		if (write(wire[1], "x", 1) == 1)
 			pause();
 		_exit(0);
 	}
-	ck_assert_int_eq(read(wire[0], &byte, 1), 1);
-	near(anon_pages(b) - bb, 150);
+	close(wire[1]);
+	ck_assert_msg(read(wire[0], &byte, 1) == 1, "the forked writer died");
+	close(wire[0]);
+	return pid;
+}
+
+TEST(fork_shares_until_somebody_writes)
+{
+	char *root = mount_hierarchy("memory"), *a = container(root, "a"), *mem;
+	unsigned long before;
+	pid_t pid;
+
+	mem = mmap(NULL, 400 * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(mem, MAP_FAILED);
+	memset(mem, 7, 400 * PAGE);
+	before = anon_pages(root);
+	pid = fork_writer(a, mem, 150);
+	near(anon_pages(a), 150);
 	near(anon_pages(root) - before, 150);
 	ck_assert_int_eq(mem[0], 7);
 	stop(pid);
-	eventually(anon_pages(b) == 0, 2);
+	eventually(anon_pages(a) == 0, 2);
 	near(anon_pages(root), before);
 	munmap(mem, 400 * PAGE);
 	expect(remove_dir(a), 0);
-	expect(remove_dir(b), 0);
 }
 
 TEST(tmpfs_pages_belong_to_their_file)
