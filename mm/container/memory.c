@@ -73,6 +73,7 @@ static void memory_offline(struct container_subsys_state *css)
 	lru_add_drain_all();
 	container_mapping_release_all(memory);
 	memory_flush(memory);
+	WRITE_ONCE(memory->retry_after, 0);
 	/* a handler that waits for its next try has a reference, too */
 	if (memory_read(memory, MEMORY_ANON) || delayed_work_pending(&memory->work))
 		memory_start_handler(memory);

@@ -39,6 +39,9 @@
 /* How long the handler rests after it gave up; doubles while that goes on. */
 #define MEMORY_RETRY_MIN	((unsigned long)HZ)
 #define MEMORY_RETRY_MAX	(32UL * HZ)
+/* How long between two looks for strays of a dead container. */
+#define SWEEP_RETRY_MIN		((unsigned long)HZ / 10)
+#define SWEEP_RETRY_MAX		((unsigned long)HZ * 2)
 
 static struct workqueue_struct *memory_wq;
 
@@ -225,8 +228,11 @@ static void memory_handle(struct container_memory *memory, unsigned int max_roun
 		container_mapping_put(run.scan.at);
 }
 
-/* The directory is gone: free what would keep the state and nobody uses. */
-static void memory_sweep(struct container_memory *memory)
+/*
+ * The directory is gone: free what would keep the state and nobody uses. Whose
+ * pages are still in use may leave strays later; returns whether to come back.
+ */
+static bool memory_sweep(struct container_memory *memory)
 {
 	struct memory_scan scan = { .top = memory, .reclaim = true, .want = LONG_MAX };
 	int tries = MEMORY_TRIES;
@@ -236,8 +242,10 @@ static void memory_sweep(struct container_memory *memory)
 	do {
 		memory_flush(memory);
 		if (!memory_read(memory, MEMORY_ANON))
-			break;
+			return false;
 	} while (memory_scan_strays(&scan) && tries--);
+	memory->retry_after = clamp(2 * memory->retry_after, SWEEP_RETRY_MIN, SWEEP_RETRY_MAX);
+	return true;
 }
 
 /* The kworker. */
@@ -246,13 +254,17 @@ void memory_handler_work(struct work_struct *work)
 	struct container_memory *memory =
 		container_of(to_delayed_work(work), struct container_memory, work);
 
+	bool again = false;
+
 	mutex_lock(&memory->handler_mutex);
 	if (READ_ONCE(memory->dead))
-		memory_sweep(memory);
+		again = memory_sweep(memory);
 	else
 		memory_handle(memory, UINT_MAX);
 	mutex_unlock(&memory->handler_mutex);
-	container_css_put(&memory->css);
+	/* the next one takes over our reference */
+	if (!again || !queue_delayed_work(memory_wq, &memory->work, memory->retry_after))
+		container_css_put(&memory->css);
 }
 
 /*
