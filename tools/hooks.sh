@@ -126,6 +126,7 @@ save()
 	for room in $rooms; do
 		out=$build/hooks.$(echo "$room" | tr / -)
 		if [ -s "$out" ]; then
+			mkdir -p "$room"
 			mv "$out" "$room/hooks.patch"
 		else
 			rm -f "$out"
