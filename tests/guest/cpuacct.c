@@ -310,32 +310,35 @@ TEST(only_zero_can_be_written)
 	expect(remove_dir(a), 0);
 }
 
+/* Ticks of this machine that were not idle, in nanoseconds. */
+static double busy_ticks_ns(void)
+{
+	unsigned long user, nice, system, irq, softirq;
+
+	ck_assert_int_eq(sscanf(read_file("/proc/stat"), "cpu %lu %lu %lu %*u %*u %lu %lu", &user,
+				&nice, &system, &irq, &softirq), 5);
+	return (user + nice + system + irq + softirq) * TICK;
+}
+
 /*
- * user and system are counted in ticks, by what the tick finds, as /proc/PID/stat
- * does before it scales: half a second is fifty samples; one in five may miss.
+ * user and system are counted by what each tick finds, as /proc/stat's are, so
+ * that is what they are held against: the host delays and drops ticks while it
+ * is busy, and then both miss them. What else ran here meanwhile is allowed a
+ * tenth and three ticks.
  */
-TEST(stat_agrees_with_the_process)
+TEST(stat_agrees_with_proc_stat)
 {
 	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a"), *file = at(a, "cpuacct.stat");
-	struct burner *b = new_burner(500);
-	unsigned long utime, stime;
-	double got, wanted;
-	char *stat;
-	pid_t pid;
+	double before, got, wanted;
 
 	expect(make_dir(a), 0);
-	pid = start_in(a, burn_and_report, b);
-	eventually(b->done, 20);
-	stat = read_file(at("/proc", "%d/stat", pid));
-	stat = strrchr(stat, ')');
-	ck_assert_int_eq(sscanf(stat, ") %*c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %lu %lu",
-				&utime, &stime), 2);
-	wanted = (utime + stime) * TICK;
+	before = busy_ticks_ns();
+	burn_in(a, 500);
+	wanted = busy_ticks_ns() - before;
 	got = read_field(file, "user") + read_field(file, "system");
-	ck_assert_msg(fabs(got - wanted) <= 0.2 * wanted + 2 * TICK,
-		      "user + system: got %.0f ms, wanted %.0f of /proc/%d/stat", got / MS, wanted / MS, pid);
-	b->quit = true;
-	finish(pid);
+	ck_assert_msg(got <= wanted && got >= 0.9 * wanted - 3 * TICK,
+		      "user + system: got %.0f ms, wanted about %.0f of /proc/stat", got / MS, wanted / MS);
+	ck_assert_msg(got > 0, "no tick in half a second");
 	expect(remove_dir(a), 0);
 }
 
