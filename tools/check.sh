@@ -267,23 +267,25 @@ run_job()
 # Takes jobs that nobody has taken until there is none.
 worker()
 {
-	child=''
-	trap '[ -z "$child" ] || kill "$child" 2>/dev/null; exit 143' TERM
 	while read -r claim; do
 		mkdir "$out/claims/$claim" 2>/dev/null || continue
-		run_job "$claim" &
-		child=$!
-		wait $child
+		run_job "$claim"
 	done <"$out/jobs"
+}
+
+# A process and all below it; the runner ends its guest when it is told to end.
+end_tree()
+{
+	for under in $(pgrep -P "$1"); do end_tree "$under"; done
+	kill "$1" 2>/dev/null
 }
 
 stop_all()
 {
 	trap - INT TERM HUP
-	for pid in $workers; do
-		pkill -TERM -P "$pid" 2>/dev/null
-		kill "$pid" 2>/dev/null
-	done
+	# nobody takes another job
+	: >"$out/jobs"
+	for pid in $workers; do end_tree "$pid"; done
 	echo "check: interrupted" >&2
 	exit 130
 }
