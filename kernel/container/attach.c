@@ -29,10 +29,21 @@ static struct container_membership *task_membership_locked(struct task_struct *t
 						       lockdep_is_container_mutex_held()));
 }
 
+/* can_attach() said yes, and nobody moved after all. */
+static void cancel_attach(struct container_attach *set, unsigned long mask)
+{
+	struct container_subsys *ss;
+	int id;
+
+	for_each_bound_subsys(ss, id, mask)
+		if (ss->cancel_attach)
+			ss->cancel_attach(set->to->state[id], set);
+}
+
 static int can_attach(struct container_attach *set)
 {
 	struct container_subsys *ss;
-	int id, failed, ret = 0;
+	int id, ret = 0;
 
 	for_each_bound_subsys(ss, id, set->to->hierarchy->subsys_mask) {
 		if (!ss->can_attach)
@@ -41,13 +52,8 @@ static int can_attach(struct container_attach *set)
 		if (ret)
 			break;
 	}
-	if (!ret)
-		return 0;
-	failed = id;
-	for_each_bound_subsys(ss, id, set->to->hierarchy->subsys_mask & (BIT(failed) - 1)) {
-		if (ss->cancel_attach)
-			ss->cancel_attach(set->to->state[id], set);
-	}
+	if (ret)
+		cancel_attach(set, set->to->hierarchy->subsys_mask & (BIT(id) - 1));
 	return ret;
 }
 
@@ -146,7 +152,10 @@ int container_attach_tasks(struct container *to, struct task_struct **tasks, uns
 	}
 	for (i = 0; i < nr; i++)
 		moved += move_task(tasks[i], groups[i], to);
-	ret = moved ? 0 : -ESRCH;
+	if (!moved) {
+		cancel_attach(&set, to->hierarchy->subsys_mask);
+		ret = -ESRCH;
+	}
 out:
 	kvfree(groups);
 	return ret;
@@ -297,6 +306,21 @@ static bool in_container(struct task_struct *task, const void *arg)
 	return container_is_root(cont) ? !at : at == cont;
 }
 
+/* A process is where its leader is; when that has exited, where any live thread is. */
+static bool process_in_container(struct task_struct *task, const void *arg)
+{
+	struct task_struct *thread;
+
+	if (!thread_group_leader(task))
+		return false;
+	if (!(task->flags & PF_EXITING))
+		return in_container(task, arg);
+	for_each_thread(task, thread)
+		if (in_container(thread, arg))
+			return true;
+	return false;
+}
+
 static bool in_state(struct task_struct *task, const void *arg)
 {
 	const struct container_subsys_state *css = arg;
@@ -317,14 +341,7 @@ static bool in_state(struct task_struct *task, const void *arg)
 struct task_struct *container_next_task(struct container *cont, struct pid_namespace *ns,
 					pid_t *cursor, bool leaders)
 {
-	struct task_struct *task;
-
-	while ((task = next_matching(cursor, ns, in_container, cont))) {
-		if (!leaders || thread_group_leader(task))
-			return task;
-		put_task_struct(task);
-	}
-	return NULL;
+	return next_matching(cursor, ns, leaders ? process_in_container : in_container, cont);
 }
 
 struct task_struct *container_css_next_task(struct container_subsys_state *css, pid_t *cursor)

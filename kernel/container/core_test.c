@@ -348,7 +348,7 @@ static void parse_pages(struct kunit *test)
 		{ "1K", 0, 1024 >> PAGE_SHIFT },
 		{ "", -EINVAL, 0 }, { "K", -EINVAL, 0 }, { "-1", -EINVAL, 0 },
 		{ "1KK", -EINVAL, 0 }, { "-1K", -EINVAL, 0 }, { "12x", -EINVAL, 0 },
-		{ "1 K", -EINVAL, 0 }, { "0x10", -EINVAL, 0 }, { "maximum", -EINVAL, 0 },
+		{ "1 K", -EINVAL, 0 }, { "16\nM", -EINVAL, 0 }, { "0x10", -EINVAL, 0 }, { "maximum", -EINVAL, 0 },
 		{ "18446744073709551616", -ERANGE, 0 },
 		{ "18446744073709551615T", -ERANGE, 0 },
 		{ "99999999999999999999999999K", -ERANGE, 0 },

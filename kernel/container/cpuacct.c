@@ -227,6 +227,14 @@ static u64 usage_self_read(struct container *cont, const struct container_file *
 	return sum;
 }
 
+static void reset_prev(struct cpuacct *ca)
+{
+	raw_spin_lock_irq(&ca->prev.lock);
+	ca->prev.utime = 0;
+	ca->prev.stime = 0;
+	raw_spin_unlock_irq(&ca->prev.lock);
+}
+
 static void reset(struct cpuacct *ca)
 {
 	struct cpuacct_cpu *rec;
@@ -240,10 +248,7 @@ static void reset(struct cpuacct *ca)
 		memset(&rec->departed, 0, sizeof(rec->departed));
 	}
 	spin_unlock(&ca->lock);
-	raw_spin_lock_irq(&ca->prev.lock);
-	ca->prev.utime = 0;
-	ca->prev.stime = 0;
-	raw_spin_unlock_irq(&ca->prev.lock);
+	reset_prev(ca);
 }
 
 /* 0 starts all of the subtree's counts again; nothing else can be written. */
@@ -256,6 +261,9 @@ static int usage_write(struct container *cont, const struct container_file *file
 	rcu_read_lock();
 	container_css_for_each_descendant(css, &cpuacct_of(cont)->css)
 		reset(to_cpuacct(css));
+	/* the ancestors' sums have become smaller, too */
+	for (css = cpuacct_of(cont)->css.parent; css; css = css->parent)
+		reset_prev(to_cpuacct(css));
 	rcu_read_unlock();
 	return 0;
 }

@@ -32,6 +32,9 @@ static int file_show(struct seq_file *sf, void *v)
 
 	if (node->file->show)
 		return node->file->show(sf, node->cont, node->file);
+	/* chmod can open a file in a direction that it has no callback for */
+	if (!node->file->read_u64)
+		return -EINVAL;
 	seq_printf(sf, "%llu\n", node->file->read_u64(node->cont, node->file));
 	return 0;
 }
@@ -45,10 +48,12 @@ static ssize_t file_write(struct kernfs_open_file *of, char *buf, size_t nbytes,
 	buf = strstrip(buf);
 	if (node->file->write) {
 		ret = node->file->write(node->cont, node->file, buf);
-	} else {
+	} else if (node->file->write_u64) {
 		ret = kstrtou64(buf, 10, &val);
 		if (!ret)
 			ret = node->file->write_u64(node->cont, node->file, val);
+	} else {
+		ret = -EINVAL;
 	}
 	return ret ?: nbytes;
 }
@@ -263,6 +268,9 @@ int container_parse_pages(const char *buf, unsigned long *pages)
 		return kstrtoul(buf, 10, pages);
 	if (len > sizeof(digits) || !isdigit(buf[0]))
 		return isdigit(buf[0]) ? -ERANGE : -EINVAL;
+	/* kstrtoull() would overlook a newline before the suffix */
+	if (!isdigit(buf[len - 2]))
+		return -EINVAL;
 	strscpy(digits, buf, len);
 	ret = kstrtoull(digits, 10, &bytes);
 	if (ret)

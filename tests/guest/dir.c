@@ -46,6 +46,18 @@ TEST(mkdir_makes_a_whole_container)
 	ck_assert(!exists(a));
 }
 
+/* A file that chmod opens the wrong way has no callback there; it panicked once. */
+TEST(chmod_gives_no_new_direction)
+{
+	char *dir = mount_hierarchy("cpuacct"), *a = at(dir, "a");
+
+	expect(make_dir(a), 0);
+	ck_assert_int_eq(chmod(at(a, "cpuacct.load"), 0644), 0);
+	expect(write_file(at(a, "cpuacct.load"), "1"), EINVAL);
+	ck_assert_uint_eq(read_u64(at(a, "cpuacct.load")), 0);
+	expect(remove_dir(a), 0);
+}
+
 TEST(mkdir_errors)
 {
 	char *root = mount_hierarchy("none,name=d"), name[400];
