@@ -12,7 +12,7 @@ set -eu
 rooms="arch/um fs include kernel mm"
 # What a hook may change, besides the Makefiles and Kconfigs in them.
 edited="arch/um arch/x86/um fs include init kernel lib mm"
-# Directories and files of ours that stand in the tree as links.
+# Directories and files of ours that stand in the tree as links, besides each file of arch/um.
 links="kernel/container mm/container fs/container include/linux/containers.h include/linux/container_hooks.h
 include/linux/container_subsys.h include/linux/container_memory.h include/trace/events/container.h
 include/uapi/linux/container.h"
@@ -67,7 +67,9 @@ copy_tree()
 link_ours()
 {
 	top=$(pwd)
-	for path in $links; do
+	# what was ours and is gone
+	find "$build/linux/arch/um" -xtype l -delete
+	for path in $links $(find arch/um -type f ! -name hooks.patch); do
 		[ -e "$path" ] || continue
 		[ -L "$build/linux/$path" ] || ln -s "$top/$path" "$build/linux/$path"
 		[ "$(readlink "$build/linux/$path")" = "$top/$path" ] || ln -sfn "$top/$path" "$build/linux/$path"
