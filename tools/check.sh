@@ -95,7 +95,7 @@ flavour_of()
 	case $1 in
 	*@*) echo "${1#*@}" ;;
 	kunit) echo kunit ;;
-	lint | budget) echo - ;;
+	lint | budget | model) echo - ;;
 	*) echo default ;;
 	esac
 }
@@ -110,7 +110,7 @@ all_jobs()
 		for suite in $(suites); do echo "$suite@debug"; done
 		echo kunit@debug
 	fi
-	echo runner
+	printf '%s\n' runner model
 	suites
 	printf '%s\n' budget lint
 }
@@ -144,6 +144,7 @@ plan_of()
 	kunit*) sed -n 's/.*KUNIT_CASE[A-Z_]*(\([a-z0-9_]*\).*/\1/p' kernel/container/*.c mm/container/*.c 2>/dev/null ;;
 	runner) tests/runner/run.sh --kernel "$build/default/linux" --list ;;
 	lint | budget) echo "$1" ;;
+	model) tests/models/run.sh --list ;;
 	*) "$build/tests/guest/${1%@*}" --plan ;;
 	esac | while read -r name; do
 		# shellcheck disable=SC2254
@@ -229,6 +230,11 @@ run_pattern()
 	case $job in
 	lint) lint_rows make -s lint; return ;;
 	budget) lint_rows make -s budget; return ;;
+	model)
+		# shellcheck disable=SC2046 # names
+		tests/models/run.sh $(cat "$out/plans/$job") </dev/null >"$out/logs/$job" 2>"$out/logs/$job.err"
+		code=$?
+		;;
 	runner)
 		# shellcheck disable=SC2046 # names
 		tests/runner/run.sh --kernel "$build/default/linux" $(cat "$out/plans/$job") </dev/null >"$out/logs/$job" 2>"$out/logs/$job.err"

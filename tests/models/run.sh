@@ -1,0 +1,151 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# Spin over every variant of the models beside this file, a line each:
+# `ok - NAME # N ms` or `not ok - NAME # N ms, WHAT`.
+#
+# The variants below that take a part of the protocol away must fail, and in the way that is
+# said there: a model that finds nothing when the cure is missing says nothing.
+set -u
+
+cd "$(dirname "$0")" || exit 2
+out=../../build/models
+memory_mb=2000
+
+# NAME MODEL EXPECTED SWITCH...; EXPECTED is ok, or what Spin must find:
+#   stale    user code runs with a mapping whose flush has returned
+#   copy     the kernel copies to a page that is free
+#   stuck    somebody waits for ever, with everybody else at rest
+#   endless  a flush that may never end, under weak fairness
+variants()
+{
+	cat <<-'EOT'
+	protocol             shootdown ok
+	progress             shootdown ok      -DLIVENESS -DTICKS=0
+	copies               shootdown ok      -DCOPY -DTICKS=0
+	entry_wakes_one      shootdown ok      -DENTRY_WAKES_ONE -DTICKS=0
+	no_stall_no_wake     shootdown ok      -DNO_STALL -DFLUSHER_WAKES_NOBODY -DTICKS=0
+	stock                shootdown stale   -DSTOCK
+	no_recheck           shootdown stale   -DNO_RECHECK
+	store_unlocked       shootdown stale   -DSTORE_UNLOCKED
+	read_before_mark     shootdown stale   -DREAD_BEFORE_MARK
+	copy_unlocked        shootdown copy    -DCOPY -DCOPY_UNLOCKED -DLEAVES=0 -DTICKS=0
+	no_kick              shootdown stuck   -DNO_KICK
+	no_kick_progress     shootdown endless -DNO_KICK -DLIVENESS -DTICKS=0
+	kick_not_pending     shootdown stuck   -DKICK_NOT_PENDING
+	no_generation        shootdown stuck   -DNO_GENERATION
+	stub_wakes_one       shootdown stuck   -DSTUB_WAKES_ONE
+	split_futex_wait     shootdown stuck   -DSPLIT_WAIT
+	flusher_wakes_nobody shootdown stuck   -DFLUSHER_WAKES_NOBODY
+	both_wake_one        shootdown stuck   -DNO_STALL -DFLUSHER_WAKES_NOBODY -DENTRY_WAKES_ONE
+	stalled_under_lock   shootdown stuck   -DSTALLED_UNDER_LOCK
+	EOT
+}
+
+usage()
+{
+	cat <<-'EOT'
+	Usage: tests/models/run.sh [--list | --trail NAME | NAME...]
+
+	Checks all variants of the models, or those named; 1 if one did not end as it must.
+	--list prints their names. --trail prints Spin's counterexample of one that was checked.
+	EOT
+}
+
+die()
+{
+	echo "run.sh: $*" >&2
+	exit 2
+}
+
+# What pan found, in one word.
+found()
+{
+	case $(cat "$1") in
+	*'max search depth too small'* | *'out of memory'* | *'memory bound'*) echo unfinished ;;
+	*'assertion violated'*copied*) echo copy ;;
+	*'assertion violated'*running*) echo stale ;;
+	*'invalid end state (at'*) echo stuck ;;
+	*'acceptance cycle (at'*) echo endless ;;
+	*'errors: 0'*)
+		# a part of the model that nothing reaches was not looked at; processes without end have no "-end-"
+		if grep -q '^	.*, state [0-9]*, ' "$1" && grep '^	.*, state [0-9]*, ' "$1" | grep -qv -e '"-end-"$'; then
+			echo "unreached: $(grep '^	.*, state [0-9]*, ' "$1" | grep -v -e '"-end-"$' | head -n 1 | tr '\t' ' ')"
+		else
+			echo ok
+		fi ;;
+	*) echo "nothing: $(tail -n 1 "$1")" ;;
+	esac
+}
+
+# check MODEL EXPECTED SWITCH...: leaves $got
+check()
+{
+	model=$1 expected=$2
+	shift 2
+	search=-DSAFETY fair='' level=-O0
+	case $* in
+	*-DLIVENESS*) search=-DNFAIR=3 fair='-a -f' ;;
+	esac
+	# the whole of the states is searched: there compiling longer pays
+	[ "$expected" != ok ] || level=-O2
+	cp "$model.pml" "$dir"
+	printf '%s\n' "$*" >"$dir/switches"
+	got=$(cd "$dir" &&
+		{ spin -a "$@" "$model.pml" >log 2>&1 || { echo "spin: $(tail -n 1 log)"; exit; }; } &&
+		{ gcc $level $search -DMEMLIM=$memory_mb -o pan pan.c >log 2>&1 || { echo "gcc: $(grep -m 1 error log)"; exit; }; } &&
+		./pan $fair -m100000 >log 2>&1)
+	[ -n "$got" ] || got=$(found "$dir/log")
+}
+
+trail()
+{
+	dir=$out/$1
+	[ -e "$dir/switches" ] || die "$1: not checked yet, or no such variant; see --list"
+	cd "$dir" || exit 2
+	ls ./*.trail >/dev/null 2>&1 || die "$1: Spin found no counterexample"
+	# shellcheck disable=SC2046 # words
+	spin -t -p -g -l $(cat switches) ./*.pml
+}
+
+names=''
+while [ $# -gt 0 ]; do
+	case $1 in
+	--list) variants | cut -d ' ' -f 1; exit 0 ;;
+	--trail) [ $# -gt 1 ] || die '--trail needs a name'
+		trail "$2"; exit ;;
+	--help) usage; exit 0 ;;
+	-*) die "$1: no such option; see --help" ;;
+	*) names="$names $1 " ;;
+	esac
+	shift
+done
+for need in spin gcc; do
+	command -v $need >/dev/null || die "$need is missing; cure: apt-get install $need"
+done
+
+mkdir -p "$out" || exit 2
+variants >"$out/variants"
+ran=0 failed=0
+while read -r name model expected switches; do
+	case $names in
+	'' | *" $name "*) ;;
+	*) continue ;;
+	esac
+	dir=$out/$name
+	rm -rf "$dir"
+	mkdir -p "$dir" || exit 2
+	began=$(date +%s%N)
+	# shellcheck disable=SC2086 # words
+	check "$model" "$expected" $switches
+	ms=$((($(date +%s%N) - began) / 1000000))
+	ran=$((ran + 1))
+	if [ "$got" = "$expected" ]; then
+		echo "ok - $name # $ms ms"
+	else
+		failed=$((failed + 1))
+		echo "not ok - $name # $ms ms, tests/models/$model.pml $switches: wanted $expected, got $got; see tests/models/run.sh --trail $name"
+	fi
+done <"$out/variants"
+[ $ran -gt 0 ] || die "no variant of that name; see --list"
+echo "# $((ran - failed)) passed, $failed failed"
+[ $failed -eq 0 ]
