@@ -129,6 +129,7 @@ bool memory_scan_reclaim(struct memory_scan *scan)
 	unsigned long swapped, dropped;
 	bool waited = memory_scan_wait(scan);
 
+	/* uncharged one folio batch at a time, counted when the list is done */
 	swapped = reclaim_pages(&scan->swapbacked);
 	dropped = reclaim_pages(&scan->files);
 	memory_event(scan->top, MEMORY_SWAPPED, swapped);
