@@ -306,6 +306,17 @@ static bool in_container(struct task_struct *task, const void *arg)
 	return container_is_root(cont) ? !at : at == cont;
 }
 
+static bool below_container(struct task_struct *task, const void *arg)
+{
+	const struct container *cont = arg;
+	struct container *at;
+
+	at = to_membership(rcu_dereference(task->containers))->container[cont->hierarchy->slot];
+	while (at && at != cont)
+		at = at->parent;
+	return at;
+}
+
 /* A process is where its leader is; when that has exited, where any live thread is. */
 static bool process_in_container(struct task_struct *task, const void *arg)
 {
@@ -342,6 +353,12 @@ struct task_struct *container_next_task(struct container *cont, struct pid_names
 					pid_t *cursor, bool leaders)
 {
 	return next_matching(cursor, ns, leaders ? process_in_container : in_container, cont);
+}
+
+/* All threads, in any pid namespace, of a container that is no root, and of those below it. */
+struct task_struct *container_next_task_below(struct container *cont, pid_t *cursor)
+{
+	return next_matching(cursor, &init_pid_ns, below_container, cont);
 }
 
 struct task_struct *container_css_next_task(struct container_subsys_state *css, pid_t *cursor)

@@ -188,14 +188,14 @@ static void failed_create_leaves_nothing(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, h->root->nr_children, 0);
 		KUNIT_EXPECT_TRUE(test, list_empty(&debug_subsys.root_css->children));
 		container_unlock();
-		EXPECT_SOON(test, !atomic_read(&h->nr_dying));
+		EXPECT_SOON(test, !atomic_read(&h->root->nr_dying));
 	}
 	KUNIT_EXPECT_EQ(test, container_debug.created, 1);
 	KUNIT_EXPECT_EQ(test, container_debug.offlined, 0);
 	EXPECT_SOON(test, atomic_read(&container_debug.destroyed) == 1);
 	cont = make(test, h->root, "x");
 	KUNIT_EXPECT_EQ(test, unmake(cont), 0);
-	EXPECT_SOON(test, !atomic_read(&h->nr_dying));
+	EXPECT_SOON(test, !atomic_read(&h->root->nr_dying));
 }
 
 static void state_outlives_the_directory(struct kunit *test)
@@ -212,13 +212,13 @@ static void state_outlives_the_directory(struct kunit *test)
 	/* the name is free, the state is not */
 	cont = make(test, h->root, "x");
 	KUNIT_EXPECT_EQ(test, unmake(cont), 0);
-	EXPECT_SOON(test, atomic_read(&h->nr_dying) == 1);
+	EXPECT_SOON(test, atomic_read(&h->root->nr_dying) == 1);
 	KUNIT_EXPECT_EQ(test, atomic_read(&container_debug.destroyed), 1);
 	rcu_read_lock();
 	KUNIT_EXPECT_FALSE(test, container_css_tryget(css));
 	rcu_read_unlock();
 	container_css_put(css);
-	EXPECT_SOON(test, !atomic_read(&h->nr_dying));
+	EXPECT_SOON(test, !atomic_read(&h->root->nr_dying));
 	KUNIT_EXPECT_EQ(test, atomic_read(&container_debug.destroyed), 2);
 }
 
@@ -248,7 +248,7 @@ static void same_memberships_share_a_group(struct kunit *test)
 	EXPECT_SOON(test, !container_populated(cont));
 	KUNIT_EXPECT_EQ(test, container_nr_groups(), groups);
 	KUNIT_EXPECT_EQ(test, unmake(cont), 0);
-	EXPECT_SOON(test, !atomic_read(&h->nr_dying));
+	EXPECT_SOON(test, !atomic_read(&h->root->nr_dying));
 }
 
 static void refusal_moves_nobody(struct kunit *test)
@@ -266,7 +266,7 @@ static void refusal_moves_nobody(struct kunit *test)
 	container_debug.fail_can_attach = 0;
 	kthread_stop(task);
 	KUNIT_EXPECT_EQ(test, unmake(cont), 0);
-	EXPECT_SOON(test, !atomic_read(&h->nr_dying));
+	EXPECT_SOON(test, !atomic_read(&h->root->nr_dying));
 }
 
 /* Regression of 2007: an attach that comes after the exit kept the container busy. */
@@ -283,7 +283,7 @@ static void exiting_task_cannot_be_moved(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, container_populated(cont));
 	put_task_struct(task);
 	KUNIT_EXPECT_EQ(test, unmake(cont), 0);
-	EXPECT_SOON(test, !atomic_read(&h->nr_dying));
+	EXPECT_SOON(test, !atomic_read(&h->root->nr_dying));
 }
 
 static void walk_goes_parents_first(struct kunit *test)
@@ -311,7 +311,7 @@ static void walk_goes_parents_first(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, unmake(aa), 0);
 	KUNIT_EXPECT_EQ(test, unmake(a), 0);
 	KUNIT_EXPECT_EQ(test, unmake(b), 0);
-	EXPECT_SOON(test, !atomic_read(&h->nr_dying));
+	EXPECT_SOON(test, !atomic_read(&h->root->nr_dying));
 }
 
 /* Three levels: the last put of the lowest lets all go, whatever the order. */
@@ -328,10 +328,10 @@ static void parents_wait_for_children(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, unmake(b), 0);
 	KUNIT_EXPECT_EQ(test, unmake(a), 0);
 	msleep(100);
-	KUNIT_EXPECT_EQ(test, atomic_read(&h->nr_dying), 3);
+	KUNIT_EXPECT_EQ(test, atomic_read(&h->root->nr_dying), 3);
 	KUNIT_EXPECT_EQ(test, atomic_read(&container_debug.destroyed), 0);
 	container_css_put(css);
-	EXPECT_SOON(test, !atomic_read(&h->nr_dying));
+	EXPECT_SOON(test, !atomic_read(&h->root->nr_dying));
 	KUNIT_EXPECT_EQ(test, atomic_read(&container_debug.destroyed), 3);
 }
 

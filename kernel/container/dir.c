@@ -10,6 +10,9 @@
  * directory any more but a state is still referenced. The kernfs node is
  * pinned from create to the last put, so that a dead container still has a
  * path to print. Memory goes after a grace period.
+ *
+ * dying: counted in every ancestor from rmdir to the last put, which is when
+ * the memory goes; the ancestors are referenced that long.
  */
 #include "internal.h"
 
@@ -46,6 +49,15 @@ void container_get(struct container *cont)
 	refcount_inc(&cont->ref);
 }
 
+/* A removed container begins (1) or ceases (-1) to count in `dying`. */
+static void count_dying(struct container *cont, int nr)
+{
+	while ((cont = cont->parent)) {
+		atomic_add(nr, &cont->nr_dying);
+		container_changed(cont);
+	}
+}
+
 /**
  * container_put - drop a reference
  * @cont: container
@@ -62,7 +74,8 @@ void container_put(struct container *cont)
 		parent = cont->parent;
 		h = cont->hierarchy;
 		if (cont->dead)
-			atomic_dec(&h->nr_dying);
+			count_dying(cont, -1);
+		kernfs_put(cont->events_kn);
 		kernfs_put(cont->kn);
 		kfree(cont->nodes);
 		kfree_rcu(cont, rcu);
@@ -148,7 +161,7 @@ static void container_kill_locked(struct container *cont)
 	cont->dead = true;
 	cont->parent->nr_children--;
 	cont->hierarchy->nr_containers--;
-	atomic_inc(&cont->hierarchy->nr_dying);
+	count_dying(cont, 1);
 	/* waits for callbacks of its files, so offline() sees no late write */
 	kernfs_remove(cont->kn);
 	drop_states(cont);

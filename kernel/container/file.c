@@ -136,20 +136,22 @@ static const struct kernfs_ops members_ops = {
 const struct container_file container_core_files[] = {
 	{ .name = "tasks", .private = MEMBER_TASKS },
 	{ .name = "procs", .private = MEMBER_PROCS },
+	{ .name = "events", .show = container_events_show },
+	{ .name = "kill", .write_u64 = container_kill_write },
 	{ }
 };
 
-static bool is_core_file(const struct container_file *file)
+/* `tasks` and `procs` are the files without callbacks. */
+static bool lists_members(const struct container_file *file)
 {
-	return file >= container_core_files &&
-	       file < container_core_files + ARRAY_SIZE(container_core_files);
+	return !file->show && !file->read_u64 && !file->write && !file->write_u64;
 }
 
 static umode_t file_mode(const struct container_file *file)
 {
 	umode_t mode = 0;
 
-	if (is_core_file(file))
+	if (lists_members(file))
 		return 0644;
 	if (file->show || file->read_u64)
 		mode |= 0444;
@@ -182,11 +184,15 @@ static int add_file(struct container *cont, const char *prefix, const struct con
 	node->file = file;
 	kn = __kernfs_create_file(cont->kn, name, file_mode(file), current_fsuid(),
 				  current_fsgid(), 0,
-				  is_core_file(file) ? &members_ops : &file_ops,
+				  lists_members(file) ? &members_ops : &file_ops,
 				  node, NULL, &active_key);
 	if (IS_ERR(kn))
 		return PTR_ERR(kn);
 	cont->nr_nodes++;
+	if (file->show == container_events_show) {
+		kernfs_get(kn);
+		cont->events_kn = kn;
+	}
 	return 0;
 }
 

@@ -47,13 +47,19 @@ void __init container_fork_init(void)
  *
  * Context: copy_process(); to be followed by container_post_fork() or
  * container_cancel_fork().
- * Return: 0.
+ * Return: 0, or -EAGAIN when the parent is about to be killed (kill.c).
  */
 int container_can_fork(struct task_struct *child, u64 flags)
 {
+	struct container_membership *m = container_group_get_current();
+
+	if (container_being_killed(m)) {
+		container_group_put(m);
+		return -EAGAIN;
+	}
 	if (flags & CLONE_THREAD)
 		percpu_down_read(&container_thread_rwsem);
-	rcu_assign_pointer(child->containers, &container_group_get_current()->group);
+	rcu_assign_pointer(child->containers, &m->group);
 	return 0;
 }
 

@@ -77,16 +77,38 @@ static void group_fill_states(struct container_membership *m)
 	}
 }
 
+/*
+ * The first member came to a container, or the last one left. What `events`
+ * says of an ancestor changes only if this was its only populated child.
+ */
+static void populated_changed_locked(struct container *cont, bool populated)
+{
+	lockdep_assert_held(&group_lock);
+	for (; !container_is_root(cont); cont = cont->parent) {
+		unsigned int old = cont->nr_populated;
+
+		WRITE_ONCE(cont->nr_populated, populated ? old + 1 : old - 1);
+		if (old != !populated)
+			break;
+		container_changed(cont);
+	}
+}
+
 static void group_insert_locked(struct container_membership *m)
 {
+	struct container *cont;
 	int slot;
 
 	lockdep_assert_held(&group_lock);
 	hash_add(group_hash, &m->hash, group_key(m->container));
 	for (slot = 0; slot < CONFIG_MAX_CONTAINER_HIERARCHIES; slot++) {
 		INIT_LIST_HEAD(&m->link[slot]);
-		if (m->container[slot])
-			list_add(&m->link[slot], &m->container[slot]->groups);
+		cont = m->container[slot];
+		if (!cont)
+			continue;
+		if (list_empty(&cont->groups))
+			populated_changed_locked(cont, true);
+		list_add(&m->link[slot], &cont->groups);
 	}
 	nr_groups++;
 }
@@ -156,13 +178,19 @@ struct container_membership *container_group_get_current(void)
  */
 void container_group_put(struct container_membership *m)
 {
+	struct container *cont;
 	int slot;
 
 	if (!refcount_dec_and_lock(&m->ref, &group_lock))
 		return;
 	hash_del(&m->hash);
-	for (slot = 0; slot < CONFIG_MAX_CONTAINER_HIERARCHIES; slot++)
+	for (slot = 0; slot < CONFIG_MAX_CONTAINER_HIERARCHIES; slot++) {
+		cont = m->container[slot];
 		list_del(&m->link[slot]);
+		/* nobody can remove it before group_lock is dropped */
+		if (cont && list_empty(&cont->groups))
+			populated_changed_locked(cont, false);
+	}
 	nr_groups--;
 	spin_unlock(&group_lock);
 	kfree_rcu(m, rcu);

@@ -23,6 +23,7 @@
 
 #include <linux/containers.h>
 #include <linux/kernfs.h>
+#include <linux/llist.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
 
@@ -45,6 +46,13 @@ struct container_node {
  * @ref: the directory itself, each state, each child, and transient users
  * @nr_children: directories below; container_mutex
  * @dead: rmdir has begun; container_mutex
+ * @flags: CONTAINER_* bits below; atomic
+ * @nr_populated: 1 for own members, and 1 for each child that has any; not for
+ *	roots; group_lock
+ * @nr_dying: removed containers below, with states that are still referenced
+ * @kills: writes to `kill` in progress
+ * @events_kn: the file `events`; referenced; immutable after populating
+ * @changed: in the list of changed containers, while CONTAINER_CHANGED is set
  * @groups: container_group.link[] of groups with members here; group_lock.
  *	Unused in a root, where membership is the default.
  * @state: by subsystem id, NULL where not bound; container_mutex
@@ -57,11 +65,22 @@ struct container {
 	refcount_t ref;
 	unsigned int nr_children;
 	bool dead;
+	unsigned long flags;
+	unsigned int nr_populated;
+	atomic_t nr_dying;
+	atomic_t kills;
+	struct kernfs_node *events_kn;
+	struct llist_node changed;
 	struct list_head groups;
 	struct container_subsys_state *state[CONTAINER_SUBSYS_COUNT];
 	struct container_node *nodes;
 	unsigned int nr_nodes;
 	struct rcu_head rcu;
+};
+
+/* Bits of container.flags. */
+enum {
+	CONTAINER_CHANGED,	/* queued for the worker of events.c */
 };
 
 enum {
@@ -78,7 +97,6 @@ enum {
  * @name: of a named hierarchy, else empty; immutable
  * @users: superblocks and mounts in progress; container_mutex
  * @nr_containers: live ones, the root included; container_mutex
- * @nr_dying: removed, but with states that are still referenced
  * @ref: the table of hierarchies, and each container
  *
  * Leaves the table (and frees its slot) when @users is 0 and only the root is
@@ -93,7 +111,6 @@ struct container_hierarchy {
 	char name[CONTAINER_NAME_MAX];
 	unsigned int users;
 	unsigned int nr_containers;
-	atomic_t nr_dying;
 	refcount_t ref;
 };
 
@@ -193,6 +210,17 @@ int container_attach_pid(struct container_node *node, struct kernfs_node *kn, pi
 int container_attach_tasks(struct container *to, struct task_struct **tasks, unsigned int nr);
 struct task_struct *container_next_task(struct container *cont, struct pid_namespace *ns,
 					pid_t *cursor, bool leaders);
+
+struct task_struct *container_next_task_below(struct container *cont, pid_t *cursor);
+
+/* events.c */
+void container_changed(struct container *cont);
+int container_events_show(struct seq_file *sf, struct container *cont,
+			  const struct container_file *file);
+
+/* kill.c */
+bool container_being_killed(struct container_membership *m);
+int container_kill_write(struct container *cont, const struct container_file *file, u64 val);
 
 /* fork.c */
 extern struct percpu_rw_semaphore container_thread_rwsem;

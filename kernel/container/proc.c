@@ -24,7 +24,7 @@ static int containers_show(struct seq_file *m, void *v)
 		if (!h)
 			continue;
 		seq_printf(m, "%-9d  %-10u  %-5d  ", slot + 1, h->nr_containers,
-			   atomic_read(&h->nr_dying));
+			   atomic_read(&h->root->nr_dying));
 		container_show_subsystems(m, h);
 		seq_putc(m, '\n');
 	}
