@@ -6,13 +6,12 @@
  */
 
 #include <sched.h>
+#include <skas/shootdown.h>
 
 /* Longer than the usual wait for a lock whose holder runs: about a microsecond. */
 #define PATIENCE 64
 
 /** os_cpu_relax() - one turn of a busy wait; now and then the host's CPU is given away */
-void os_cpu_relax(void);
-
 void os_cpu_relax(void)
 {
 	static __thread unsigned int turns;

@@ -19,4 +19,7 @@ void os_stub_leave(struct mm_id *mm_id, unsigned int stay);
 /* What os_stub_stay() returned: was the stub outside user code? */
 #define os_stub_has_left(stay) ((stay) & FUTEX_IN_KERN)
 
+/* os-Linux/cpu_relax.c */
+void os_cpu_relax(void);
+
 #endif
