@@ -314,8 +314,3 @@ void set_limit(const char *container, const char *limit)
 {
 	expect(write_file(at(container, "memory.page_limit"), limit), 0);
 }
-
-uint64_t vmstat(const char *field)
-{
-	return read_field("/proc/vmstat", field);
-}

@@ -68,6 +68,5 @@ unsigned long anon_pages(const char *container);
 unsigned long file_pages(const char *container);
 unsigned long stat_of(const char *container, const char *field);
 void set_limit(const char *container, const char *limit);
-uint64_t vmstat(const char *field);
 
 #endif /* TESTS_GUEST_LIB_MEMORY_H */

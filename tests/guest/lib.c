@@ -146,6 +146,11 @@ uint64_t read_field(const char *path, const char *field)
 	return strtoull(line + len + 1, NULL, 10);
 }
 
+uint64_t vmstat(const char *field)
+{
+	return read_field("/proc/vmstat", field);
+}
+
 bool exists(const char *path)
 {
 	return !access(path, F_OK);

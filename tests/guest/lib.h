@@ -36,6 +36,14 @@
 
 #define TEST(id) TEST_LIMIT(id, 20)
 
+/* For a suite that runs in a kernel without containers too: one line in its file. */
+#define WITHOUT_CONTAINERS							\
+	static void __attribute__((constructor)) without_containers(void)	\
+	{									\
+		lib_without_containers = true;					\
+	}
+extern bool lib_without_containers;
+
 void lib_register(const TTest *test, unsigned int limit);
 
 /* A verb that returns an errno (0: success) against the wanted one. */
@@ -75,6 +83,7 @@ int try_read(const char *path, char **text);
 char *read_file(const char *path);
 uint64_t read_u64(const char *path);
 uint64_t read_field(const char *path, const char *field);
+uint64_t vmstat(const char *field);
 bool exists(const char *path);
 int make_dir(const char *path);
 int remove_dir(const char *path);

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * smp: no page is taken from a running process behind its back: pages that
+ * leave from outside, while processes write to them on other CPUs.
+ * (uml-run --cpus 4 --swap 256M --mem 192M)
+ *
+ * Stock UML marks the range of a page that goes away and changes the process's
+ * mapping when it next enters user code; a process that is there on another
+ * CPU writes on through the old mapping. Then a test fails with a message that
+ * starts with "corrupt:" (lib-smp.h). Without a proof on stock: reclaim.
+ */
+#include "lib-smp.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+WITHOUT_CONTAINERS
+
+#define HERD_PAGES 256
+#define BALLAST_PAGES 4096
+
+/*
+ * Free pages one by one all over memory, between those of a file: the fresh
+ * pages of the writers come from there, and compaction takes those and the
+ * file's from the low end of memory to the high one.
+ */
+struct ballast {
+	int fd;
+	char *mem;
+	struct iovec hole[BALLAST_PAGES / 2];
+};
+
+static struct ballast *ballast(void)
+{
+	struct ballast *b = calloc(1, sizeof(*b));
+
+	b->fd = memfd_create("ballast", MFD_CLOEXEC);
+	ck_assert_int_ge(b->fd, 0);
+	b->mem = mmap(NULL, BALLAST_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, b->fd, 0);
+	ck_assert_ptr_ne(b->mem, MAP_FAILED);
+	for (int i = 0; i < BALLAST_PAGES / 2; i++)
+		b->hole[i] = (struct iovec){ b->mem + 2 * i * PAGE, PAGE };
+	/* no CPU keeps the pages that a writer gave back for its next fault */
+	expect(write_file("/proc/sys/vm/percpu_pagelist_high_fraction", "1000"), 0);
+	return b;
+}
+
+static void make_holes(void *arg)
+{
+	struct ballast *b = arg;
+	int self = syscall(SYS_pidfd_open, getpid(), 0);
+
+	ck_assert_int_eq(ftruncate(b->fd, 0), 0);
+	ck_assert_int_eq(ftruncate(b->fd, BALLAST_PAGES * PAGE), 0);
+	ck_assert_int_eq(fallocate(b->fd, 0, 0, BALLAST_PAGES * PAGE), 0);
+	/* one call for many holes: with a call for each, it is they that take the time */
+	for (int i = 0; i < BALLAST_PAGES / 2; i += 1024)
+		ck_assert_int_eq(syscall(SYS_process_madvise, self, b->hole + i, 1024UL, MADV_REMOVE, 0),
+				 1024 * PAGE);
+	close(self);
+}
+
+/* Frame numbers of all writers' pages; 0 for one that is not in memory. */
+static void read_frames(struct herd *h, uint64_t (*frame)[HERD_PAGES])
+{
+	for (int i = 0; i < h->n; i++) {
+		char *path = at("/proc", "%d/pagemap", h->w[i].pid);
+		int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+		ck_assert_msg(fd >= 0, "%s: %s", path, error_name(errno));
+		ck_assert_int_eq(pread(fd, frame[i], sizeof(frame[i]),
+				       (uintptr_t)h->w[i].mem / PAGE * sizeof(frame[i][0])),
+				 sizeof(frame[i]));
+		close(fd);
+		free(path);
+		for (int p = 0; p < HERD_PAGES; p++)
+			frame[i][p] = frame[i][p] >> 63 ? frame[i][p] & ((1ULL << 55) - 1) : 0;
+	}
+}
+
+static uint64_t moved(struct herd *h, uint64_t (*was)[HERD_PAGES], uint64_t (*is)[HERD_PAGES])
+{
+	uint64_t n = 0;
+
+	for (int i = 0; i < h->n; i++)
+		for (int p = 0; p < HERD_PAGES; p++)
+			n += was[i][p] && is[i][p] && was[i][p] != is[i][p];
+	return n;
+}
+
+TEST_LIMIT(compaction, 60)
+{
+	struct herd *h = herd_start(HERD_PAGES, false);
+	uint64_t was[MAX_WRITERS][HERD_PAGES], is[MAX_WRITERS][HERD_PAGES], n = 0;
+	struct ballast *b = ballast();
+	int turns = 0;
+	double end = now() + smp_seconds();
+
+	while (!herd_wrong(h) && (now() < end || n < 2000)) {
+		herd_renew(h, make_holes, b);
+		read_frames(h, was);
+		expect(write_file("/proc/sys/vm/compact_memory", "1"), 0);
+		read_frames(h, is);
+		n += moved(h, was, is);
+		turns++;
+	}
+	smp_count("compaction", n, "pages moved");
+	smp_count("compaction", turns, "times");
+	herd_finish(h);
+}
+
+TEST_LIMIT(pageout, 60)
+{
+	struct herd *h = herd_start(256, false);
+	uint64_t before = vmstat("pswpout"), written = 0;
+	double end = now() + smp_seconds();
+
+	for (int i = 0; !herd_wrong(h) && (now() < end || written < 2000); i = (i + 1) % h->n) {
+		advise(h, i, MADV_PAGEOUT);
+		written = vmstat("pswpout") - before;
+	}
+	smp_count("pageout", written, "pages written to swap");
+	herd_finish(h);
+}
+
+/* A little more than memory holds, touched page by page until *ARG. */
+static void hog(void *arg)
+{
+	volatile bool *quit = arg;
+	size_t size = (read_field("/proc/meminfo", "MemAvailable") + 24 * 1024) * 1024;
+	char *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ck_assert_ptr_ne(mem, MAP_FAILED);
+	while (!*quit)
+		for (size_t i = 0; i < size && !*quit; i += PAGE)
+			mem[i]++;
+}
+
+/*
+ * No proof: it passes on vanilla too. Reclaim takes what was not used for long, and
+ * MADV_COLD from outside makes it think so of pages that are being written; but a
+ * page that it then takes within the one tick for which the writer's old mapping
+ * lasts was not seen in some 20,000. pageout goes the same way without asking for
+ * the age, and fails at once.
+ */
+TEST_LIMIT(reclaim, 60)
+{
+	struct herd *h = herd_start(1024, false);
+	uint64_t before = vmstat("pswpout"), written = 0;
+	bool *quit = shared(PAGE);
+	pid_t pid = start(hog, quit);
+	double end = now() + smp_seconds();
+
+	/* the hog has to fill memory first: that takes as long as it takes */
+	for (int i = 0; !herd_wrong(h) && (now() < end || written < 1000); i = (i + 1) % h->n) {
+		advise(h, i, MADV_COLD);
+		usleep(500);
+		written = vmstat("pswpout") - before;
+	}
+	*quit = true;
+	finish(pid);
+	smp_count("reclaim", written, "pages written to swap");
+	herd_finish(h);
+}
