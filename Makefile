@@ -7,7 +7,9 @@ FLAVOUR	 ?= default
 BUDGET	 := 300
 JOBS	 ?= $(shell nproc)
 TOP	 := $(CURDIR)
-LINUX	 := $(BUILD)/linux
+# The tree a flavour is built from: with our rooms and hooks in it, or Linux as it is.
+TREE	 := $(if $(filter vanilla,$(FLAVOUR)),stock,hooks)
+LINUX	 := $(BUILD)/$(if $(filter stock,$(TREE)),stock,linux)
 # A link to $(LINUX)/obj-$(FLAVOUR): right below its source the kernel is built with relative
 # paths, so that a compiler cache serves every clone.
 OBJ	 := $(BUILD)/$(FLAVOUR)
@@ -32,7 +34,7 @@ export CCACHE_NOHASHDIR := 1
 KMAKE	 = $(MAKE) -C $(LINUX) O=$(TOP)/$(LINUX)/obj-$(FLAVOUR) ARCH=um CC="$(CCACHE) $(CC)" HOSTCC="$(CCACHE) $(CC)" \
 	   KBUILD_BUILD_USER=uml KBUILD_BUILD_HOST=containers KBUILD_BUILD_TIMESTAMP=
 
-.PHONY: all kernel hooks hooks-save budget tools tests lint config clean clean-source help FORCE
+.PHONY: all kernel hooks stock hooks-save budget tools tests lint config clean clean-source help FORCE
 
 all: linux.uml
 
@@ -48,6 +50,10 @@ $(BUILD)/source.stamp:
 hooks: $(BUILD)/source.stamp
 	@tools/hooks.sh apply $(BUILD)
 
+# build/stock: Linux without a line of ours.
+stock: $(BUILD)/source.stamp
+	@tools/hooks.sh stock $(BUILD)
+
 # For whoever edits a hook: change build/linux, then save it into the rooms.
 hooks-save:
 	@tools/hooks.sh save $(BUILD)
@@ -56,12 +62,12 @@ hooks-save:
 budget:
 	@tools/hooks.sh count $(BUDGET)
 
-$(OBJ)/.config: $(CONFIGS) tools/config.sh | hooks
+$(OBJ)/.config: $(CONFIGS) tools/config.sh | $(TREE)
 	@mkdir -p $(LINUX)/obj-$(FLAVOUR)
-	@[ -L $(OBJ) ] || { rm -rf $(OBJ) && ln -s linux/obj-$(FLAVOUR) $(OBJ); }
+	@[ -L $(OBJ) ] || { rm -rf $(OBJ) && ln -s $(notdir $(LINUX))/obj-$(FLAVOUR) $(OBJ); }
 	@tools/config.sh $(LINUX) $(OBJ) $(CONFIGS)
 
-kernel: hooks $(OBJ)/.config
+kernel: $(TREE) $(OBJ)/.config
 	+@tools/kbuild-progress.sh $(OBJ) "linux ($(FLAVOUR))" $(OBJECTS) nice $(KMAKE) -j$(JOBS) linux
 
 config: $(OBJ)/.config

@@ -3,6 +3,7 @@
 # The overlay: build/linux is build/source with our files in it and the hooks applied.
 #
 #   tools/hooks.sh apply BUILD   make build/linux, or bring it up to date
+#   tools/hooks.sh stock BUILD   make build/stock: Linux as it is, for flavour vanilla
 #   tools/hooks.sh save BUILD    write hooks.patch of every room from build/linux
 #   tools/hooks.sh count BUDGET  print each room's added lines; fails above BUDGET
 #
@@ -62,6 +63,19 @@ copy_tree()
 	fi
 	mv "$build/linux.tmp" "$build/linux"
 	: >"$build/hooked"
+}
+
+# A tree of its own, because a build wants none of another below it: nothing is edited here.
+stock()
+{
+	[ ! -e "$build/stock" ] || return 0
+	echo "hooks: making build/stock from build/source"
+	rm -rf "$build/stock.tmp"
+	if [ -L "$build/source" ] || ! cp -al "$build/source" "$build/stock.tmp" 2>/dev/null; then
+		rm -rf "$build/stock.tmp"
+		cp -a "$build/source/." "$build/stock.tmp"
+	fi
+	mv "$build/stock.tmp" "$build/stock"
 }
 
 link_ours()
@@ -155,7 +169,7 @@ count()
 }
 
 case ${1:-} in
-apply | save) build=$2; "$1" ;;
+apply | stock | save) build=$2; "$1" ;;
 count) count "$2" ;;
-*) die "usage: hooks.sh apply|save BUILD, hooks.sh count BUDGET" ;;
+*) die "usage: hooks.sh apply|stock|save BUILD, hooks.sh count BUDGET" ;;
 esac

@@ -76,11 +76,14 @@ test_mem()
 	equal 'MemTotal near 128M' 1 "$out"
 }
 
-test_cpus_2_warns()
+test_cpus()
 {
 	guest --cpus 2 nproc
-	equal nproc 2 "$out"
-	equal warnings 1 "$(echo "$err" | grep -c warning)"
+	equal status 0 $status
+	equal out 2 "$out"
+	equal err '' "$err"
+	guest nproc
+	equal out 1 "$out"
 }
 
 test_one_cpu_is_pinned()

@@ -39,14 +39,6 @@ static void choose_terminal(struct run *r)
 		 !tcgetattr(0, &r->saved);
 }
 
-static void warn(struct run *r)
-{
-	if (r->opt.cpus > 1)
-		say("warning: --cpus %u: with more than one CPU UML 7.3 corrupts memory of running "
-		    "processes when pages are reclaimed, swapped or migrated; use one CPU for results "
-		    "that count", r->opt.cpus);
-}
-
 int main(int argc, char **argv)
 {
 	struct run *r = &run;
@@ -67,7 +59,6 @@ int main(int argc, char **argv)
 	}
 	if (janitor_start(r) || files_make(r))
 		goto out;
-	warn(r);
 	r->core = host_core_take(r);
 	if (boot_start(r))
 		goto out;

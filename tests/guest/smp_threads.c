@@ -1,0 +1,319 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * smp_threads: no page and no permission is taken from a thread behind its
+ * back by another thread, or by a process that writes to its memory.
+ * (uml-run --swap 256M --mem 192M) (jobs 1 2 4 8 4@debug 4@vanilla)
+ *
+ * Each test has one thread write on one CPU and another do a system call, and
+ * looks from a third process when the call has ended in the kernel: lib-smp.h says
+ * why from there. Each fails on the vanilla flavour with "corrupt:".
+ */
+#include "lib-smp.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/wait.h>
+
+WITHOUT_CONTAINERS
+
+#define MIN_TURNS 20
+
+/* A page of a file that the pair has mapped, and this process too. */
+struct window {
+	struct pair *p;
+	int fd;
+	volatile uint64_t *here;
+	void *there;
+	int turns;
+	double end;
+};
+
+static struct window *window(void)
+{
+	struct window *w = calloc(1, sizeof(*w));
+
+	w->fd = memfd_create("window", 0);
+	ck_assert_int_eq(ftruncate(w->fd, PAGE), 0);
+	w->here = mmap(NULL, PAGE, PROT_READ, MAP_SHARED, w->fd, 0);
+	ck_assert(w->here != MAP_FAILED);
+	w->p = pair_start();
+	w->there = map_in(w->p, NULL, PAGE, MAP_SHARED, w->fd);
+	write_to(w->p, w->there, 0);
+	w->end = now() + smp_seconds();
+	return w;
+}
+
+static bool more(struct window *w)
+{
+	w->p->hold = true;
+	return now() < w->end || w->turns < MIN_TURNS;
+}
+
+/* The call has ended in the kernel: from now on the page must be as it is. */
+static void expect_still(struct window *w, const char *call, long result)
+{
+	uint64_t first = *w->here, later;
+
+	ck_assert_msg(result >= 0, "%s: %s", call, error_name(-result));
+	spin_us(200);
+	later = *w->here;
+	if (first != later)
+		corrupt("turn %d: %s has ended, and %llu writes after that are in the page", w->turns,
+			call, (unsigned long long)(later - first));
+	resume(w->p);
+	/* through the other door: the writer was refused */
+	eventually(w->p->refused, 5);
+	w->turns++;
+}
+
+/* The page is back: the writer writes to it again. */
+static void again(struct window *w)
+{
+	w->p->hold = false;
+	eventually(!w->p->refused, 5);
+	next_write(w->p);
+}
+
+static void window_finish(struct window *w, const char *name)
+{
+	w->p->hold = false;
+	smp_count(name, w->turns, "times taken from a thread that was writing");
+	pair_finish(w->p);
+}
+
+static void protect(const char *name, int prot)
+{
+	struct window *w = window();
+
+	while (more(w)) {
+		expect_still(w, "mprotect", act_on(w->p, SYS_mprotect, w->there, PAGE, prot));
+		call_in(w->p, SYS_mprotect, w->there, PAGE, PROT_READ | PROT_WRITE);
+		again(w);
+	}
+	window_finish(w, name);
+}
+
+TEST_LIMIT(mprotect_none, 60)
+{
+	protect("mprotect_none", PROT_NONE);
+}
+
+TEST_LIMIT(mprotect_read, 60)
+{
+	protect("mprotect_read", PROT_READ);
+}
+
+TEST_LIMIT(munmap_shared, 60)
+{
+	struct window *w = window();
+
+	while (more(w)) {
+		expect_still(w, "munmap", act_on(w->p, SYS_munmap, w->there, PAGE));
+		map_in(w->p, w->there, PAGE, MAP_SHARED | MAP_FIXED, w->fd);
+		again(w);
+	}
+	window_finish(w, "munmap_shared");
+}
+
+TEST_LIMIT(mremap_away, 60)
+{
+	struct window *w = window();
+	char *other = map_in(w->p, NULL, PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+
+	while (more(w)) {
+		expect_still(w, "mremap", act_on(w->p, SYS_mremap, w->there, PAGE, PAGE,
+						 MREMAP_MAYMOVE | MREMAP_FIXED, other));
+		call_in(w->p, SYS_mremap, other, PAGE, PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, w->there);
+		again(w);
+	}
+	window_finish(w, "mremap_away");
+}
+
+/* Another page comes to the place: the writer is not refused, but writes there. */
+TEST_LIMIT(mmap_over, 60)
+{
+	struct window *w = window();
+
+	while (now() < w->end || w->turns < MIN_TURNS) {
+		long r = act_on(w->p, SYS_mmap, w->there, PAGE, PROT_READ | PROT_WRITE,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0L);
+		uint64_t first = *w->here;
+
+		ck_assert_msg(r > 0, "mmap: %s", error_name(-r));
+		next_write(w->p);
+		if (*w->here != first)
+			corrupt("turn %d: mmap over the page has ended, and a later write is in it", w->turns);
+		resume(w->p);
+		map_in(w->p, w->there, PAGE, MAP_SHARED | MAP_FIXED, w->fd);
+		next_write(w->p);
+		ck_assert_uint_gt(*w->here, first);
+		w->turns++;
+	}
+	window_finish(w, "mmap_over");
+}
+
+/* Writes that began after now must be in the page that the kernel sees there. */
+static void expect_written(struct pair *p, int mem, const char *what, int turn)
+{
+	uint64_t written = next_write(p), got;
+
+	ck_assert_int_eq(pread(mem, &got, sizeof(got), (off_t)p->word), sizeof(got));
+	if (got < written)
+		corrupt("turn %d: after %s the writer has written %llu, and the page has %llu", turn, what,
+			(unsigned long long)written, (unsigned long long)got);
+}
+
+TEST_LIMIT(madv_dontneed, 60)
+{
+	struct pair *p = pair_start();
+	char *page = map_in(p, NULL, PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	int mem = memory_of(p->writer), turns;
+	double end = now() + smp_seconds();
+
+	write_to(p, page, 0);
+	for (turns = 0; now() < end || turns < MIN_TURNS; turns++) {
+		expect(-act_on(p, SYS_madvise, page, PAGE, MADV_DONTNEED), 0);
+		expect_written(p, mem, "MADV_DONTNEED", turns);
+		resume(p);
+	}
+	smp_count("madv_dontneed", turns, "times taken from a thread that was writing");
+	pair_finish(p);
+}
+
+#define FREED 64
+
+/* Waits until all FREED pages are written, and again. */
+static uint64_t write_all(struct pair *p)
+{
+	uint64_t from = p->count + 1;
+
+	while (p->count < from + 2 * FREED)
+		sched_yield();
+	return from;
+}
+
+/* Pages that are free for the taking are so only until they are written again. */
+TEST_LIMIT(madv_free, 60)
+{
+	struct pair *p = pair_start();
+	/* many: MADV_FREE tells the kernel's lists of them by the dozen */
+	char *mem = map_in(p, NULL, FREED * PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	int fd = memory_of(p->writer), pidfd = syscall(SYS_pidfd_open, p->writer, 0), turns;
+	struct iovec range = { mem, FREED * PAGE };
+	uint64_t before = vmstat("pglazyfreed"), got;
+	double end = now() + smp_seconds();
+
+	write_to(p, mem, FREED);
+	write_all(p);
+	for (turns = 0; now() < end || turns < MIN_TURNS; turns++) {
+		uint64_t from;
+
+		expect(-act_on(p, SYS_madvise, mem, FREED * PAGE, MADV_FREE), 0);
+		from = write_all(p);
+		syscall(SYS_process_madvise, pidfd, &range, 1UL, MADV_PAGEOUT, 0);
+		for (int i = 0; i < FREED; i++) {
+			ck_assert_int_eq(pread(fd, &got, sizeof(got), (off_t)(mem + i * PAGE)), sizeof(got));
+			if (got < from)
+				corrupt("turn %d: page %d was freed and written again with more than %llu; it has %llu",
+					turns, i, (unsigned long long)from, (unsigned long long)got);
+		}
+		resume(p);
+	}
+	smp_count("madv_free", turns, "times freed under a thread that was writing");
+	smp_count("madv_free", vmstat("pglazyfreed") - before, "pages that were really freed");
+	pair_finish(p);
+}
+
+#define MANY 1024
+
+/* Pages that are unmapped belong to whoever gets them next. */
+TEST_LIMIT(munmap_private, 60)
+{
+	static char zeros[MANY * PAGE], got[MANY * PAGE];
+	struct pair *p = pair_start();
+	int fd = memfd_create("next", MFD_CLOEXEC), turns;
+	char *mem = map_in(p, NULL, MANY * PAGE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1);
+	double end = now() + smp_seconds();
+
+	/* no CPU keeps them for itself */
+	expect(write_file("/proc/sys/vm/percpu_pagelist_high_fraction", "1000"), 0);
+	memset(got, 1, sizeof(got));
+	for (turns = 0; now() < end || turns < MIN_TURNS; turns++) {
+		write_to(p, mem, MANY);
+		next_write(p);
+		p->hold = true;
+		expect(-act_on(p, SYS_munmap, mem, MANY * PAGE), 0);
+		ck_assert_int_eq(pwrite(fd, zeros, sizeof(zeros), 0), sizeof(zeros));
+		spin_us(200);
+		ck_assert_int_eq(pread(fd, got, sizeof(got), 0), sizeof(got));
+		for (unsigned long i = 0; i < sizeof(got); i++)
+			if (got[i])
+				corrupt("turn %d: byte %lu of zeros in a file is %#x", turns, i, got[i]);
+		resume(p);
+		eventually(p->refused, 5);
+		ck_assert_int_eq(ftruncate(fd, 0), 0);
+		map_in(p, mem, MANY * PAGE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED | MAP_POPULATE, -1);
+		p->hold = false;
+		eventually(!p->refused, 5);
+	}
+	smp_count("munmap_private", turns * MANY, "pages freed under a thread that was writing");
+	pair_finish(p);
+}
+
+/* The snapshot that a child of fork() has is of the moment of the fork. */
+TEST_LIMIT(fork_snapshot, 60)
+{
+	struct pair *p = pair_start();
+	char *page = map_in(p, NULL, PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	int mem = memory_of(p->writer), turns;
+	double end = now() + smp_seconds();
+
+	write_to(p, page, 0);
+	for (turns = 0; now() < end || turns < MIN_TURNS; turns++) {
+		uint64_t copies = p->copies;
+		long child = act_on(p, SYS_fork);
+
+		ck_assert_int_gt(child, 0);
+		eventually(p->copies > copies, 5);
+		if (p->changed)
+			corrupt("turn %d: the child's copy of the page changed", turns);
+		expect_written(p, mem, "fork", turns);
+		resume(p);
+	}
+	smp_count("fork_snapshot", p->copies, "children looked at their copy");
+	pair_finish(p);
+}
+
+/*
+ * What a debugger writes to a page that is shared copy-on-write is what the
+ * thread reads. (PTRACE_POKEDATA needs no test: it wants the thread stopped, and
+ * a thread that goes on has its mappings brought up to date.)
+ */
+TEST_LIMIT(write_to_proc_mem, 60)
+{
+	struct pair *p = pair_start();
+	char *page = map_in(p, NULL, PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
+	int mem = memory_of(p->writer);
+	double end = now() + smp_seconds();
+	uint64_t turns;
+
+	write_to(p, page, 0);
+	p->reads = true;
+	for (turns = 1; now() < end || turns < MIN_TURNS; turns++) {
+		/* a child that has the page too, for longer than this turn takes */
+		ck_assert_int_gt(act_on(p, SYS_fork), 0);
+		next_write(p);
+		ck_assert_int_eq(pwrite(mem, &turns, sizeof(turns), (off_t)page), sizeof(turns));
+		next_write(p);
+		if (p->seen != turns)
+			corrupt("turn %llu: the thread reads %llu", (unsigned long long)turns,
+				(unsigned long long)p->seen);
+		resume(p);
+	}
+	smp_count("write_to_proc_mem", turns, "words written into a thread that was reading");
+	pair_finish(p);
+}

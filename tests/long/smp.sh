@@ -1,0 +1,44 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# `./uml check --long smp`: ten minutes of the smp suites with 4 CPUs (or CPUS=N), in the kernel
+# of flavour default (or FLAVOUR=F); at least 1,000,000 pages must have been moved or paged out,
+# without one wrong byte. Ends with the counts.
+set -u
+
+cd "$(dirname "$0")/../.." || exit 1
+cpus=${CPUS:-4}
+flavour=${FLAVOUR:-default}
+out=build/check/long-smp
+slow=1
+[ "$flavour" != debug ] || slow=6
+
+make -s kernel FLAVOUR="$flavour" && make -s tools tests || exit 1
+mkdir -p "$out"
+: >"$out/log"
+failed=0
+
+# run SECONDS SUITE PATTERN: one kernel; each test looks for SECONDS
+run()
+{
+	echo "smp: $2:$3, $1 s each"
+	SMP_SECONDS=$1 build/tools/uml-run --kernel "build/$flavour/linux" --cpus "$cpus" --swap 256M --mem 192M \
+		--timeout 3600 --log "$out/kernel-$2" --failures "$out/failures" -- \
+		"$PWD/build/tests/guest/$2" --slow $((slow * 20)) --only "$3" </dev/null 2>>"$out/err" | tee -a "$out/log" |
+		grep '^not ok'
+	grep -q '^not ok' "$out/log" && failed=1
+}
+
+run 300 smp compaction
+run 100 smp pageout
+run 12 smp '[rsw]*'
+run 11 smp_threads '*'
+run 11 smp_copies '*'
+
+echo
+grep '^# [a-z_]*: ' "$out/log"
+awk '/^# (compaction|pageout): [0-9]+ pages/ { n += $3 }
+	/^(not )?ok / { tests++ }
+	END { print n + 0, "pages moved or paged out under processes that wrote,", tests + 0, "tests"
+		exit n < 1000000 || tests < 19 }' "$out/log" || failed=1
+[ $failed = 0 ] || echo "smp: FAILED; see $out/log and $out/err" >&2
+exit $failed
