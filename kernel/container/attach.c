@@ -42,6 +42,8 @@ static void cancel_attach(struct container_attach *set, unsigned long mask)
 
 static int can_attach(struct container_attach *set)
 {
+	unsigned long count = READ_ONCE(set->to->why.count);
+	struct container_refusal why = { .what = "attach" };
 	struct container_subsys *ss;
 	int id, ret = 0;
 
@@ -52,8 +54,12 @@ static int can_attach(struct container_attach *set)
 		if (ret)
 			break;
 	}
-	if (ret)
+	if (ret) {
+		why.ss = ss;
+		why.error = ret;
+		container_refused_by(set->to, set->tasks[0], &why, count);
 		cancel_attach(set, set->to->hierarchy->subsys_mask & (BIT(id) - 1));
+	}
 	return ret;
 }
 
@@ -75,6 +81,9 @@ static bool move_task(struct task_struct *task, struct container_membership *to,
 		return false;
 	}
 	from = task_membership_locked(task);
+	/* @to keeps it populated, so nobody takes the bit for that of an earlier time */
+	if (from != to && !container_is_root(cont))
+		set_bit(CONTAINER_OCCUPIED, &cont->flags);
 	rcu_assign_pointer(task->containers, &to->group);
 	task_unlock(task);
 
@@ -161,21 +170,30 @@ out:
 	return ret;
 }
 
+static int core_refuses(struct container *to, struct task_struct *task, const char *reason,
+			int error)
+{
+	struct container_refusal why = { .what = "attach", .reason = reason, .error = error };
+
+	container_refuse(to, task, &why);
+	return error;
+}
+
 /* root, or the owner of the task, may move it. */
-static int may_move(struct task_struct *task, const struct cred *cred)
+static int may_move(struct container *to, struct task_struct *task, const struct cred *cred)
 {
 	const struct cred *tcred;
 	bool ok;
 
 	/* kthreadd's place is where every later kernel thread would be born */
 	if (task == kthreadd_task)
-		return -EINVAL;
+		return core_refuses(to, task, "it is kthreadd", -EINVAL);
 	rcu_read_lock();
 	tcred = __task_cred(task);
 	ok = uid_eq(cred->euid, GLOBAL_ROOT_UID) || uid_eq(cred->euid, tcred->uid) ||
 	     uid_eq(cred->euid, tcred->suid);
 	rcu_read_unlock();
-	return ok ? 0 : -EACCES;
+	return ok ? 0 : core_refuses(to, task, "it is another user's", -EACCES);
 }
 
 /*
@@ -232,7 +250,7 @@ static int attach_pid_locked(struct container *cont, pid_t pid, bool process,
 	if (nr < 0)
 		return nr;
 	for (i = 0; i < nr && !ret; i++)
-		ret = may_move(tasks[i], cred);
+		ret = may_move(cont, tasks[i], cred);
 	if (!ret)
 		ret = container_attach_tasks(cont, tasks, nr);
 	for (i = 0; i < nr; i++)

@@ -18,6 +18,8 @@
 
 #include <linux/cred.h>
 #include <linux/fs.h>
+#include <linux/pid_namespace.h>
+#include <linux/sched/task.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 
@@ -36,11 +38,16 @@ struct container *container_alloc(struct container_hierarchy *h, struct containe
 		return NULL;
 	refcount_set(&cont->ref, 1);
 	INIT_LIST_HEAD(&cont->groups);
+	INIT_LIST_HEAD(&cont->release_link);
+	container_why_init(cont);
 	cont->hierarchy = h;
 	cont->parent = parent;
 	refcount_inc(&h->ref);
-	if (parent)
+	if (parent) {
 		container_get(parent);
+		if (test_bit(CONTAINER_NOTIFY, &parent->flags))
+			set_bit(CONTAINER_NOTIFY, &cont->flags);
+	}
 	return cont;
 }
 
@@ -118,21 +125,35 @@ static void kn_unlock(struct kernfs_node *kn, struct container *cont)
 	container_kn_leave(kn, cont);
 }
 
+/* A subsystem said no to a new container; the parent remembers. */
+static void mkdir_refused(struct container *cont, struct container_subsys *ss, int error,
+			  unsigned long count)
+{
+	struct container_refusal why = { .what = "mkdir", .ss = ss, .error = error };
+
+	container_refused_by(cont->parent, current, &why, count);
+}
+
 /* States of all bound subsystems; on failure those that exist are the caller's to drop. */
 static int create_states(struct container *cont)
 {
+	unsigned long count = READ_ONCE(cont->parent->why.count);
 	struct container_subsys *ss;
 	int id, ret;
 
 	for_each_bound_subsys(ss, id, cont->hierarchy->subsys_mask) {
 		ret = container_css_create(cont, ss);
-		if (ret)
+		if (ret) {
+			mkdir_refused(cont, ss, ret, count);
 			return ret;
+		}
 	}
 	for_each_bound_subsys(ss, id, cont->hierarchy->subsys_mask) {
 		ret = container_css_online(cont->state[id]);
-		if (ret)
+		if (ret) {
+			mkdir_refused(cont, ss, ret, count);
 			return ret;
+		}
 	}
 	return 0;
 }
@@ -158,8 +179,13 @@ static void drop_states(struct container *cont)
 static void container_kill_locked(struct container *cont)
 {
 	container_assert_locked();
-	cont->dead = true;
-	cont->parent->nr_children--;
+	WRITE_ONCE(cont->dead, true);
+	container_release_forget(cont);
+	WRITE_ONCE(cont->parent->nr_children, cont->parent->nr_children - 1);
+	if (!cont->parent->nr_children) {
+		set_bit(CONTAINER_USED, &cont->parent->flags);
+		set_bit(CONTAINER_RELEASE, &cont->parent->flags);
+	}
 	cont->hierarchy->nr_containers--;
 	count_dying(cont, 1);
 	/* waits for callbacks of its files, so offline() sees no late write */
@@ -199,7 +225,7 @@ struct container *container_create(struct container *parent, const char *name, u
 	}
 	kernfs_get(kn);
 	cont->kn = kn;
-	parent->nr_children++;
+	WRITE_ONCE(parent->nr_children, parent->nr_children + 1);
 	h->nr_containers++;
 
 	ret = container_add_files(cont, NULL);
@@ -213,6 +239,24 @@ struct container *container_create(struct container *parent, const char *name, u
 	return cont;
 }
 
+/* Names a task that is in the way, if it is still there. */
+static void rmdir_refused(struct container *cont)
+{
+	struct container_refusal why = { .what = "rmdir", .error = -EBUSY };
+	struct task_struct *task = NULL;
+	pid_t cursor = 0;
+
+	if (cont->nr_children) {
+		why.reason = "it has children";
+	} else {
+		why.reason = "it has tasks";
+		task = container_next_task(cont, &init_pid_ns, &cursor, false);
+	}
+	container_refuse(cont, task, &why);
+	if (task)
+		put_task_struct(task);
+}
+
 /**
  * container_remove - remove a container
  * @cont: container, no root
@@ -223,8 +267,10 @@ struct container *container_create(struct container *parent, const char *name, u
 int container_remove(struct container *cont)
 {
 	container_assert_locked();
-	if (cont->nr_children || container_populated(cont))
+	if (cont->nr_children || container_populated(cont)) {
+		rmdir_refused(cont);
 		return -EBUSY;
+	}
 	container_kill_locked(cont);
 	return 0;
 }
@@ -290,6 +336,7 @@ static int dir_show_options(struct seq_file *sf, struct kernfs_root *kf_root)
 	container_show_subsystems(sf, root->hierarchy);
 	if (root->hierarchy->flags & CONTAINER_NOPREFIX)
 		seq_puts(sf, ",noprefix");
+	container_release_show_option(sf, root->hierarchy);
 	container_unlock();
 	return 0;
 }

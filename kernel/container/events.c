@@ -24,6 +24,7 @@ static LLIST_HEAD(changed_containers);
 
 static void tell_one(struct container *cont)
 {
+	container_release_consider(cont);
 	/* a removed container has no files; to be late here harms nobody */
 	if (!READ_ONCE(cont->dead) && cont->events_kn)
 		kernfs_notify(cont->events_kn);

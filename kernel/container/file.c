@@ -9,6 +9,7 @@
  */
 #include "internal.h"
 
+#include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/kstrtox.h>
@@ -45,6 +46,10 @@ static ssize_t file_write(struct kernfs_open_file *of, char *buf, size_t nbytes,
 	u64 val;
 	int ret;
 
+	/* the opener too: who may not write can pass the descriptor to a program that may */
+	if (node->file->flags & CONTAINER_FILE_ADMIN &&
+	    (!capable(CAP_SYS_ADMIN) || !file_ns_capable(of->file, &init_user_ns, CAP_SYS_ADMIN)))
+		return -EPERM;
 	buf = strstrip(buf);
 	if (node->file->write) {
 		ret = node->file->write(node->cont, node->file, buf);
@@ -136,7 +141,14 @@ static const struct kernfs_ops members_ops = {
 const struct container_file container_core_files[] = {
 	{ .name = "tasks", .private = MEMBER_TASKS },
 	{ .name = "procs", .private = MEMBER_PROCS },
+	{ .name = "notify_on_release", .read_u64 = container_notify_read,
+	  .write_u64 = container_notify_write },
+	{ .name = "releasable", .read_u64 = container_releasable_read },
+	{ .name = "release_agent", .show = container_release_agent_show,
+	  .write = container_release_agent_write,
+	  .flags = CONTAINER_FILE_ROOT_ONLY | CONTAINER_FILE_ADMIN },
 	{ .name = "events", .show = container_events_show },
+	{ .name = "why", .show = container_why_show },
 	{ .name = "kill", .write_u64 = container_kill_write },
 	{ }
 };

@@ -94,6 +94,20 @@ static void populated_changed_locked(struct container *cont, bool populated)
 	}
 }
 
+/*
+ * The last member left. A task that never got in, because it was refused,
+ * leaves no trace; the rest is the work item's.
+ */
+static void emptied_locked(struct container *cont)
+{
+	lockdep_assert_held(&group_lock);
+	if (test_and_clear_bit(CONTAINER_OCCUPIED, &cont->flags)) {
+		set_bit(CONTAINER_USED, &cont->flags);
+		set_bit(CONTAINER_RELEASE, &cont->flags);
+	}
+	populated_changed_locked(cont, false);
+}
+
 static void group_insert_locked(struct container_membership *m)
 {
 	struct container *cont;
@@ -189,7 +203,7 @@ void container_group_put(struct container_membership *m)
 		list_del(&m->link[slot]);
 		/* nobody can remove it before group_lock is dropped */
 		if (cont && list_empty(&cont->groups))
-			populated_changed_locked(cont, false);
+			emptied_locked(cont);
 	}
 	nr_groups--;
 	spin_unlock(&group_lock);

@@ -19,6 +19,7 @@ static struct container parking_root = {
 	.hierarchy	= &container_parking,
 	.ref		= REFCOUNT_INIT(1),
 	.groups		= LIST_HEAD_INIT(parking_root.groups),
+	.why.lock	= __SPIN_LOCK_UNLOCKED(parking_root.why.lock),
 };
 
 struct container_hierarchy container_parking = {
@@ -71,6 +72,7 @@ static struct container_hierarchy *hierarchy_alloc(int slot)
 	h->slot = slot;
 	h->nr_containers = 1;
 	refcount_set(&h->ref, 1);
+	container_release_init(h);
 	h->root = container_alloc(h, NULL);
 	if (!h->root) {
 		kfree(h);
@@ -182,8 +184,10 @@ void container_hierarchy_release_user(struct container_hierarchy *h)
 /* Drop a reference to the memory. Any context. */
 void container_hierarchy_put(struct container_hierarchy *h)
 {
-	if (refcount_dec_and_test(&h->ref))
-		kfree(h);
+	if (!refcount_dec_and_test(&h->ref))
+		return;
+	kfree(h->release_agent);
+	kfree(h);
 }
 
 /**

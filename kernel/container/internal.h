@@ -21,6 +21,7 @@
 #ifndef _KERNEL_CONTAINER_INTERNAL_H
 #define _KERNEL_CONTAINER_INTERNAL_H
 
+#include <linux/container_why.h>
 #include <linux/containers.h>
 #include <linux/kernfs.h>
 #include <linux/llist.h>
@@ -39,6 +40,26 @@ struct container_node {
 };
 
 /**
+ * struct container_why - the last refusal in a container
+ * @lock: protects the rest; any context
+ * @last: what was said, without the limiter
+ * @limiter: whose limit it was: the container or an ancestor, or NULL
+ * @count: refusals so far
+ * @when: boot time, ns
+ * @pid: of whom it hit, in the first pid namespace; 0 for nobody
+ * @comm: its name
+ */
+struct container_why {
+	spinlock_t lock;
+	struct container_refusal last;
+	struct container *limiter;
+	unsigned long count;
+	u64 when;
+	pid_t pid;
+	char comm[TASK_COMM_LEN];
+};
+
+/**
  * struct container - a directory of a hierarchy
  * @hierarchy: immutable, referenced
  * @parent: NULL for a root; immutable, referenced
@@ -53,6 +74,8 @@ struct container_node {
  * @kills: writes to `kill` in progress
  * @events_kn: the file `events`; referenced; immutable after populating
  * @changed: in the list of changed containers, while CONTAINER_CHANGED is set
+ * @release_link: in the hierarchy's release_list; release_lock
+ * @why: for the file `why`
  * @groups: container_group.link[] of groups with members here; group_lock.
  *	Unused in a root, where membership is the default.
  * @state: by subsystem id, NULL where not bound; container_mutex
@@ -71,6 +94,8 @@ struct container {
 	atomic_t kills;
 	struct kernfs_node *events_kn;
 	struct llist_node changed;
+	struct list_head release_link;
+	struct container_why why;
 	struct list_head groups;
 	struct container_subsys_state *state[CONTAINER_SUBSYS_COUNT];
 	struct container_node *nodes;
@@ -81,6 +106,15 @@ struct container {
 /* Bits of container.flags. */
 enum {
 	CONTAINER_CHANGED,	/* queued for the worker of events.c */
+	CONTAINER_NOTIFY,	/* notify_on_release */
+	CONTAINER_OCCUPIED,	/* a task has come since it was last empty */
+	CONTAINER_USED,		/* has had a task or a child; for ever */
+	CONTAINER_RELEASE,	/* became empty: the worker of events.c looks what to do */
+};
+
+/* A flag of a control file that only the core's own have. */
+enum {
+	CONTAINER_FILE_ADMIN	= 1 << 8,	/* writing needs CAP_SYS_ADMIN in the first user namespace */
 };
 
 enum {
@@ -97,7 +131,12 @@ enum {
  * @name: of a named hierarchy, else empty; immutable
  * @users: superblocks and mounts in progress; container_mutex
  * @nr_containers: live ones, the root included; container_mutex
- * @ref: the table of hierarchies, and each container
+ * @release_agent: path, NULL for none; release_lock
+ * @release_list: containers that wait for it; release_lock
+ * @release_window: when the present burst of agents began; release_lock
+ * @release_started: how many it has; release_lock
+ * @release_work: starts agents; references the hierarchy while queued
+ * @ref: the table of hierarchies, each container, a queued work item
  *
  * Leaves the table (and frees its slot) when @users is 0 and only the root is
  * left. A hierarchy with children survives umount.
@@ -111,6 +150,11 @@ struct container_hierarchy {
 	char name[CONTAINER_NAME_MAX];
 	unsigned int users;
 	unsigned int nr_containers;
+	char *release_agent;
+	struct list_head release_list;
+	unsigned long release_window;
+	unsigned int release_started;
+	struct delayed_work release_work;
 	refcount_t ref;
 };
 
@@ -217,6 +261,27 @@ struct task_struct *container_next_task_below(struct container *cont, pid_t *cur
 void container_changed(struct container *cont);
 int container_events_show(struct seq_file *sf, struct container *cont,
 			  const struct container_file *file);
+
+/* release.c */
+void container_release_init(struct container_hierarchy *h);
+void container_release_consider(struct container *cont);
+void container_release_forget(struct container *cont);
+int container_release_set_agent(struct container_hierarchy *h, const char *path);
+void container_release_show_option(struct seq_file *sf, struct container_hierarchy *h);
+int container_release_agent_show(struct seq_file *sf, struct container *cont,
+				 const struct container_file *file);
+int container_release_agent_write(struct container *cont, const struct container_file *file,
+				  char *buf);
+u64 container_notify_read(struct container *cont, const struct container_file *file);
+int container_notify_write(struct container *cont, const struct container_file *file, u64 val);
+u64 container_releasable_read(struct container *cont, const struct container_file *file);
+
+/* why.c */
+void container_why_init(struct container *cont);
+void container_refused_by(struct container *cont, struct task_struct *task,
+			  const struct container_refusal *refusal, unsigned long count);
+int container_why_show(struct seq_file *sf, struct container *cont,
+		       const struct container_file *file);
 
 /* kill.c */
 bool container_being_killed(struct container_membership *m);

@@ -24,6 +24,7 @@ struct mount_context {
 	bool none;
 	unsigned int flags;
 	char name[CONTAINER_NAME_MAX];
+	char *release_agent;
 	struct container_hierarchy *h;
 };
 
@@ -55,6 +56,16 @@ static int parse_name(struct fs_context *fc, struct mount_context *mc, const cha
 	return 0;
 }
 
+static int parse_release_agent(struct fs_context *fc, struct mount_context *mc, const char *path)
+{
+	if (mc->release_agent)
+		return invalfc(fc, "release_agent= is given twice");
+	if (*path != '/')
+		return invalfc(fc, "release_agent=%s is no absolute path", path);
+	mc->release_agent = kstrdup(path, GFP_KERNEL);
+	return mc->release_agent ? 0 : -ENOMEM;
+}
+
 static int container_parse_param(struct fs_context *fc, struct fs_parameter *param)
 {
 	struct mount_context *mc = mount_context(fc);
@@ -67,6 +78,8 @@ static int container_parse_param(struct fs_context *fc, struct fs_parameter *par
 		return invalfc(fc, "an option is empty: there is a comma too many");
 	if (!strcmp(param->key, "name") && value)
 		return parse_name(fc, mc, value);
+	if (!strcmp(param->key, "release_agent") && value)
+		return parse_release_agent(fc, mc, value);
 	if (value && *value)
 		return invalfc(fc, "option '%s' takes no value", param->key);
 	if (!strcmp(param->key, "all")) {
@@ -195,6 +208,8 @@ static int container_get_tree(struct fs_context *fc)
 
 	container_lock();
 	ret = find_hierarchy(fc, mc);
+	if (!ret && mc->release_agent)
+		ret = container_release_set_agent(mc->h, mc->release_agent);
 	/* for the superblock; container_kill_sb() drops it, after a failure too */
 	if (!ret)
 		mc->h->users++;
@@ -222,13 +237,13 @@ static int container_reconfigure(struct fs_context *fc)
 	bool same;
 
 	if (!mc->all && !mc->none && !mc->mask && !mc->flags && !mc->name[0])
-		return 0;
+		return mc->release_agent ? container_release_set_agent(h, mc->release_agent) : 0;
 	container_lock();
 	same = !mc->all && mc->mask == h->subsys_mask && mc->flags == h->flags &&
 	       !strcmp(mc->name, h->name);
 	container_unlock();
 	if (same)
-		return 0;
+		return mc->release_agent ? container_release_set_agent(h, mc->release_agent) : 0;
 	errorfc(fc, "the subsystems and options of a mounted hierarchy cannot be changed");
 	return -EBUSY;
 }
@@ -243,6 +258,7 @@ static void container_free_fc(struct fs_context *fc)
 		container_hierarchy_release_user(mc->h);
 		container_unlock();
 	}
+	kfree(mc->release_agent);
 	kfree(mc);
 }
 

@@ -22,6 +22,7 @@
  * css reference.
  */
 #include <linux/container_memory.h>
+#include <linux/container_why.h>
 #include <linux/resume_user_mode.h>
 #include <linux/sched/signal.h>
 #include <linux/memcontrol.h>
@@ -174,6 +175,22 @@ static bool memory_round(struct memory_run *run, struct container_memory *memory
 	return !run->tasks_done || !run->files_done || memory_next_lap(run);
 }
 
+/* The limit does not hold, and nothing else would tell. */
+static void memory_say_why(struct container_memory *memory)
+{
+	struct container_refusal why = {
+		.what = "reclaim",
+		.reason = "nothing more can be freed",
+		.ss = &memory_subsys,
+		.limiter = &memory->css,
+		.usage = memory_usage(memory),
+		.limit = READ_ONCE(memory->limit),
+		.unit = "pages",
+	};
+
+	container_css_refuse(&memory->css, NULL, &why);
+}
+
 /*
  * Nothing more to free, or to deactivate. Charges leave the container alone for
  * a while; then it is looked at again, because swap may have been added, or
@@ -184,6 +201,7 @@ static void memory_give_up(struct container_memory *memory, bool reclaim)
 	unsigned long after = MEMORY_RETRY_MIN;
 
 	if (reclaim) {
+		memory_say_why(memory);
 		after = clamp(memory->retry_after, MEMORY_RETRY_MIN, MEMORY_RETRY_MAX);
 		memory->retry_after = 2 * after;
 		memory_event(memory, MEMORY_GIVEUPS, 1);

@@ -119,8 +119,7 @@ TEST(mount_words_that_do_not_go_together)
 
 TEST(mount_unknown_option_is_an_error)
 {
-	/* comes with the release agent; until then it is unknown, not ignored */
-	ck_assert_int_ne(mount_error("cpuacct,release_agent=/bin/true"), 0);
+	ck_assert_int_ne(mount_error("cpuacct,release_agents=/bin/true"), 0);
 }
 
 TEST(mount_bound_elsewhere_is_ebusy)

@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * notify_on_release: when a container that has been used becomes empty, the
+ * hierarchy's release agent is run with its path.
+ *
+ * Phases:
+ *   1. the last task leaves, or the last child is removed: a bit in
+ *      container.flags (the exit path does no more), and container_changed()
+ *   2. the work item of events.c: a container that is to be released joins its
+ *      hierarchy's list and waits there
+ *   3. the hierarchy's own work item takes it off the list, looks again, and
+ *      starts the agent: never more than RELEASE_BURST in RELEASE_WINDOW
+ *
+ * A hierarchy without an agent leaves its list alone until it gets one. Nobody
+ * waits for an agent: one that hangs costs a process and nothing else, one
+ * that is missing a line in the log. It may remove the container, others, or
+ * nothing. A container is handed over once each time it becomes empty, and
+ * again when notify_on_release is written.
+ *
+ * A workqueue, not a thread of our own: with nothing to release there is
+ * nobody who polls, and hierarchies do not wait for each other.
+ *
+ * Locking: release_lock, a leaf, for the lists, the windows and the agents'
+ * paths. container_mutex in phase 3, so that what is handed over is not being
+ * removed; it is not held while the agent is started.
+ *
+ * Lifetime: the list references its containers. rmdir takes them off it, so a
+ * hierarchy that is taken down has an empty list. A queued work item
+ * references the memory of its hierarchy.
+ */
+#include "internal.h"
+
+#include <linux/limits.h>
+#include <linux/printk.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/umh.h>
+
+#define RELEASE_BURST	16
+#define RELEASE_WINDOW	(HZ / 10)
+
+static DEFINE_SPINLOCK(release_lock);
+
+static bool is_releasable(struct container *cont)
+{
+	return !container_is_root(cont) && test_bit(CONTAINER_USED, &cont->flags) &&
+	       !READ_ONCE(cont->nr_children) && !container_populated(cont);
+}
+
+static bool to_be_released(struct container *cont)
+{
+	return !READ_ONCE(cont->dead) && test_bit(CONTAINER_NOTIFY, &cont->flags) &&
+	       is_releasable(cont);
+}
+
+static void release_kick(struct container_hierarchy *h, unsigned long delay)
+{
+	refcount_inc(&h->ref);
+	if (!queue_delayed_work(container_wq, &h->release_work, delay))
+		container_hierarchy_put(h);
+}
+
+/**
+ * container_release_consider - phase 2: does a container wait for the agent now?
+ * @cont: container, referenced
+ *
+ * Context: process context.
+ */
+void container_release_consider(struct container *cont)
+{
+	struct container_hierarchy *h = cont->hierarchy;
+
+	if (!test_and_clear_bit(CONTAINER_RELEASE, &cont->flags) || !to_be_released(cont))
+		return;
+	spin_lock(&release_lock);
+	/* dead is looked at under the lock: container_release_forget() comes after it was set */
+	if (!READ_ONCE(cont->dead) && list_empty(&cont->release_link)) {
+		container_get(cont);
+		list_add_tail(&cont->release_link, &h->release_list);
+	}
+	spin_unlock(&release_lock);
+	release_kick(h, 0);
+}
+
+/**
+ * container_release_forget - a container that is being removed waits no longer
+ * @cont: container, dead
+ *
+ * Context: container_mutex.
+ */
+void container_release_forget(struct container *cont)
+{
+	bool waited;
+
+	container_assert_locked();
+	spin_lock(&release_lock);
+	waited = !list_empty(&cont->release_link);
+	list_del_init(&cont->release_link);
+	spin_unlock(&release_lock);
+	if (waited)
+		container_put(cont);
+}
+
+/* What one agent is started with. */
+struct release_call {
+	char *agent;
+	char *path;
+	char *argv[3];
+	struct container *cont;		/* referenced, to say why in */
+};
+
+static char *release_env[] = {
+	"HOME=/",
+	"PATH=/sbin:/bin:/usr/sbin:/usr/bin",
+	NULL,
+};
+
+static void release_call_free(struct release_call *call)
+{
+	container_put(call->cont);
+	kfree(call->agent);
+	kfree(call->path);
+	kfree(call);
+}
+
+/* In the new process when the program has been started, or could not be. */
+static void release_call_done(struct subprocess_info *info)
+{
+	struct container_refusal why = { .what = "release", .error = info->retval,
+					 .reason = "the agent does not start" };
+	struct release_call *call = info->data;
+
+	if (info->retval) {
+		container_refuse(call->cont, NULL, &why);
+		pr_notice_ratelimited("containers: release agent '%s' of hierarchy %d, for %s, does not start: error %d\n",
+				      call->agent, call->cont->hierarchy->slot + 1, call->path,
+				      info->retval);
+	}
+	release_call_free(call);
+}
+
+static struct release_call *release_call_alloc(struct container *cont, const char *agent)
+{
+	struct release_call *call = kzalloc_obj(*call);
+
+	if (!call)
+		return NULL;
+	container_get(cont);
+	call->cont = cont;
+	call->agent = kstrdup(agent, GFP_KERNEL);
+	call->path = kmalloc(PATH_MAX, GFP_KERNEL);
+	if (!call->agent || !call->path || container_path(cont, call->path, PATH_MAX) < 0) {
+		release_call_free(call);
+		return NULL;
+	}
+	call->argv[0] = call->agent;
+	call->argv[1] = call->path;
+	return call;
+}
+
+/* Does not wait, whatever the agent is. */
+static void release_call_start(struct release_call *call)
+{
+	struct subprocess_info *info;
+
+	info = call_usermodehelper_setup(call->agent, call->argv, release_env, GFP_KERNEL, NULL,
+					 release_call_done, call);
+	if (!info) {
+		release_call_free(call);
+		return;
+	}
+	/* an error here has called release_call_done() */
+	call_usermodehelper_exec(info, UMH_NO_WAIT);
+}
+
+/* How long to wait before the next agent may be started; 0 takes that turn. */
+static unsigned long release_delay_locked(struct container_hierarchy *h)
+{
+	unsigned long end = h->release_window + RELEASE_WINDOW;
+
+	lockdep_assert_held(&release_lock);
+	if (!time_in_range(jiffies, h->release_window, end - 1)) {
+		h->release_window = jiffies;
+		h->release_started = 0;
+	}
+	if (h->release_started < RELEASE_BURST) {
+		h->release_started++;
+		return 0;
+	}
+	return max(end - jiffies, 1UL);
+}
+
+/*
+ * The first that waits, off the list; its reference is the caller's. NULL when
+ * there is none, no agent (*@agent is NULL then), or not before *@delay.
+ */
+static struct container *release_next(struct container_hierarchy *h, char **agent,
+				      unsigned long *delay)
+{
+	struct container *cont = NULL;
+
+	*delay = 0;
+	*agent = NULL;
+	spin_lock(&release_lock);
+	if (h->release_agent && !list_empty(&h->release_list))
+		*delay = release_delay_locked(h);
+	else
+		goto out;
+	if (*delay)
+		goto out;
+	cont = list_first_entry(&h->release_list, struct container, release_link);
+	list_del_init(&cont->release_link);
+	*agent = kstrdup(h->release_agent, GFP_ATOMIC);
+out:
+	spin_unlock(&release_lock);
+	return cont;
+}
+
+/* Phase 3. */
+static void release_work_fn(struct work_struct *work)
+{
+	struct container_hierarchy *h =
+		container_of(to_delayed_work(work), struct container_hierarchy, release_work);
+	struct release_call *call;
+	struct container *cont;
+	unsigned long delay;
+	char *agent;
+
+	while ((cont = release_next(h, &agent, &delay))) {
+		call = NULL;
+		container_lock();
+		if (agent && to_be_released(cont))
+			call = release_call_alloc(cont, agent);
+		container_unlock();
+		if (call)
+			release_call_start(call);
+		kfree(agent);
+		container_put(cont);
+	}
+	if (delay)
+		release_kick(h, delay);
+	container_hierarchy_put(h);
+}
+
+/* For a hierarchy that is being allocated. */
+void container_release_init(struct container_hierarchy *h)
+{
+	INIT_LIST_HEAD(&h->release_list);
+	INIT_DELAYED_WORK(&h->release_work, release_work_fn);
+	h->release_window = jiffies;
+}
+
+/**
+ * container_release_set_agent - what a hierarchy runs
+ * @h: hierarchy, referenced
+ * @path: absolute path; "" for none
+ *
+ * Context: process context.
+ * Return: 0, -EINVAL (relative), -E2BIG (PATH_MAX or more), -ENOMEM.
+ */
+int container_release_set_agent(struct container_hierarchy *h, const char *path)
+{
+	char *agent = NULL, *old;
+
+	if (strlen(path) >= PATH_MAX)
+		return -E2BIG;
+	if (*path && *path != '/')
+		return -EINVAL;
+	if (*path) {
+		agent = kstrdup(path, GFP_KERNEL);
+		if (!agent)
+			return -ENOMEM;
+	}
+	spin_lock(&release_lock);
+	old = h->release_agent;
+	h->release_agent = agent;
+	spin_unlock(&release_lock);
+	kfree(old);
+	release_kick(h, 0);
+	return 0;
+}
+
+/* ",release_agent=PATH", as a mount option; nothing without an agent. */
+void container_release_show_option(struct seq_file *sf, struct container_hierarchy *h)
+{
+	spin_lock(&release_lock);
+	if (h->release_agent)
+		seq_show_option(sf, "release_agent", h->release_agent);
+	spin_unlock(&release_lock);
+}
+
+/* The files. */
+int container_release_agent_show(struct seq_file *sf, struct container *cont,
+				 const struct container_file *file)
+{
+	struct container_hierarchy *h = cont->hierarchy;
+
+	spin_lock(&release_lock);
+	seq_printf(sf, "%s\n", h->release_agent ?: "");
+	spin_unlock(&release_lock);
+	return 0;
+}
+
+int container_release_agent_write(struct container *cont, const struct container_file *file,
+				  char *buf)
+{
+	return container_release_set_agent(cont->hierarchy, buf);
+}
+
+u64 container_notify_read(struct container *cont, const struct container_file *file)
+{
+	return test_bit(CONTAINER_NOTIFY, &cont->flags);
+}
+
+int container_notify_write(struct container *cont, const struct container_file *file, u64 val)
+{
+	if (val > 1)
+		return -ERANGE;
+	if (val) {
+		set_bit(CONTAINER_NOTIFY, &cont->flags);
+		set_bit(CONTAINER_RELEASE, &cont->flags);
+		container_changed(cont);
+	} else {
+		clear_bit(CONTAINER_NOTIFY, &cont->flags);
+	}
+	return 0;
+}
+
+u64 container_releasable_read(struct container *cont, const struct container_file *file)
+{
+	return is_releasable(cont);
+}
