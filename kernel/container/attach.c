@@ -20,6 +20,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
+#include <trace/events/container.h>
 
 /* A task's group. Only an exit can change it while container_mutex is held. */
 static struct container_membership *task_membership_locked(struct task_struct *task)
@@ -88,6 +89,7 @@ static bool move_task(struct task_struct *task, struct container_membership *to,
 	task_unlock(task);
 
 	if (from != to) {
+		trace_container_attach(task, container_of_group(from, cont->hierarchy), cont);
 		/* @to may be gone with the task; the container is not */
 		for_each_bound_subsys(ss, id, cont->hierarchy->subsys_mask) {
 			if (ss->attach)

@@ -19,6 +19,7 @@
 #include "internal.h"
 
 #include <linux/rculist.h>
+#include <trace/events/container.h>
 
 static void css_destroy_work(struct work_struct *work)
 {
@@ -137,6 +138,9 @@ void container_css_kill(struct container_subsys_state *css)
 	list_del_rcu(&css->sibling);
 	if (css->ss->offline)
 		css->ss->offline(css);
+	trace_container_offline(rcu_dereference_protected(css->container,
+							  lockdep_is_container_mutex_held()),
+				css->ss);
 	percpu_ref_kill(&css->refcnt);
 }
 
@@ -173,6 +177,7 @@ void container_css_bind(struct container_subsys *ss, struct container_hierarchy 
 	old->state[ss->id] = NULL;
 	root->state[ss->id] = ss->root_css;
 	rcu_assign_pointer(ss->root_css->container, root);
+	trace_container_bind(ss, ss->hierarchy, h);
 	ss->hierarchy = h;
 	if (ss->bind)
 		ss->bind(ss->root_css, root);

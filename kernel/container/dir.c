@@ -22,6 +22,7 @@
 #include <linux/sched/task.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
+#include <trace/events/container.h>
 
 /**
  * container_alloc - a container that nobody sees yet
@@ -80,8 +81,10 @@ void container_put(struct container *cont)
 	while (cont && refcount_dec_and_test(&cont->ref)) {
 		parent = cont->parent;
 		h = cont->hierarchy;
-		if (cont->dead)
+		if (cont->dead) {
+			trace_container_free(cont);
 			count_dying(cont, -1);
+		}
 		kernfs_put(cont->events_kn);
 		kernfs_put(cont->kn);
 		kfree(cont->nodes);
@@ -236,6 +239,7 @@ struct container *container_create(struct container *parent, const char *name, u
 		return ERR_PTR(ret);
 	}
 	kernfs_activate(kn);
+	trace_container_mkdir(cont);
 	return cont;
 }
 
@@ -271,6 +275,7 @@ int container_remove(struct container *cont)
 		rmdir_refused(cont);
 		return -EBUSY;
 	}
+	trace_container_rmdir(cont);
 	container_kill_locked(cont);
 	return 0;
 }

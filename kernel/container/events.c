@@ -32,7 +32,8 @@ static void tell_one(struct container *cont)
 
 static void changed_work_fn(struct work_struct *work)
 {
-	struct llist_node *list = llist_del_all(&changed_containers);
+	/* oldest first */
+	struct llist_node *list = llist_reverse_order(llist_del_all(&changed_containers));
 	struct container *cont, *next;
 
 	llist_for_each_entry_safe(cont, next, list, changed) {

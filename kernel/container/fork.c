@@ -20,6 +20,7 @@
 #include <linux/container_hooks.h>
 #include <linux/percpu-rwsem.h>
 #include <linux/sched/task.h>
+#include <trace/events/container.h>
 
 DEFINE_PERCPU_RWSEM(container_thread_rwsem);
 
@@ -93,10 +94,11 @@ void container_post_fork(struct task_struct *child, u64 flags)
 
 	if (flags & CLONE_THREAD)
 		percpu_up_read(&container_thread_rwsem);
-	if (!fork_mask)
+	if (!fork_mask && !trace_container_fork_enabled())
 		return;
 	rcu_read_lock();
 	group = rcu_dereference(child->containers);
+	trace_container_fork(child, to_membership(group));
 	for_each_bound_subsys(ss, id, fork_mask)
 		ss->fork(child, group->state[id]);
 	rcu_read_unlock();
@@ -123,6 +125,7 @@ void container_exit(struct task_struct *task)
 	rcu_assign_pointer(task->containers, &init_membership.group);
 	task_unlock(task);
 
+	trace_container_exit(task, m);
 	for_each_bound_subsys(ss, id, exit_mask)
 		ss->exit(task, m->group.state[id]);
 	container_group_put(m);

@@ -35,6 +35,7 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/umh.h>
+#include <trace/events/container.h>
 
 #define RELEASE_BURST	16
 #define RELEASE_WINDOW	(HZ / 10)
@@ -163,6 +164,7 @@ static void release_call_start(struct release_call *call)
 {
 	struct subprocess_info *info;
 
+	trace_container_release(call->cont, call->agent);
 	info = call_usermodehelper_setup(call->agent, call->argv, release_env, GFP_KERNEL, NULL,
 					 release_call_done, call);
 	if (!info) {
@@ -191,8 +193,8 @@ static unsigned long release_delay_locked(struct container_hierarchy *h)
 }
 
 /*
- * The first that waits, off the list; its reference is the caller's. NULL when
- * there is none, no agent (*@agent is NULL then), or not before *@delay.
+ * The first that waits, off the list; its reference and *@agent are the
+ * caller's. NULL when nothing waits, there is no agent, or not before *@delay.
  */
 static struct container *release_next(struct container_hierarchy *h, char **agent,
 				      unsigned long *delay)
@@ -202,15 +204,18 @@ static struct container *release_next(struct container_hierarchy *h, char **agen
 	*delay = 0;
 	*agent = NULL;
 	spin_lock(&release_lock);
-	if (h->release_agent && !list_empty(&h->release_list))
-		*delay = release_delay_locked(h);
-	else
+	if (!h->release_agent || list_empty(&h->release_list))
 		goto out;
+	*delay = release_delay_locked(h);
 	if (*delay)
 		goto out;
+	*agent = kstrdup(h->release_agent, GFP_ATOMIC);
+	if (!*agent) {
+		*delay = HZ;
+		goto out;
+	}
 	cont = list_first_entry(&h->release_list, struct container, release_link);
 	list_del_init(&cont->release_link);
-	*agent = kstrdup(h->release_agent, GFP_ATOMIC);
 out:
 	spin_unlock(&release_lock);
 	return cont;
@@ -229,7 +234,7 @@ static void release_work_fn(struct work_struct *work)
 	while ((cont = release_next(h, &agent, &delay))) {
 		call = NULL;
 		container_lock();
-		if (agent && to_be_released(cont))
+		if (to_be_released(cont))
 			call = release_call_alloc(cont, agent);
 		container_unlock();
 		if (call)

@@ -25,6 +25,7 @@
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/timekeeping.h>
+#include <trace/events/container.h>
 
 void container_why_init(struct container *cont)
 {
@@ -46,6 +47,7 @@ void container_refuse(struct container *cont, struct task_struct *task,
 	struct container *limiter = NULL;
 	unsigned long flags;
 
+	trace_container_refusal(cont, task, refusal);
 	rcu_read_lock();
 	if (refusal->limiter)
 		limiter = rcu_dereference(refusal->limiter->container);

@@ -4,6 +4,7 @@
  */
 #include "lib.h"
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
@@ -215,20 +216,51 @@ static void rabbit(void *arg __attribute__((unused)))
 	}
 }
 
+/* Sets a limit of numbers, and sets it back when the test's process is gone. */
+static void few_numbers(const char *few)
+{
+	char *before = read_file("/proc/sys/kernel/pid_max"), byte;
+	int ends[2];
+
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	if (!fork()) {
+		close(ends[1]);
+		if (read(ends[0], &byte, 1) == 0)
+			write_file("/proc/sys/kernel/pid_max", before);
+		_exit(0);
+	}
+	close(ends[0]);
+	expect(write_file("/proc/sys/kernel/pid_max", few), 0);
+}
+
+static void herd(void *arg __attribute__((unused)))
+{
+	/* who sleeps takes the CPU from the writer when it is woken to die, and rabbits run */
+	for (int i = 0; i < 60; i++)
+		if (!fork())
+			for (;;)
+				pause();
+	for (int i = 0; i < 20; i++)
+		if (!fork())
+			rabbit(NULL);
+	rabbit(NULL);
+}
+
 TEST_LIMIT(no_fork_gets_away, 60)
 {
 	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a"), *b = at(root, "a/b");
 	double end;
 
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	few_numbers("500");
 	signal(SIGCHLD, SIG_IGN);
 	expect(make_dir(a), 0);
 	expect(make_dir(b), 0);
-	/* some 300 ms each; a machine of one CPU needs as many chances */
-	for (end = now() + 4; now() < end;) {
-		for (int i = 0; i < 8; i++)
-			start_in(i % 2 ? a : b, rabbit, NULL);
-		usleep(20000 + random() % 30000);
+	/* some 200 ms each; one walk misses somebody in about every second one */
+	for (end = now() + 6; now() < end;) {
+		start_in(a, herd, NULL);
+		start_in(b, herd, NULL);
+		usleep(20000 + random() % 50000);
 		expect(write_file(at(a, "kill"), "1"), 0);
 		/* each has the signal and only needs the CPU to die */
 		eventually(!populated(a), 10);

@@ -310,6 +310,8 @@ TEST(nothing_is_left_of_waiting_containers)
 	stop(sleeper_in(a));
 	usleep(50000);
 	expect(remove_dir(a), 0);
+	/* a grace period and a worker */
+	eventually(no_dying("cpuacct"), 5);
 	expect(unmount(root), 0);
 	eventually(!hierarchy_of("cpuacct").id, 5);
 }
@@ -339,25 +341,20 @@ TEST_LIMIT(agents_that_hang_hold_nobody_up, 60)
 	ck_assert_int_eq(n, 40);
 }
 
-/* Which containers; they become empty at once. */
 TEST_LIMIT(hundreds_at_once, 120)
 {
 	char *root = mount_with(NOTE), *top = at(root, "top");
 	enum { MANY = 150 };
-	double began;
 
 	expect(make_dir(top), 0);
 	for (int i = 0; i < MANY; i++) {
 		make_notifying(at(top, "%d", i));
 		sleeper_in(at(top, "%d", i));
 	}
-	began = now();
 	expect(write_file(at(top, "kill"), "1"), 0);
 	while (waitpid(-1, NULL, 0) > 0)
 		;
 	eventually(lines() == MANY, 60);
-	/* sixteen in a tenth of a second: they are not all started in one go */
-	ck_assert_double_ge(now() - began, (MANY / 16 - 1) * 0.1);
 	for (int i = 0; i < MANY; i++) {
 		ck_assert_int_eq(told(at("/top", "%d", i)), 1);
 		expect(remove_dir(at(top, "%d", i)), 0);
