@@ -5,7 +5,8 @@
 #   tools/lint.sh BUILD
 #
 # Linux's checkpatch over our C, shellcheck over the scripts, an SPDX line in
-# every file, no file above 600 lines, no path of this machine. Every finding
+# every file, no file above 600 lines, no path of this machine, mutations that
+# apply. Every finding
 # is a line "FILE:LINE: ..."; exit status 1 if there was one.
 set -u
 
@@ -72,6 +73,12 @@ files | while read -r file; do
 	*) [ "$lines" -le 600 ] || echo "$file:600: $lines lines; a file has one job and at most 600" ;;
 	esac
 	grep -nE '/wo[r]k/|/hom[e]/[a-z]' "$file" | sed "s|^\([0-9]*\):.*|$file:\1: a path of one machine|"
+done >>"$out"
+
+# A mutation that does not apply any more proves nothing.
+for patch in tests/mutations/*.patch; do
+	grep -v '^# ' "$patch" | patch -p1 --dry-run --force --silent >/dev/null 2>&1 ||
+		echo "$patch:1: does not apply"
 done >>"$out"
 
 # Advice only: kernel style leaves alignment to the writer, clang-format does not.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The file `kill`: who dies, who does not, and that no fork gets away.
+ * (jobs 1 4 4@debug)
  */
 #include "lib.h"
 
