@@ -16,6 +16,10 @@ memory_mb=2000
 #   copy     the kernel copies to a page that is free
 #   stuck    somebody waits for ever, with everybody else at rest
 #   endless  a flush that may never end, under weak fairness
+#   freed    somebody looks at a group whose memory is gone
+#   ghost    a reference or a membership without a task, at rest
+#   dead     a task in a container that was removed
+#   apart    a thread that was left behind when its process moved
 variants()
 {
 	cat <<-'EOT'
@@ -38,6 +42,14 @@ variants()
 	flusher_wakes_nobody shootdown stuck   -DFLUSHER_WAKES_NOBODY
 	both_wake_one        shootdown stuck   -DNO_STALL -DFLUSHER_WAKES_NOBODY -DENTRY_WAKES_ONE
 	stalled_under_lock   shootdown stuck   -DSTALLED_UNDER_LOCK
+	membership           membership ok
+	threads              membership ok     -DTHREADS
+	exiting_unlocked     membership ghost  -DEXITING_UNLOCKED
+	get_unchecked        membership freed  -DGET_UNCHECKED
+	no_grace             membership freed  -DNO_GRACE
+	put_outside_lock     membership ghost  -DPUT_OUTSIDE_LOCK
+	rmdir_unlocked       membership dead   -DRMDIR_UNLOCKED
+	fork_reads_first     membership apart  -DTHREADS -DFORK_READS_FIRST
 	EOT
 }
 
@@ -64,6 +76,10 @@ found()
 	*'max search depth too small'* | *'out of memory'* | *'memory bound'*) echo unfinished ;;
 	*'assertion violated'*copied*) echo copy ;;
 	*'assertion violated'*running*) echo stale ;;
+	*'assertion violated'*alive*) echo freed ;;
+	*'assertion violated'*ghosts*) echo ghost ;;
+	*'assertion violated'*dead*) echo dead ;;
+	*'assertion violated'*together*) echo apart ;;
 	*'invalid end state (at'*) echo stuck ;;
 	*'acceptance cycle (at'*) echo endless ;;
 	*'errors: 0'*)
