@@ -275,6 +275,19 @@ static bool entry_flag(uint64_t entry, int bit)
 	return flags >> bit & 1;
 }
 
+uint64_t *frames_of(struct actor *a)
+{
+	int fd = open_file(at("/proc", "%d/pagemap", a->pid), O_RDONLY);
+	ssize_t size = a->pages * sizeof(uint64_t);
+	uint64_t *frame = malloc(size);
+
+	ck_assert_int_eq(pread(fd, frame, size, (uintptr_t)a->mem / PAGE * sizeof(*frame)), size);
+	close(fd);
+	for (unsigned long i = 0; i < a->pages; i++)
+		frame[i] = frame[i] >> 63 ? frame[i] & ((1ULL << 55) - 1) : 0;
+	return frame;
+}
+
 unsigned long resident(struct actor *a)
 {
 	return count_pages(a, entry_bit, 63);

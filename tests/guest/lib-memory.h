@@ -59,6 +59,8 @@ void drop_cached(const char *path);
 unsigned long cached_pages(const char *path);
 
 unsigned long resident(struct actor *a);
+/* The frame number of each of its pages, 0 for one that is not in memory; to be freed. */
+uint64_t *frames_of(struct actor *a);
 unsigned long swapped_out(struct actor *a);
 unsigned long count_flag(struct actor *a, int bit);
 /* What sits in per-CPU batches goes where it belongs. */

@@ -149,17 +149,24 @@ static void hog(void *arg)
  * page that it then takes within the one tick for which the writer's old mapping
  * lasts was not seen in some 20,000. pageout goes the same way without asking for
  * the age, and fails at once.
+ *
+ * Memory is full before the writers start: filling it beside seven that spin took
+ * longer than the test may. From then on each page that the hog writes costs
+ * another one, and 200 are soon there whatever share of a core it gets.
  */
 TEST_LIMIT(reclaim, 60)
 {
-	struct herd *h = herd_start(1024, false);
 	uint64_t before = vmstat("pswpout"), written = 0;
 	bool *quit = shared(PAGE);
 	pid_t pid = start(hog, quit);
-	double end = now() + smp_seconds();
+	struct herd *h;
+	double end;
 
-	/* the hog has to fill memory first: that takes as long as it takes */
-	for (int i = 0; !herd_wrong(h) && (now() < end || written < 1000); i = (i + 1) % h->n) {
+	eventually(vmstat("pswpout") > before, 30);
+	h = herd_start(1024, false);
+	before = vmstat("pswpout");
+	end = now() + smp_seconds();
+	for (int i = 0; !herd_wrong(h) && (now() < end || written < 200); i = (i + 1) % h->n) {
 		advise(h, i, MADV_COLD);
 		usleep(500);
 		written = vmstat("pswpout") - before;
