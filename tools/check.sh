@@ -132,7 +132,7 @@ flavour_of()
 	case $1 in
 	*@*) echo "${1#*@}" ;;
 	kunit) echo kunit ;;
-	lint | budget | model) echo - ;;
+	lint | budget | spin) echo - ;;
 	*) echo default ;;
 	esac
 }
@@ -149,7 +149,7 @@ all_jobs()
 	for suite in $(suites); do jobs_of "$suite"; done | awk -v debug="$debug" '
 		{ rank = /@debug$/ ? (debug ? 1 : 0) : /@vanilla$/ ? 2 : 4 }
 		rank { print rank, $0 }
-		END { print 3, "runner"; print 3, "model"; print 5, "budget"; print 5, "lint" }' |
+		END { print 3, "runner"; print 3, "spin"; print 5, "budget"; print 5, "lint" }' |
 		sort -s -n -k 1,1 | cut -d ' ' -f 2
 }
 
@@ -192,7 +192,7 @@ plan_of()
 	kunit*) sed -n 's/.*KUNIT_CASE[A-Z_]*(\([a-z0-9_]*\).*/\1/p' kernel/container/*.c mm/container/*.c 2>/dev/null ;;
 	runner) tests/runner/run.sh --kernel "$build/default/linux" --list ;;
 	lint | budget) echo "$1" ;;
-	model) tests/models/run.sh --list ;;
+	spin) tests/models/run.sh --list ;;
 	*@vanilla)
 		"$build/tests/guest/$(suite_of "$1")" --plan |
 			grep -vxF "$(head_word "$(suite_of "$1")" 'no proof:' | tr ' ' '\n')" ;;
@@ -302,7 +302,7 @@ run_pattern()
 	case $job in
 	lint) lint_rows make -s lint; return ;;
 	budget) lint_rows make -s budget; return ;;
-	model)
+	spin)
 		# shellcheck disable=SC2046 # names
 		tests/models/run.sh $(cat "$out/plans/$job") </dev/null >"$out/logs/$job" 2>"$out/logs/$job.err"
 		code=$?

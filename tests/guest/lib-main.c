@@ -159,8 +159,7 @@ static void purge_dir(const char *dir, bool root)
 	}
 }
 
-/* Mount every hierarchy that is left and empty it; true when none is left. */
-static bool purge(void)
+bool lib_purge(void)
 {
 	struct hierarchy_row rows[64];
 	double end = now() + 5 * lib_slow;
@@ -261,7 +260,7 @@ static bool run(int number, const TTest *test, unsigned int limit)
 		printf("ok %d - %s # %.0f ms\n", number, test->name, (now() - began) * 1e3);
 	fflush(stdout);
 	srunner_free(runner);
-	if (left && !purge()) {
+	if (left && !lib_purge()) {
 		printf("Bail out! %s\n", left);
 		exit(1);
 	}

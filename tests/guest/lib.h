@@ -114,6 +114,8 @@ int read_subsystems(struct subsystem_row *rows, int max);
 struct hierarchy_row hierarchy_of(const char *subsystem);
 bool in_list(const char *list, const char *word);
 bool no_dying(const char *subsystem);
+/* Kills what came back to us, mounts every hierarchy and empties it; true when none is left. */
+bool lib_purge(void);
 
 /* Processes. A child runs FN(ARG) and exits 0; a failed check in it exits 1. */
 pid_t start(void (*fn)(void *), void *arg);

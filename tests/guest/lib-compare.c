@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* See lib-model.h: every file that can be read, against the model. */
+#include "lib-model.h"
+
+#include <dirent.h>
+
+char *mount_dir(int tree, int mount)
+{
+	static char dir[4][32];
+	static int turn;
+	char *d = dir[turn++ % 4];
+
+	sprintf(d, "/tmp/w/%d-%d", tree, mount);
+	return d;
+}
+
+/* A container's directory in one of the mounts. */
+char *dir_of(struct world *w, int tree, int mount, int cont)
+{
+	static char dir[512];
+	char path[256];
+
+	model_path(&w->m, tree, cont, path, sizeof(path));
+	snprintf(dir, sizeof(dir), "%s%s", mount_dir(tree, mount), cont ? path : "");
+	return dir;
+}
+
+char *file_of(struct world *w, int tree, int mount, int cont, const char *file)
+{
+	static char path[600];
+
+	snprintf(path, sizeof(path), "%s/%s", dir_of(w, tree, mount, cont), file);
+	return path;
+}
+
+static void compare_text(const char *path, const char *wanted)
+{
+	char *text = NULL;
+	int err = try_read(path, &text);
+
+	if (err)
+		differ("%s: got %s", path, error_name(err));
+	if (strcmp(text, wanted))
+		differ("%s reads \"%s\", the model says \"%s\"", path, text, wanted);
+	free(text);
+}
+
+static void compare_number(struct world *w, int tree, int mount, int cont, const char *file, uint64_t wanted)
+{
+	char text[32] = "max\n";
+
+	if (wanted != MODEL_NO_LIMIT)
+		snprintf(text, sizeof(text), "%llu\n", (unsigned long long)wanted);
+	compare_text(file_of(w, tree, mount, cont, file), text);
+}
+
+static int by_number(const void *a, const void *b)
+{
+	return *(const pid_t *)a - *(const pid_t *)b;
+}
+
+/* `tasks` or `procs`; in a root stand others too. */
+static void compare_ids(struct world *w, int tree, int mount, int cont, bool processes)
+{
+	char *path = file_of(w, tree, mount, cont, processes ? "procs" : "tasks"), text[512] = "";
+	pid_t ids[MODEL_PROCS * MODEL_THREADS];
+	int n = 0;
+
+	for (int p = 0; p < MODEL_PROCS; p++)
+		for (int i = 0; w->m.p[p].live && i < (processes ? 1 : w->m.p[p].threads); i++) {
+			bool here = w->m.p[p].in[i][tree] == cont;
+
+			if (here && cont)
+				ids[n++] = w->actors[p].tid[i];
+			if (!cont && has_line(path, w->actors[p].tid[i]) != here)
+				differ("%s: %d is %sthere", path, w->actors[p].tid[i], here ? "not " : "");
+		}
+	if (!cont)
+		return;
+	qsort(ids, n, sizeof(ids[0]), by_number);
+	for (int i = 0; i < n; i++)
+		sprintf(text + strlen(text), "%d\n", ids[i]);
+	compare_text(path, text);
+}
+
+/* What else there is but directories: the core's files, and those of the bound subsystems. */
+static bool file_belongs(struct world *w, int tree, int cont, const char *name)
+{
+	static const char *const core[] = { "tasks", "procs", "events", "notify_on_release", "releasable",
+					    "why", "kill" };
+
+	for (unsigned int i = 0; i < sizeof(core) / sizeof(core[0]); i++)
+		if (!strcmp(name, core[i]))
+			return true;
+	if (!strncmp(name, "cpuacct.", 8))
+		return w->m.t[tree].mask & MODEL_CPUACCT;
+	if (!strncmp(name, "memory.", 7))
+		return w->m.t[tree].mask & MODEL_MEMORY;
+	return !cont && !strcmp(name, "release_agent");
+}
+
+static void compare_dir(struct world *w, int tree, int mount, int cont)
+{
+	char *path = dir_of(w, tree, mount, cont);
+	int children = 0, own[3] = { 0 };
+	struct dirent *entry;
+	DIR *dir = opendir(path);
+
+	if (!dir)
+		differ("%s: %s", path, error_name(errno));
+	while ((entry = readdir(dir))) {
+		bool known = false;
+
+		if (entry->d_name[0] == '.')
+			continue;
+		if (entry->d_type != DT_DIR) {
+			known = file_belongs(w, tree, cont, entry->d_name);
+			own[!strncmp(entry->d_name, "cpuacct.", 8) ? 1 : !strncmp(entry->d_name, "memory.", 7) ? 2 : 0]++;
+		}
+		for (int c = 1; entry->d_type == DT_DIR && c < MODEL_CONTAINERS; c++)
+			if (w->m.t[tree].c[c].live && w->m.t[tree].c[c].parent == cont &&
+			    !strcmp(w->m.t[tree].c[c].name, entry->d_name)) {
+				known = true;
+				children++;
+			}
+		if (!known)
+			differ("%s/%s is there, the model has none", path, entry->d_name);
+	}
+	closedir(dir);
+	if (children != model_children(&w->m, tree, cont))
+		differ("%s has %d children, the model %d", path, children, model_children(&w->m, tree, cont));
+	if (own[0] < 7 || !own[1] != !(w->m.t[tree].mask & MODEL_CPUACCT) ||
+	    !own[2] != !(w->m.t[tree].mask & MODEL_MEMORY))
+		differ("%s has %d files of the core, %d of cpuacct, %d of memory", path, own[0], own[1], own[2]);
+}
+
+static void compare_container(struct world *w, int tree, int mount, int cont)
+{
+	struct model_container *c = &w->m.t[tree].c[cont];
+	bool empty = !model_children(&w->m, tree, cont) && !model_has_tasks(&w->m, tree, cont);
+	char text[32];
+
+	compare_dir(w, tree, mount, cont);
+	compare_ids(w, tree, mount, cont, false);
+	compare_ids(w, tree, mount, cont, true);
+	compare_number(w, tree, mount, cont, "notify_on_release", c->notify);
+	compare_number(w, tree, mount, cont, "releasable", cont && c->used && empty);
+	if (w->m.t[tree].mask & MODEL_MEMORY && cont)
+		compare_number(w, tree, mount, cont, "memory.page_limit", c->limit);
+	/* "dying" ends after a grace period: world_end() waits for that */
+	snprintf(text, sizeof(text), "populated %d\n", model_populated(&w->m, tree, cont));
+	if (strncmp(read_file(file_of(w, tree, mount, cont, "events")), text, strlen(text)))
+		differ("%s: the model says %s", file_of(w, tree, mount, cont, "events"), text);
+}
+
+static void compare_task(struct world *w, int p, int i)
+{
+	char path[64], text[1024] = "", where[256];
+
+	sprintf(path, "/proc/%d/task/%d/container", w->actors[p].tid[0], w->actors[p].tid[i]);
+	for (int t = 0; t < MODEL_TREES; t++) {
+		if (!w->m.t[t].live)
+			continue;
+		model_path(&w->m, t, w->m.p[p].in[i][t], where, sizeof(where));
+		sprintf(text + strlen(text), "%d:%s:%s\n", t + 1, model_words(&w->m, t), where);
+	}
+	compare_text(path, text);
+}
+
+static void compare_tables(struct world *w)
+{
+	struct hierarchy_row h[16];
+	struct subsystem_row s[16];
+	int n = read_hierarchies(h, 16), row = 0;
+
+	for (int t = 0; t < MODEL_TREES; t++) {
+		if (!w->m.t[t].live)
+			continue;
+		if (row == n)
+			differ("/proc/containers has no hierarchy %d", t + 1);
+		if (h[row].id != t + 1 || h[row].containers != model_live(&w->m, t) ||
+		    strcmp(h[row].subsystems, model_words(&w->m, t)))
+			differ("/proc/containers has \"%d %d %s\", the model \"%d %d %s\"", h[row].id, h[row].containers,
+			       h[row].subsystems, t + 1, model_live(&w->m, t), model_words(&w->m, t));
+		row++;
+	}
+	if (row != n)
+		differ("/proc/containers has a hierarchy %d (%s), the model none", h[row].id, h[row].subsystems);
+	n = read_subsystems(s, 16);
+	for (int i = 0; i < n; i++) {
+		unsigned int bit = !strcmp(s[i].name, "cpuacct") ? MODEL_CPUACCT :
+				   !strcmp(s[i].name, "memory") ? MODEL_MEMORY : 0;
+		int id = 0;
+
+		for (int t = 0; t < MODEL_TREES; t++)
+			if (w->m.t[t].live && w->m.t[t].mask & bit)
+				id = t + 1;
+		if (s[i].hierarchy != id || s[i].containers != (id ? model_live(&w->m, id - 1) : 1))
+			differ("/proc/containers has \"%s %d %d\", the model hierarchy %d", s[i].name, s[i].hierarchy,
+			       s[i].containers, id);
+	}
+}
+
+void compare_all(struct world *w)
+{
+	compare_tables(w);
+	for (int p = 0; p < MODEL_PROCS; p++)
+		for (int i = 0; w->m.p[p].live && i < w->m.p[p].threads; i++)
+			compare_task(w, p, i);
+	for (int t = 0; t < MODEL_TREES; t++)
+		for (int i = 0; w->m.t[t].live && i < MODEL_MOUNTS; i++)
+			for (int c = 0; w->m.t[t].mounted[i] && c < MODEL_CONTAINERS; c++)
+				if (w->m.t[t].c[c].live)
+					compare_container(w, t, i, c);
+}
