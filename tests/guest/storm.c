@@ -116,7 +116,7 @@ static void live(struct worker *w)
 	char *mem;
 
 	for (unsigned int i = draw(w, 3); i; i--)
-		may(write_file(some_file(w, draw(w, 2) ? "procs" : "tasks"), "0"), "enter");
+		may(write_file(some_file(w, draw(w, 4) ? "tasks" : "procs"), "0"), "enter");
 	switch (draw(w, 6)) {
 	case 0:
 		execl("/bin/true", "true", NULL);
