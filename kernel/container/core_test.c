@@ -7,9 +7,12 @@
 #include "debug.h"
 
 #include <kunit/test.h>
+#include <linux/completion.h>
+#include <linux/container_hooks.h>
 #include <linux/delay.h>
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
+#include <linux/percpu-rwsem.h>
 #include <linux/sched/task.h>
 
 #define DEBUG_MASK	BIT(debug_subsys_id)
@@ -286,6 +289,64 @@ static void exiting_task_cannot_be_moved(struct kunit *test)
 	EXPECT_SOON(test, !atomic_read(&h->root->nr_dying));
 }
 
+/* A task that makes a thread, as far as the core is concerned. */
+struct birth {
+	struct task_struct *child;
+	struct container_group *group;
+	struct completion go;
+	bool begun;
+	bool done;
+};
+
+static int give_birth(void *arg)
+{
+	struct birth *birth = arg;
+
+	wait_for_completion(&birth->go);
+	WRITE_ONCE(birth->begun, true);
+	if (!container_can_fork(birth->child, CLONE_THREAD)) {
+		birth->group = group_of(birth->child);
+		container_cancel_fork(birth->child, CLONE_THREAD);
+	}
+	/* pairs with smp_load_acquire() in the test */
+	smp_store_release(&birth->done, true);
+	return wait_for_stop(NULL);
+}
+
+/*
+ * Regression: the parent's group was read before container_thread_rwsem was
+ * taken, so a process that moved in between left its new thread behind.
+ */
+static void thread_born_during_a_move_is_not_left_behind(struct kunit *test)
+{
+	struct container_hierarchy *h = test->priv;
+	struct container *cont = make(test, h->root, "x");
+	struct birth birth = {
+		.child = kunit_kzalloc(test, sizeof(*birth.child), GFP_KERNEL),
+	};
+	struct task_struct *parent;
+
+	KUNIT_ASSERT_NOT_NULL(test, birth.child);
+	init_completion(&birth.go);
+	parent = kthread_run(give_birth, &birth, "container-test");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(parent));
+	percpu_down_write(&container_thread_rwsem);
+	complete(&birth.go);
+	/* now it waits for us; there is nothing else in its way to wait for */
+	EXPECT_SOON(test, READ_ONCE(birth.begun) &&
+		    READ_ONCE(parent->__state) & TASK_UNINTERRUPTIBLE);
+	KUNIT_EXPECT_EQ(test, move(cont, parent), 0);
+	percpu_up_write(&container_thread_rwsem);
+	/* pairs with smp_store_release() in give_birth(): the group is there */
+	EXPECT_SOON(test, smp_load_acquire(&birth.done));
+	KUNIT_EXPECT_PTR_EQ(test, birth.group, group_of(parent));
+	KUNIT_EXPECT_PTR_NE(test, birth.group, &init_membership.group);
+	kthread_stop(parent);
+	EXPECT_SOON(test, !container_populated(cont));
+	KUNIT_EXPECT_EQ(test, unmake(cont), 0);
+	EXPECT_SOON(test, !atomic_read(&h->root->nr_dying));
+}
+
 static void walk_goes_parents_first(struct kunit *test)
 {
 	struct container_hierarchy *h = test->priv;
@@ -374,6 +435,7 @@ static struct kunit_case core_test_cases[] = {
 	KUNIT_CASE(same_memberships_share_a_group),
 	KUNIT_CASE(refusal_moves_nobody),
 	KUNIT_CASE(exiting_task_cannot_be_moved),
+	KUNIT_CASE(thread_born_during_a_move_is_not_left_behind),
 	KUNIT_CASE(walk_goes_parents_first),
 	KUNIT_CASE(parents_wait_for_children),
 	KUNIT_CASE(parse_pages),

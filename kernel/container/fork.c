@@ -6,9 +6,10 @@
  * hierarchies; neither container_mutex nor group_lock is taken. The child has
  * its group before it is visible, so whoever finds it finds it whole.
  *
- * A child that is a thread holds container_thread_rwsem for reading meanwhile:
- * moving a process holds it for writing and so misses no thread that is being
- * made.
+ * A child that is a thread holds container_thread_rwsem for reading meanwhile,
+ * from before the parent's group is looked at: moving a process holds it for
+ * writing and so misses no thread that is being made. (With the look first, a
+ * process that moved in between left its new thread behind.)
  *
  * Exit swaps the pointer under task_lock, as attach does, and attach looks for
  * PF_EXITING under the same lock: either attach sees that the task exits, or
@@ -52,14 +53,17 @@ void __init container_fork_init(void)
  */
 int container_can_fork(struct task_struct *child, u64 flags)
 {
-	struct container_membership *m = container_group_get_current();
+	struct container_membership *m;
 
-	if (container_being_killed(m)) {
-		container_group_put(m);
-		return -EAGAIN;
-	}
 	if (flags & CLONE_THREAD)
 		percpu_down_read(&container_thread_rwsem);
+	m = container_group_get_current();
+	if (container_being_killed(m)) {
+		container_group_put(m);
+		if (flags & CLONE_THREAD)
+			percpu_up_read(&container_thread_rwsem);
+		return -EAGAIN;
+	}
 	rcu_assign_pointer(child->containers, &m->group);
 	return 0;
 }
