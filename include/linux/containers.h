@@ -108,6 +108,7 @@ struct container_attach {
  * @id: index in container_group.state; set by the core
  * @hierarchy: where it is bound, NULL when parked; container_mutex
  * @root_css: the root state; immutable after boot
+ * @nr_states: states that are not destroyed yet
  *
  * create and destroy are mandatory. A subsystem without @fork and @exit costs
  * fork and exit nothing.
@@ -130,6 +131,7 @@ struct container_subsys {
 	int id;
 	struct container_hierarchy *hierarchy;
 	struct container_subsys_state *root_css;
+	atomic_t nr_states;
 };
 
 #define SUBSYS(_x) extern struct container_subsys _x##_subsys;

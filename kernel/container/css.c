@@ -29,6 +29,7 @@ static void css_destroy_work(struct work_struct *work)
 	struct container *cont = rcu_dereference_protected(css->container, 1);
 
 	percpu_ref_exit(&css->refcnt);
+	atomic_dec(&css->ss->nr_states);
 	css->ss->destroy(css);
 	container_css_put(parent);
 	container_put(cont);
@@ -64,6 +65,7 @@ int container_css_init(struct container_subsys_state *css, struct container_subs
 	css->ss = ss;
 	css->parent = parent;
 	css->online = false;
+	atomic_inc(&ss->nr_states);
 	INIT_LIST_HEAD(&css->children);
 	INIT_LIST_HEAD(&css->sibling);
 	RCU_INIT_POINTER(css->container, cont);

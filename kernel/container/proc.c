@@ -28,12 +28,14 @@ static int containers_show(struct seq_file *m, void *v)
 		container_show_subsystems(m, h);
 		seq_putc(m, '\n');
 	}
-	seq_puts(m, "\nsubsystem  hierarchy  containers\n");
+	/* states: removed ones too, until nothing is charged to them */
+	seq_puts(m, "\nsubsystem  hierarchy  containers  states\n");
 	for_each_container_subsys(ss, id) {
 		h = ss->hierarchy;
-		seq_printf(m, "%-9s  %-9d  %u\n", ss->name, h ? h->slot + 1 : 0,
-			   h ? h->nr_containers : 1);
+		seq_printf(m, "%-9s  %-9d  %-10u  %d\n", ss->name, h ? h->slot + 1 : 0,
+			   h ? h->nr_containers : 1, atomic_read(&ss->nr_states));
 	}
+	seq_printf(m, "\ngroups %u\n", container_nr_groups());
 	container_unlock();
 	return 0;
 }

@@ -6,7 +6,9 @@
 #include "lib.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -32,6 +34,68 @@ TEST(fork_inherits_the_forking_thread)
 	ck_assert_str_eq(container_of_pid(getpid(), "cpuacct"), "/");
 	stop(*(pid_t *)child);
 	eventually(!remove_dir(a), 5);
+}
+
+/* Processes that share their memory are cheap, for a UML above all. */
+#define AT_ONCE 500
+#define STACK 8192
+
+static int wait_to_be_told(void *arg)
+{
+	char byte;
+
+	return read(*(int *)arg, &byte, 1) != 0;
+}
+
+static void fork_at_once(const char *a, unsigned int groups)
+{
+	char *stacks = mmap(NULL, AT_ONCE * STACK, PROT_READ | PROT_WRITE,
+			    MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	pid_t pid[AT_ONCE];
+	int ends[2];
+
+	ck_assert_int_eq(pipe(ends), 0);
+	for (int i = 0; i < AT_ONCE; i++) {
+		pid[i] = clone(wait_to_be_told, stacks + (i + 1) * STACK,
+			       CLONE_VM | CLONE_FILES | SIGCHLD, &ends[0]);
+		ck_assert_msg(pid[i] > 0, "clone: %s", error_name(errno));
+	}
+	ck_assert_uint_eq(nr_groups(), groups);
+	ck_assert_str_eq(container_of_pid(pid[AT_ONCE - 1], "cpuacct"), "/a");
+	ck_assert(has_line(at(a, "tasks"), pid[0]));
+	close(ends[1]);
+	for (int i = 0; i < AT_ONCE; i++)
+		finish(pid[i]);
+	close(ends[0]);
+	munmap(stacks, AT_ONCE * STACK);
+}
+
+/* Ten thousand; in a kernel that is much slower, fewer. */
+TEST_LIMIT(forks_in_one_place_share_one_group, 60)
+{
+	char *root = mount_hierarchy("cpuacct,memory"), *a = at(root, "a");
+	int forks = lib_slow > 1 ? 2000 : 10000;
+	unsigned int before;
+	pid_t pid;
+
+	expect(make_dir(a), 0);
+	/* whoever left a group in a test before must be gone */
+	eventually(nr_groups() == 1, 10);
+	before = nr_groups();
+	enter(a);
+	ck_assert_uint_eq(nr_groups(), before + 1);
+	/* whoever gets there another way shares it, too */
+	pid = sleeper();
+	expect(move_to(root, pid), 0);
+	expect(move_to(a, pid), 0);
+	ck_assert_uint_eq(nr_groups(), before + 1);
+	stop(pid);
+	for (int i = 0; i < forks; i += AT_ONCE)
+		fork_at_once(a, before + 1);
+	enter(root);
+	/* freed with its last task */
+	eventually(nr_groups() == before, 10);
+	expect(remove_dir(a), 0);
 }
 
 static void check_in_a(void *depth)

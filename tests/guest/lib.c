@@ -240,7 +240,8 @@ static bool parse_subsystem(char *line, void *rows, int i)
 {
 	struct subsystem_row *r = (struct subsystem_row *)rows + i;
 
-	return sscanf(line, "%63s %d %d", r->name, &r->hierarchy, &r->containers) == 3;
+	return sscanf(line, "%63s %d %d %d", r->name, &r->hierarchy, &r->containers,
+		      &r->states) == 4;
 }
 
 int read_hierarchies(struct hierarchy_row *rows, int max)
@@ -279,6 +280,23 @@ struct hierarchy_row hierarchy_of(const char *subsystem)
 bool no_dying(const char *subsystem)
 {
 	return hierarchy_of(subsystem).dying == 0;
+}
+
+/* Of removed containers too, as long as something is charged to them. */
+int states_of(const char *subsystem)
+{
+	struct subsystem_row rows[64];
+	int n = read_subsystems(rows, 64);
+
+	for (int i = 0; i < n; i++)
+		if (!strcmp(rows[i].name, subsystem))
+			return rows[i].states;
+	return 0;
+}
+
+unsigned int nr_groups(void)
+{
+	return read_field("/proc/containers", "groups");
 }
 
 pid_t start(void (*fn)(void *), void *arg)

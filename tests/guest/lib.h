@@ -107,6 +107,7 @@ struct subsystem_row {
 	char name[64];
 	int hierarchy;
 	int containers;
+	int states;
 };
 
 int read_hierarchies(struct hierarchy_row *rows, int max);
@@ -116,6 +117,8 @@ bool in_list(const char *list, const char *word);
 bool no_dying(const char *subsystem);
 /* Kills what came back to us, mounts every hierarchy and empties it; true when none is left. */
 bool lib_purge(void);
+int states_of(const char *subsystem);
+unsigned int nr_groups(void);
 
 /* Processes. A child runs FN(ARG) and exits 0; a failed check in it exits 1. */
 pid_t start(void (*fn)(void *), void *arg);

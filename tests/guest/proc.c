@@ -26,8 +26,9 @@ TEST(containers_without_hierarchies)
 	matches(read_file("/proc/containers"),
 		"^hierarchy +containers +dying +subsystems\n"
 		"\n"
-		"subsystem +hierarchy +containers\n"
-		"([a-z]+ +0 +1\n)+$");
+		"subsystem +hierarchy +containers +states\n"
+		"([a-z]+ +0 +1 +[0-9]+\n)+\n"
+		"groups [0-9]+\n$");
 	ck_assert_int_ge(n, 2);
 }
 
@@ -42,8 +43,10 @@ TEST(containers_with_hierarchies)
 		"1 +2 +0 +cpuacct\n"
 		"2 +1 +0 +none,name=x\n"
 		"\n"
-		"subsystem +hierarchy +containers\n"
-		"([a-z]+ +[0-9]+ +[0-9]+\n)*cpuacct +1 +2\n([a-z]+ +[0-9]+ +[0-9]+\n)*$");
+		"subsystem +hierarchy +containers +states\n"
+		"([a-z]+ +[0-9]+ +[0-9]+ +[0-9]+\n)*cpuacct +1 +2 +[0-9]+\n"
+		"([a-z]+ +[0-9]+ +[0-9]+ +[0-9]+\n)*\n"
+		"groups [0-9]+\n$");
 	expect(remove_dir(at(dir, "a")), 0);
 }
 

@@ -1,0 +1,35 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# What containers add to Linux's own structures, against the vanilla kernel.
+# shellcheck shell=bash disable=SC2154,SC2034
+
+# Compiles $2 with the command that the kernel of flavour $1 compiled its first task with, and
+# prints "NAME SIZE" of the variables in it: their sizes are the numbers asked for.
+sizes_in()
+{
+	local command source="$WORK/size.c" object="$WORK/size-$1.o"
+	cd -P "$TOP/build/$1" || return 1
+	printf '#include <linux/sched.h>\n%s\n' "$2" >"$source"
+	command=$(sed -n 's/^savedcmd_init\/init_task.o := //p' init/.init_task.o.cmd)
+	command=${command/-MMD,init\/.init_task.o.d/-MMD,$WORK/size.d}
+	command=${command/-o init\/init_task.o/-o $object}
+	eval "${command/..\/init\/init_task.c/$source}" && nm -S "$object" |
+		while read -r _ size _ name; do echo "$name $((16#$size))"; done
+}
+
+size_of()
+{
+	sed -n "s/^$1 //p" <<<"$2"
+}
+
+# The field after ours moves by one pointer; the whole is a multiple of a cache line.
+test_task_struct_grows_by_one_pointer()
+{
+	local ask ours vanilla
+	ask='char whole[sizeof(struct task_struct)]; char next[offsetof(struct task_struct, futex)];'
+	[ -e "$TOP/build/vanilla/init/.init_task.o.cmd" ] ||
+		fail "the vanilla kernel is not built; cure: make kernel FLAVOUR=vanilla"
+	ours=$(sizes_in default "$ask")
+	vanilla=$(sizes_in vanilla "$ask")
+	equal 'growth up to the field after ours' 8 $(($(size_of next "$ours") - $(size_of next "$vanilla")))
+	contains 'growth of the whole' " $(($(size_of whole "$ours") - $(size_of whole "$vanilla"))) " ' 0 8 64 '
+}
