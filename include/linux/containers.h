@@ -103,6 +103,10 @@ struct container_attach {
  * @exit: @task leaves @css for good. Runs in the exiting task. No locks held.
  * @bind: the root state now belongs to container @root (of a mounted
  *	hierarchy or of the parking place).
+ * @recharge: the subsystem leaves a tree; all states below the root state are
+ *	offline, no task is in one: pass to the root state what is still charged
+ *	to them. Sleeps, cannot fail. A subsystem without it cannot leave (EBUSY)
+ *	while somebody else than the core has a reference to a state below.
  * @files: control files, ended by an entry without a name
  * @name: as in mount options and file prefixes; set by the core from the list
  * @id: index in container_group.state; set by the core
@@ -125,6 +129,7 @@ struct container_subsys {
 	void (*fork)(struct task_struct *task, struct container_subsys_state *css);
 	void (*exit)(struct task_struct *task, struct container_subsys_state *css);
 	void (*bind)(struct container_subsys_state *root_css, struct container *root);
+	void (*recharge)(struct container_subsys_state *root_css);
 	const struct container_file *files;
 
 	const char *name;

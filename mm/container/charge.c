@@ -6,9 +6,11 @@
  * charged directly, or a container_mapping; the low bits are tags (memory.h).
  *
  * Locking: the word is written by whoever charges (the folio is locked or not
- * yet visible) and by whoever frees (nobody else has it). MEMORY_IS_ACTIVE
- * alone changes under lru_lock, at any time between, so that all changes are
- * atomic and keep what they do not mean.
+ * yet visible) and by whoever frees (nobody else has it). In between
+ * MEMORY_IS_ACTIVE changes under lru_lock, and recharge.c puts the root for a
+ * state that goes, so that all changes are atomic and keep what they do not
+ * mean; and a state that was read there is used under RCU, or after taking a
+ * reference that can fail.
  *
  * Who is charged: the container of the current task, whoever's address space
  * the page is for. Kernel threads charge the root.
@@ -67,9 +69,12 @@ static void memory_count_data(unsigned long data, enum memory_item item, long nr
 /* Charge a folio directly; @tags is MEMORY_IS_FILE or nothing. */
 static void memory_charge_direct(struct folio *folio, unsigned long tags)
 {
-	struct container_memory *memory = memory_get_current();
+	struct container_memory *memory;
 	long nr = folio_nr_pages(folio);
 
+	/* once the word is written, our references may be the root's */
+	guard(rcu)();
+	memory = memory_get_current();
 	if (!memory)
 		return;
 	if (nr > 1)
@@ -178,20 +183,25 @@ void container_memory_add_to_cache(struct address_space *mapping, struct folio *
  */
 void mem_cgroup_replace_folio(struct folio *old, struct folio *new)
 {
-	unsigned long data = READ_ONCE(old->memcg_data) & ~MEMORY_IS_ACTIVE;
+	unsigned long data;
 	long nr = folio_nr_pages(new);
 
-	if (!data || new->memcg_data)
-		return;
 	rcu_read_lock();
+	/* without references left it has just been recharged, and the word says to whom */
+	do {
+		data = READ_ONCE(old->memcg_data) & ~MEMORY_IS_ACTIVE;
+		if (!data || new->memcg_data)
+			goto out;
+	} while (!(data & MEMORY_MAPPING) &&
+		 !percpu_ref_tryget_many(&data_memory(data)->css.refcnt, nr));
 	WRITE_ONCE(new->memcg_data, data);
 	if (data & MEMORY_MAPPING) {
 		container_mapping_charge(data_mapping(data), NULL, nr);
 	} else {
-		container_css_get_many(&data_memory(data)->css, nr);
 		memory_count(data_memory(data), data & MEMORY_IS_FILE ? MEMORY_FILE : MEMORY_ANON,
 			     nr);
 	}
+out:
 	rcu_read_unlock();
 }
 

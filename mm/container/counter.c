@@ -171,6 +171,29 @@ struct container_memory *memory_next_within(struct container_memory *top, u64 *s
 	return found;
 }
 
+/**
+ * memory_charged_below - is a page still charged to another state than the root?
+ * @root: root state; all others are offline
+ *
+ * Context: sleeps.
+ */
+bool memory_charged_below(struct container_memory *root)
+{
+	struct container_memory *memory;
+	bool charged = false;
+
+	mutex_lock(&memory_list_mutex);
+	list_for_each_entry(memory, &memory_list, node) {
+		if (memory == root)
+			continue;
+		memory->recharged = true;
+		memory_flush_one(memory);
+		charged |= memory_usage(memory) > 0;
+	}
+	mutex_unlock(&memory_list_mutex);
+	return charged;
+}
+
 /* A new state; nobody knows it yet. */
 int memory_counter_init(struct container_memory *memory)
 {
@@ -200,6 +223,9 @@ void memory_counter_exit(struct container_memory *memory)
 	for (item = 0; item < MEMORY_REFAULT; item++) {
 		long left = atomic_long_read(&memory->count[item]);
 
+		/* mappings of pages that went to the root: its number has them, and keeps them */
+		if (item == MEMORY_MAPPED && memory->recharged)
+			continue;
 		WARN_ONCE(left, "memory: item %d ends with %ld pages, not 0\n", item, left);
 		memory_add(memory, item, -left);
 	}

@@ -197,5 +197,6 @@ struct container_subsys memory_subsys = {
 	.online		= memory_online,
 	.offline	= memory_offline,
 	.destroy	= memory_destroy,
+	.recharge	= memory_recharge,
 	.files		= memory_files,
 };

@@ -10,6 +10,7 @@
  *	scan_files.c	its walk over mappings
  *	scan_strays.c	its walk over all pages, when the others find nothing
  *	scan.c		what the walks do with a folio
+ *	recharge.c	passing all charges to the root, when memory leaves a tree
  *	memory.c	states and control files
  *
  * Locks, outer first:
@@ -28,6 +29,7 @@
  *
  *	- A directly charged folio pins its state with one css reference per
  *	  page. So the state outlives the directory until the last page goes.
+ *	  Whose folio it is can change at any time to the root (recharge.c).
  *	- A container_mapping is referenced by its address space, by having
  *	  pages at all, and by whoever walks it. It pins no state: a container
  *	  that goes offline hands its mappings to its parent first.
@@ -124,6 +126,7 @@ struct memory_cursor {
  * @mappings: container_mapping.node; memory_owner_lock
  * @nr_mappings: entries of @mappings; memory_owner_lock
  * @dead: offline, gets no more mappings; memory_owner_lock
+ * @recharged: its pages have been passed to the root; memory_list_mutex
  * @work: the handler; holds a css reference while queued
  * @handler_mutex: one handler at a time
  * @retry_at: jiffies before which a handler that gave up is not tried again by
@@ -144,6 +147,7 @@ struct container_memory {
 	struct list_head mappings;
 	long nr_mappings;
 	bool dead;
+	bool recharged;
 	struct delayed_work work;
 	struct mutex handler_mutex;
 	unsigned long retry_at;
@@ -226,6 +230,7 @@ struct container_memory *memory_next_within(struct container_memory *top, u64 *s
 int memory_counter_init(struct container_memory *memory);
 void memory_counter_online(struct container_memory *memory);
 void memory_counter_exit(struct container_memory *memory);
+bool memory_charged_below(struct container_memory *root);
 
 static inline void memory_event(struct container_memory *memory, enum memory_event event,
 				unsigned long nr)
@@ -256,5 +261,8 @@ void memory_check_limit(struct container_memory *memory);
 void memory_recheck_limit(struct container_memory *memory);
 void memory_start_handler(struct container_memory *memory);
 void memory_handler_work(struct work_struct *work);
+
+/* recharge.c */
+void memory_recharge(struct container_subsys_state *root_css);
 
 #endif /* _MM_CONTAINER_MEMORY_H */
