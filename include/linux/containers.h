@@ -12,9 +12,11 @@
  * bindings and memberships; rcu_read_lock() for readers. Subsystem callbacks
  * run under container_mutex unless their comment says otherwise.
  *
- * Lifetime: a css is pinned by container_css_get(), by a task that is in it,
- * and by RCU for a reader. After rmdir it is offline; destroy() runs after the
- * last put and a grace period.
+ * Lifetime: a css is pinned by container_css_get(), by container_mutex, and by
+ * RCU for a reader. That a task is in it pins its container, but not the css:
+ * remounting takes states away under a task. After rmdir, or when its subsystem
+ * leaves the hierarchy, it is offline; destroy() runs after the last put and a
+ * grace period.
  */
 #ifndef _LINUX_CONTAINERS_H
 #define _LINUX_CONTAINERS_H
@@ -56,6 +58,9 @@ enum container_subsys_id {
  *	only states that are online
  * @sibling: entry in the parent's @children
  * @online: between online() and offline(); container_mutex
+ * @closed: no new references for now, the subsystem is about to leave the
+ *	hierarchy; container_mutex
+ * @nr_below: states whose @parent this is, removed ones too
  * @free_work: runs destroy() after the last put and a grace period
  *
  * Embedded in the subsystem's own object, which create() allocates.
@@ -68,14 +73,17 @@ struct container_subsys_state {
 	struct list_head children;
 	struct list_head sibling;
 	bool online;
+	bool closed;
+	atomic_t nr_below;
 	struct rcu_work free_work;
 };
 
 /**
  * struct container_attach - the set of tasks that one write moves
  * @nr: entries of @tasks
- * @tasks: referenced tasks; all of one thread group
- * @to: the destination
+ * @tasks: referenced tasks; all of one thread group, or, when the subsystem is
+ *	being bound to a tree or unbound from it, all that are in one container
+ * @to: the destination; the root of the tree when it is being unbound
  *
  * Where a task comes from is container_task_css_check() of the task as long as
  * attach() has not been called.
@@ -99,10 +107,12 @@ struct container_attach {
  * @cancel_attach: an earlier can_attach() returned 0, but nobody was moved.
  * @attach: the tasks have been moved; @from is the state that each left.
  *	Called per task, cannot fail.
- * @fork: a new task is visible and in its container. No locks held.
- * @exit: @task leaves @css for good. Runs in the exiting task. No locks held.
+ * @fork: a new task is visible and in its container. Under RCU, and in a section
+ *	that moves of processes and rebindings wait for: no container_lock().
+ * @exit: @task leaves @css for good. Runs in the exiting task, in such a section.
  * @bind: the root state now belongs to container @root (of a mounted
- *	hierarchy or of the parking place).
+ *	hierarchy or of the parking place). On a tree with children: after their
+ *	states have come and before tasks do, or after their states have gone.
  * @recharge: the subsystem leaves a tree; all states below the root state are
  *	offline, no task is in one: pass to the root state what is still charged
  *	to them. Sleeps, cannot fail. A subsystem without it cannot leave (EBUSY)
@@ -114,8 +124,8 @@ struct container_attach {
  * @root_css: the root state; immutable after boot
  * @nr_states: states that are not destroyed yet
  *
- * create and destroy are mandatory. A subsystem without @fork and @exit costs
- * fork and exit nothing.
+ * create and destroy are mandatory. A subsystem without @can_attach, @attach,
+ * @fork and @exit costs fork and exit nothing.
  */
 struct container_subsys {
 	struct container_subsys_state *(*create)(struct container_subsys_state *parent);
@@ -180,12 +190,13 @@ struct container_file {
 
 /**
  * struct container_group - the memberships of a task
- * @state: the state for every subsystem; immutable
+ * @state: the state for every subsystem; changes under container_mutex when the
+ *	subsystem is bound or unbound, else immutable; readers RCU
  *
  * What follows @state is the core's (kernel/container/internal.h).
  */
 struct container_group {
-	struct container_subsys_state *state[CONTAINER_SUBSYS_COUNT];
+	struct container_subsys_state __rcu *state[CONTAINER_SUBSYS_COUNT];
 };
 
 void container_lock(void);
@@ -222,14 +233,18 @@ struct container_subsys_state *container_css(struct container *cont, struct cont
  */
 static inline struct container_subsys_state *container_task_css(struct task_struct *task, int id)
 {
-	return rcu_dereference_check(task->containers, lockdep_is_container_mutex_held())->state[id];
+	struct container_group *group =
+		rcu_dereference_check(task->containers, lockdep_is_container_mutex_held());
+
+	return rcu_dereference_check(group->state[id], lockdep_is_container_mutex_held());
 }
 
 /**
  * container_css_tryget - take a reference
  * @css: a state that the caller has pinned, or the state of a task under RCU
  *
- * Return: false only when @css is offline: then charge its parent instead.
+ * Return: false only when @css is offline or about to be: then charge its
+ * parent instead.
  */
 static inline bool container_css_tryget(struct container_subsys_state *css)
 {

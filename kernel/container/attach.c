@@ -30,6 +30,11 @@ static struct container_membership *task_membership_locked(struct task_struct *t
 						       lockdep_is_container_mutex_held()));
 }
 
+static struct container_subsys_state *group_state_locked(struct container_membership *m, int id)
+{
+	return rcu_dereference_protected(m->group.state[id], lockdep_is_container_mutex_held());
+}
+
 /* can_attach() said yes, and nobody moved after all. */
 static void cancel_attach(struct container_attach *set, unsigned long mask)
 {
@@ -93,7 +98,7 @@ static bool move_task(struct task_struct *task, struct container_membership *to,
 		/* @to may be gone with the task; the container is not */
 		for_each_bound_subsys(ss, id, cont->hierarchy->subsys_mask) {
 			if (ss->attach)
-				ss->attach(cont->state[id], from->group.state[id], task);
+				ss->attach(cont->state[id], group_state_locked(from, id), task);
 		}
 	}
 	container_group_put(from);

@@ -237,7 +237,7 @@ static void same_memberships_share_a_group(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, move(cont, two), 0);
 	KUNIT_EXPECT_PTR_EQ(test, group_of(one), group_of(two));
 	KUNIT_EXPECT_PTR_NE(test, group_of(one), &init_membership.group);
-	KUNIT_EXPECT_PTR_EQ(test, group_of(one)->state[debug_subsys_id],
+	KUNIT_EXPECT_PTR_EQ(test, rcu_access_pointer(group_of(one)->state[debug_subsys_id]),
 			    cont->state[debug_subsys_id]);
 	KUNIT_EXPECT_EQ(test, container_nr_groups(), groups + 1);
 	KUNIT_EXPECT_EQ(test, container_debug.attached, 2);

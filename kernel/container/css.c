@@ -4,6 +4,8 @@
  *
  *   create    allocated, one reference for the directory
  *   online    linked below the parent's state; tasks may come
+ *   closed    (only on the way out of a hierarchy, and back again if that
+ *             fails) tryget fails, so that the references can be counted
  *   kill      rmdir: offline() is called, tryget fails from now on, the
  *             directory's reference goes; what is charged keeps the state
  *   release   the last put, in any context: queue the rest
@@ -11,7 +13,10 @@
  *             references to the parent state and the container go
  *
  * Locking: container_mutex for everything up to kill; the rest owns the state
- * alone. Children of a state are listed for RCU readers.
+ * alone, but for its parent's count of states below: css_below_lock, a leaf.
+ * Children of a state are listed for RCU readers.
+ *
+ * A state with children is killed only after them.
  *
  * Lifetime: a state holds its parent's and its container, so a walk upwards
  * needs no lock.
@@ -19,7 +24,12 @@
 #include "internal.h"
 
 #include <linux/rculist.h>
+#include <linux/spinlock.h>
+#include <linux/wait.h>
 #include <trace/events/container.h>
+
+/* nr_below and the references that it stands for go together; see container_css_held() */
+static DEFINE_SPINLOCK(css_below_lock);
 
 static void css_destroy_work(struct work_struct *work)
 {
@@ -31,7 +41,11 @@ static void css_destroy_work(struct work_struct *work)
 	percpu_ref_exit(&css->refcnt);
 	atomic_dec(&css->ss->nr_states);
 	css->ss->destroy(css);
+	/* one for whoever counts what else the parent is held by */
+	spin_lock(&css_below_lock);
+	atomic_dec(&parent->nr_below);
 	container_css_put(parent);
+	spin_unlock(&css_below_lock);
 	container_put(cont);
 }
 
@@ -59,18 +73,21 @@ int container_css_init(struct container_subsys_state *css, struct container_subs
 {
 	int ret;
 
-	ret = percpu_ref_init(&css->refcnt, css_release, 0, GFP_KERNEL);
+	ret = percpu_ref_init(&css->refcnt, css_release, PERCPU_REF_ALLOW_REINIT, GFP_KERNEL);
 	if (ret)
 		return ret;
 	css->ss = ss;
 	css->parent = parent;
 	css->online = false;
+	css->closed = false;
+	atomic_set(&css->nr_below, 0);
 	atomic_inc(&ss->nr_states);
 	INIT_LIST_HEAD(&css->children);
 	INIT_LIST_HEAD(&css->sibling);
 	RCU_INIT_POINTER(css->container, cont);
 	if (parent) {
 		container_css_get(parent);
+		atomic_inc(&parent->nr_below);
 		container_get(cont);
 	}
 	return 0;
@@ -78,7 +95,7 @@ int container_css_init(struct container_subsys_state *css, struct container_subs
 
 /**
  * container_css_create - the state of a subsystem for a new container
- * @cont: container that is no root, below one that has the state
+ * @cont: container that is no root, below a root or one that has the state
  * @ss: subsystem
  *
  * Context: container_mutex.
@@ -86,9 +103,12 @@ int container_css_init(struct container_subsys_state *css, struct container_subs
  */
 int container_css_create(struct container *cont, struct container_subsys *ss)
 {
-	struct container_subsys_state *parent = cont->parent->state[ss->id];
-	struct container_subsys_state *css;
+	struct container_subsys_state *parent = ss->root_css, *css;
 	int ret;
+
+	/* a subsystem that is on its way to this hierarchy is not in its root yet */
+	if (!container_is_root(cont->parent))
+		parent = cont->parent->state[ss->id];
 
 	container_assert_locked();
 	css = ss->create(parent);
@@ -128,7 +148,7 @@ int container_css_online(struct container_subsys_state *css)
 
 /**
  * container_css_kill - take a state that is online out of the tree
- * @css: state of a container without tasks and children
+ * @css: state without tasks and children; online, or closed
  *
  * Context: container_mutex.
  */
@@ -143,7 +163,82 @@ void container_css_kill(struct container_subsys_state *css)
 	trace_container_offline(rcu_dereference_protected(css->container,
 							  lockdep_is_container_mutex_held()),
 				css->ss);
-	percpu_ref_kill(&css->refcnt);
+	if (css->closed)
+		container_css_put(css);
+	else
+		percpu_ref_kill(&css->refcnt);
+}
+
+/* States on their way to being closed. */
+static atomic_t nr_closing;
+static DECLARE_WAIT_QUEUE_HEAD(closed_wait);
+
+static void css_closed(struct percpu_ref *ref)
+{
+	if (atomic_dec_and_test(&nr_closing))
+		wake_up(&closed_wait);
+}
+
+/**
+ * container_css_close - let no new reference be taken
+ * @css: state that is online
+ *
+ * Keeps one reference, for container_css_reopen() or container_css_kill().
+ *
+ * Context: container_mutex; container_css_wait_closed() must follow.
+ */
+void container_css_close(struct container_subsys_state *css)
+{
+	container_assert_locked();
+	WARN_ON_ONCE(!css->online || css->closed);
+	css->closed = true;
+	container_css_get(css);
+	atomic_inc(&nr_closing);
+	percpu_ref_kill_and_confirm(&css->refcnt, css_closed);
+}
+
+/* Until container_css_close() is true of all. Context: container_mutex. */
+void container_css_wait_closed(void)
+{
+	container_assert_locked();
+	wait_event(closed_wait, !atomic_read(&nr_closing));
+}
+
+/**
+ * container_css_held - references that are not the core's own
+ * @css: closed state
+ *
+ * Not ours are those of the subsystem: of open files, charged pages. States
+ * below, dying ones too, are no reason to stay.
+ *
+ * Context: container_mutex.
+ * Return: a number that can only fall.
+ */
+long container_css_held(struct container_subsys_state *css)
+{
+	long held;
+
+	container_assert_locked();
+	WARN_ON_ONCE(!css->closed);
+	spin_lock(&css_below_lock);
+	held = atomic_long_read(&css->refcnt.data->count) - 1 - atomic_read(&css->nr_below);
+	spin_unlock(&css_below_lock);
+	return held;
+}
+
+/**
+ * container_css_reopen - undo container_css_close()
+ * @css: closed state
+ *
+ * Context: container_mutex.
+ */
+void container_css_reopen(struct container_subsys_state *css)
+{
+	container_assert_locked();
+	WARN_ON_ONCE(!css->closed);
+	css->closed = false;
+	percpu_ref_resurrect(&css->refcnt);
+	container_css_put(css);
 }
 
 /**
@@ -161,10 +256,11 @@ void container_css_abort(struct container_subsys_state *css)
 
 /**
  * container_css_bind - a subsystem's root state moves to another root container
- * @ss: subsystem, without states below the root
+ * @ss: subsystem
  * @h: hierarchy, or NULL for the parking place
  *
- * No group changes: the root state is the same object for life.
+ * No group of tasks in the root changes: the root state is the same object for
+ * life. What is below is rebind.c's affair.
  *
  * Context: container_mutex.
  */
@@ -175,7 +271,6 @@ void container_css_bind(struct container_subsys *ss, struct container_hierarchy 
 							  lockdep_is_container_mutex_held());
 
 	container_assert_locked();
-	WARN_ON_ONCE(!list_empty(&ss->root_css->children));
 	old->state[ss->id] = NULL;
 	root->state[ss->id] = ss->root_css;
 	rcu_assign_pointer(ss->root_css->container, root);

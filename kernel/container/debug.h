@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The subsystem "debug": counts what the core calls, refuses when told to.
- * For the KUnit suites only.
+ * For the KUnit suites, and through debugfs (container_debug/) for suites that
+ * run in the debug kernel.
  */
 #ifndef _KERNEL_CONTAINER_DEBUG_H
 #define _KERNEL_CONTAINER_DEBUG_H
@@ -11,6 +12,7 @@
  * @fail_create: error for the next create(); 0 for none
  * @fail_online: error for the next online()
  * @fail_can_attach: error for every can_attach()
+ * @fail_nth: the Nth callback from now that can fail fails with EXFULL; 0: none
  * @created: and the others: calls so far
  *
  * Locking: container_mutex, but for @destroyed, which a kworker counts.
@@ -19,11 +21,13 @@ struct container_debug {
 	int fail_create;
 	int fail_online;
 	int fail_can_attach;
+	u32 fail_nth;
 	unsigned int created;
 	unsigned int onlined;
 	unsigned int offlined;
 	atomic_t destroyed;
 	unsigned int attached;
+	unsigned int cancelled;
 	unsigned int bound;
 	struct container *root;
 };

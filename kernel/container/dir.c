@@ -39,6 +39,8 @@ struct container *container_alloc(struct container_hierarchy *h, struct containe
 		return NULL;
 	refcount_set(&cont->ref, 1);
 	INIT_LIST_HEAD(&cont->groups);
+	INIT_LIST_HEAD(&cont->children);
+	INIT_LIST_HEAD(&cont->sibling);
 	INIT_LIST_HEAD(&cont->release_link);
 	container_why_init(cont);
 	cont->hierarchy = h;
@@ -87,7 +89,7 @@ void container_put(struct container *cont)
 		}
 		kernfs_put(cont->events_kn);
 		kernfs_put(cont->kn);
-		kfree(cont->nodes);
+		container_files_free(cont);
 		kfree_rcu(cont, rcu);
 		container_hierarchy_put(h);
 		cont = parent;
@@ -184,6 +186,7 @@ static void container_kill_locked(struct container *cont)
 	container_assert_locked();
 	WRITE_ONCE(cont->dead, true);
 	container_release_forget(cont);
+	list_del(&cont->sibling);
 	WRITE_ONCE(cont->parent->nr_children, cont->parent->nr_children - 1);
 	if (!cont->parent->nr_children) {
 		set_bit(CONTAINER_USED, &cont->parent->flags);
@@ -228,6 +231,7 @@ struct container *container_create(struct container *parent, const char *name, u
 	}
 	kernfs_get(kn);
 	cont->kn = kn;
+	list_add_tail(&cont->sibling, &parent->children);
 	WRITE_ONCE(parent->nr_children, parent->nr_children + 1);
 	h->nr_containers++;
 

@@ -3,8 +3,8 @@
  * Control files: from kernfs to the callbacks of the core and the subsystems.
  *
  * Locking: none of ours. kernfs holds an active reference on the file during
- * a callback, and rmdir waits for it, so the container is alive and its states
- * are online throughout. Only `tasks` and `procs` need container_mutex;
+ * a callback, and whoever removes or hides it waits for that, so the container
+ * is alive and its states are online throughout. Only `tasks` and `procs` need container_mutex;
  * container_attach_pid() says how they get it.
  */
 #include "internal.h"
@@ -181,10 +181,12 @@ static bool file_wanted(struct container *cont, const struct container_file *fil
 	return true;
 }
 
-static int add_file(struct container *cont, const char *prefix, const struct container_file *file)
+static int add_file(struct container *cont, int id, const struct container_file *file)
 {
+	const char *prefix = id == CONTAINER_CORE_FILES ? NULL : container_subsystems[id]->name;
 	static struct lock_class_key active_key;
-	struct container_node *node = &cont->nodes[cont->nr_nodes];
+	struct container_files *files = &cont->files[id];
+	struct container_node *node = &files->node[files->nr];
 	char name[2 * CONTAINER_FILE_NAME_MAX];
 	struct kernfs_node *kn;
 
@@ -200,7 +202,8 @@ static int add_file(struct container *cont, const char *prefix, const struct con
 				  node, NULL, &active_key);
 	if (IS_ERR(kn))
 		return PTR_ERR(kn);
-	cont->nr_nodes++;
+	node->kn = kn;
+	files->nr++;
 	if (file->show == container_events_show) {
 		kernfs_get(kn);
 		cont->events_kn = kn;
@@ -217,15 +220,38 @@ static unsigned int count_files(const struct container_file *file)
 	return n;
 }
 
-static int add_files_of(struct container *cont, const char *prefix,
-			const struct container_file *file, const char **clash)
+/**
+ * container_files_add - the control files of the core or of one subsystem
+ * @cont: container
+ * @id: of the subsystem, or CONTAINER_CORE_FILES
+ * @clash: set to the file's name on failure; may be NULL
+ *
+ * They are not visible before kernfs_activate().
+ *
+ * Context: container_mutex.
+ * Return: 0, -ENOMEM, or -EEXIST when two subsystems of a hierarchy without
+ * prefixes have a file of the same name. What was made is there all the same:
+ * for container_files_remove(), or to go with the directory.
+ */
+int container_files_add(struct container *cont, int id, const char **clash)
 {
+	const struct container_file *file = container_core_files;
+	unsigned int nr;
 	int ret;
 
-	for (; file && file->name[0]; file++) {
+	container_assert_locked();
+	if (id != CONTAINER_CORE_FILES)
+		file = container_subsystems[id]->files;
+	nr = count_files(file);
+	if (!nr)
+		return 0;
+	cont->files[id].node = kzalloc_objs(*cont->files[id].node, nr);
+	if (!cont->files[id].node)
+		return -ENOMEM;
+	for (; file->name[0]; file++) {
 		if (!file_wanted(cont, file))
 			continue;
-		ret = add_file(cont, prefix, file);
+		ret = add_file(cont, id, file);
 		if (ret) {
 			if (clash)
 				*clash = file->name;
@@ -236,37 +262,67 @@ static int add_files_of(struct container *cont, const char *prefix,
 }
 
 /**
- * container_add_files - all control files of a new container
- * @cont: container whose directory is not active yet
- * @clash: set to the file's name on failure; may be NULL
+ * container_files_show - hide the files of a subsystem, or show them again
+ * @cont: container
+ * @id: of the subsystem
+ * @show: which
+ *
+ * Waits for callbacks that run; none begins as long as they are hidden, and an
+ * open file gives ENODEV. No memory is needed for the way back.
  *
  * Context: container_mutex.
- * Return: 0, -ENOMEM, or -EEXIST when two subsystems of a hierarchy without
- * prefixes have a file of the same name. What was made goes with the directory.
+ */
+void container_files_show(struct container *cont, int id, bool show)
+{
+	struct container_files *files = &cont->files[id];
+	unsigned int i;
+
+	container_assert_locked();
+	for (i = 0; i < files->nr; i++)
+		kernfs_show(files->node[i].kn, show);
+}
+
+/* For good. Waits for callbacks, too. Context: container_mutex. */
+void container_files_remove(struct container *cont, int id)
+{
+	struct container_files *files = &cont->files[id];
+
+	container_assert_locked();
+	while (files->nr)
+		kernfs_remove(files->node[--files->nr].kn);
+	kfree(files->node);
+	files->node = NULL;
+}
+
+/* At the end of a container: the nodes have gone with the directory. */
+void container_files_free(struct container *cont)
+{
+	int id;
+
+	for (id = 0; id < ARRAY_SIZE(cont->files); id++)
+		kfree(cont->files[id].node);
+}
+
+/**
+ * container_add_files - all control files of a new container
+ * @cont: container whose directory is not active yet
+ * @clash: as for container_files_add()
+ *
+ * Context: container_mutex.
+ * Return: as container_files_add(). What was made goes with the directory.
  */
 int container_add_files(struct container *cont, const char **clash)
 {
-	unsigned long mask = cont->hierarchy->subsys_mask;
 	struct container_subsys *ss;
-	unsigned int nr;
 	int id, ret;
 
-	container_assert_locked();
-	nr = count_files(container_core_files);
-	for_each_bound_subsys(ss, id, mask)
-		nr += count_files(ss->files);
-	cont->nodes = kzalloc_objs(*cont->nodes, nr);
-	if (!cont->nodes)
-		return -ENOMEM;
-	ret = add_files_of(cont, NULL, container_core_files, clash);
-	if (ret)
-		return ret;
-	for_each_bound_subsys(ss, id, mask) {
-		ret = add_files_of(cont, ss->name, ss->files, clash);
+	ret = container_files_add(cont, CONTAINER_CORE_FILES, clash);
+	for_each_bound_subsys(ss, id, cont->hierarchy->subsys_mask) {
 		if (ret)
-			return ret;
+			break;
+		ret = container_files_add(cont, id, clash);
 	}
-	return 0;
+	return ret;
 }
 
 int container_parse_pages(const char *buf, unsigned long *pages)

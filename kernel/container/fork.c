@@ -9,7 +9,10 @@
  * A child that is a thread holds container_thread_rwsem for reading meanwhile,
  * from before the parent's group is looked at: moving a process holds it for
  * writing and so misses no thread that is being made. (With the look first, a
- * process that moved in between left its new thread behind.)
+ * process that moved in between left its new thread behind.) If a subsystem has
+ * callbacks for tasks, every fork and exit does so: rebinding, too, holds it for
+ * writing, and then a task's fork(), attach() and exit() are told of the states
+ * in the order in which it had them.
  *
  * Exit swaps the pointer under task_lock, as attach does, and attach looks for
  * PF_EXITING under the same lock: either attach sees that the task exits, or
@@ -29,6 +32,9 @@ DEFINE_PERCPU_RWSEM(container_thread_rwsem);
 static unsigned long fork_mask __ro_after_init;
 static unsigned long exit_mask __ro_after_init;
 
+/* Is there a subsystem that must not see forks and exits while it is rebound? */
+static bool all_are_counted __ro_after_init;
+
 void __init container_fork_init(void)
 {
 	struct container_subsys *ss;
@@ -39,7 +45,20 @@ void __init container_fork_init(void)
 			fork_mask |= BIT(id);
 		if (ss->exit)
 			exit_mask |= BIT(id);
+		all_are_counted |= container_subsys_has_tasks(ss);
 	}
+}
+
+static void birth_begins(u64 flags)
+{
+	if (flags & CLONE_THREAD || all_are_counted)
+		percpu_down_read(&container_thread_rwsem);
+}
+
+static void birth_ends(u64 flags)
+{
+	if (flags & CLONE_THREAD || all_are_counted)
+		percpu_up_read(&container_thread_rwsem);
 }
 
 /**
@@ -55,13 +74,11 @@ int container_can_fork(struct task_struct *child, u64 flags)
 {
 	struct container_membership *m;
 
-	if (flags & CLONE_THREAD)
-		percpu_down_read(&container_thread_rwsem);
+	birth_begins(flags);
 	m = container_group_get_current();
 	if (container_being_killed(m)) {
 		container_group_put(m);
-		if (flags & CLONE_THREAD)
-			percpu_up_read(&container_thread_rwsem);
+		birth_ends(flags);
 		return -EAGAIN;
 	}
 	rcu_assign_pointer(child->containers, &m->group);
@@ -79,8 +96,7 @@ void container_cancel_fork(struct task_struct *child, u64 flags)
 
 	RCU_INIT_POINTER(child->containers, NULL);
 	container_group_put(to_membership(group));
-	if (flags & CLONE_THREAD)
-		percpu_up_read(&container_thread_rwsem);
+	birth_ends(flags);
 }
 
 /**
@@ -96,16 +112,16 @@ void container_post_fork(struct task_struct *child, u64 flags)
 	struct container_subsys *ss;
 	int id;
 
-	if (flags & CLONE_THREAD)
-		percpu_up_read(&container_thread_rwsem);
 	if (!fork_mask && !trace_container_fork_enabled())
-		return;
+		goto out;
 	rcu_read_lock();
 	group = rcu_dereference(child->containers);
 	trace_container_fork(child, to_membership(group));
 	for_each_bound_subsys(ss, id, fork_mask)
-		ss->fork(child, group->state[id]);
+		ss->fork(child, rcu_dereference(group->state[id]));
 	rcu_read_unlock();
+out:
+	birth_ends(flags);
 }
 
 /**
@@ -123,6 +139,8 @@ void container_exit(struct task_struct *task)
 	struct container_subsys *ss;
 	int id;
 
+	if (all_are_counted)
+		percpu_down_read(&container_thread_rwsem);
 	task_lock(task);
 	m = to_membership(rcu_dereference_protected(task->containers,
 						    lockdep_is_held(&task->alloc_lock)));
@@ -130,7 +148,10 @@ void container_exit(struct task_struct *task)
 	task_unlock(task);
 
 	trace_container_exit(task, m);
+	/* our reference keeps the group, and the semaphore its states */
 	for_each_bound_subsys(ss, id, exit_mask)
-		ss->exit(task, m->group.state[id]);
+		ss->exit(task, rcu_dereference_protected(m->group.state[id], 1));
 	container_group_put(m);
+	if (all_are_counted)
+		percpu_up_read(&container_thread_rwsem);
 }

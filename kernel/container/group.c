@@ -2,8 +2,8 @@
 /*
  * Container groups: the set of containers that a task is in.
  *
- * A task points to one group. A group is immutable, so a task's memberships
- * change by swapping the pointer; it is shared by every task with the same
+ * A task points to one group. Its memberships are immutable, so a task's change
+ * by swapping the pointer; it is shared by every task with the same
  * memberships, so fork costs one reference and finding the group of a new
  * combination is a lookup in a hash.
  *
@@ -16,7 +16,11 @@
  * nobody who is about to become one. init_membership is never freed; exiting
  * tasks are parked on it without a reference.
  *
- * Surprise: root containers stand in no group. NULL in container[] is the
+ * Surprises: the states of a group are not immutable. When a subsystem is bound
+ * to a tree or unbound from it, they are replaced in place, so that it takes no
+ * walk over the tasks and no memory; a reader has RCU.
+ *
+ * Root containers stand in no group. NULL in container[] is the
  * root, which makes mounting a hierarchy a change of no group at all.
  */
 #include "internal.h"
@@ -73,7 +77,7 @@ static void group_fill_states(struct container_membership *m)
 	container_assert_locked();
 	for_each_container_subsys(ss, id) {
 		cont = ss->hierarchy ? m->container[ss->hierarchy->slot] : NULL;
-		m->group.state[id] = cont ? cont->state[id] : ss->root_css;
+		RCU_INIT_POINTER(m->group.state[id], cont ? cont->state[id] : ss->root_css);
 	}
 }
 
@@ -208,6 +212,32 @@ void container_group_put(struct container_membership *m)
 	nr_groups--;
 	spin_unlock(&group_lock);
 	kfree_rcu(m, rcu);
+}
+
+/**
+ * container_group_rebind - give the members of a container another state
+ * @cont: container, no root
+ * @id: of the subsystem
+ * @css: their state from now on: that of @cont, or the root state
+ *
+ * Whoever found the old one under RCU may still use it until a grace period has
+ * passed.
+ *
+ * Context: container_mutex: no group is made meanwhile.
+ */
+void container_group_rebind(struct container *cont, int id, struct container_subsys_state *css)
+{
+	int slot = cont->hierarchy->slot;
+	struct container_membership *m;
+	struct list_head *link;
+
+	container_assert_locked();
+	spin_lock(&group_lock);
+	list_for_each(link, &cont->groups) {
+		m = container_of(link - slot, struct container_membership, link[0]);
+		rcu_assign_pointer(m->group.state[id], css);
+	}
+	spin_unlock(&group_lock);
 }
 
 /**

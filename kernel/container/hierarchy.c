@@ -19,6 +19,7 @@ static struct container parking_root = {
 	.hierarchy	= &container_parking,
 	.ref		= REFCOUNT_INIT(1),
 	.groups		= LIST_HEAD_INIT(parking_root.groups),
+	.children	= LIST_HEAD_INIT(parking_root.children),
 	.why.lock	= __SPIN_LOCK_UNLOCKED(parking_root.why.lock),
 };
 

@@ -5,8 +5,10 @@
  * Locks, outer to inner:
  *
  *   kernfs/VFS directory locks    as the VFS takes them for mkdir and rmdir
- *   container_thread_rwsem        write: moving a whole process; read: a clone
- *                                 of a thread, from can_fork to post_fork
+ *   container_thread_rwsem        write: moving a whole process, rebinding;
+ *                                 read: a clone of a thread, from can_fork to
+ *                                 post_fork; every fork and exit, if a subsystem
+ *                                 has callbacks for tasks
  *   container_mutex               trees, bindings, memberships; sleeps, allocates
  *   task_lock(task)               the swap of task->containers
  *   group_lock                    hash of groups, containers' lists of groups
@@ -33,11 +35,21 @@
 
 struct container_hierarchy;
 
-/* What a control file's kernfs node points to. Lives as long as the container. */
+/* What a control file's kernfs node points to. Lives as long as that. */
 struct container_node {
 	struct container *cont;
 	const struct container_file *file;
+	struct kernfs_node *kn;
 };
+
+/* The control files of the core or of one subsystem in a container. */
+struct container_files {
+	struct container_node *node;
+	unsigned int nr;
+};
+
+/* Index of the core's own in container.files. */
+#define CONTAINER_CORE_FILES	CONTAINER_SUBSYS_COUNT
 
 /**
  * struct container_why - the last refusal in a container
@@ -66,6 +78,8 @@ struct container_why {
  * @kn: the directory; immutable; valid while the container is referenced
  * @ref: the directory itself, each state, each child, and transient users
  * @nr_children: directories below; container_mutex
+ * @children: list of @sibling, in the order of mkdir; container_mutex
+ * @sibling: entry in the parent's @children
  * @dead: rmdir has begun; container_mutex
  * @flags: CONTAINER_* bits below; atomic
  * @nr_populated: 1 for own members, and 1 for each child that has any; not for
@@ -79,7 +93,7 @@ struct container_why {
  * @groups: container_group.link[] of groups with members here; group_lock.
  *	Unused in a root, where membership is the default.
  * @state: by subsystem id, NULL where not bound; container_mutex
- * @nodes: one per control file; immutable after populating
+ * @files: by subsystem id, and the core's; container_mutex
  */
 struct container {
 	struct container_hierarchy *hierarchy;
@@ -87,6 +101,8 @@ struct container {
 	struct kernfs_node *kn;
 	refcount_t ref;
 	unsigned int nr_children;
+	struct list_head children;
+	struct list_head sibling;
 	bool dead;
 	unsigned long flags;
 	unsigned int nr_populated;
@@ -98,8 +114,7 @@ struct container {
 	struct container_why why;
 	struct list_head groups;
 	struct container_subsys_state *state[CONTAINER_SUBSYS_COUNT];
-	struct container_node *nodes;
-	unsigned int nr_nodes;
+	struct container_files files[CONTAINER_SUBSYS_COUNT + 1];
 	struct rcu_head rcu;
 };
 
@@ -126,7 +141,7 @@ enum {
  * @slot: index in container_group.container[] and in hierarchies[]; immutable
  * @root: root container; immutable
  * @kf_root: immutable
- * @subsys_mask: bound subsystems; container_mutex
+ * @subsys_mask: bound subsystems; container_mutex; changed by rebind.c
  * @flags: CONTAINER_NOPREFIX; immutable
  * @name: of a named hierarchy, else empty; immutable
  * @users: superblocks and mounts in progress; container_mutex
@@ -212,6 +227,7 @@ struct container_membership *container_group_find(struct container_membership *f
 						  struct container *to);
 struct container_membership *container_group_get_current(void);
 void container_group_put(struct container_membership *m);
+void container_group_rebind(struct container *cont, int id, struct container_subsys_state *css);
 bool container_populated(struct container *cont);
 unsigned int container_nr_groups(void);
 
@@ -220,6 +236,10 @@ int container_css_create(struct container *cont, struct container_subsys *ss);
 int container_css_online(struct container_subsys_state *css);
 void container_css_kill(struct container_subsys_state *css);
 void container_css_abort(struct container_subsys_state *css);
+void container_css_close(struct container_subsys_state *css);
+void container_css_wait_closed(void);
+long container_css_held(struct container_subsys_state *css);
+void container_css_reopen(struct container_subsys_state *css);
 void container_css_bind(struct container_subsys *ss, struct container_hierarchy *h);
 int container_css_init(struct container_subsys_state *css, struct container_subsys *ss,
 		       struct container *cont, struct container_subsys_state *parent);
@@ -236,6 +256,10 @@ extern struct kernfs_syscall_ops container_syscall_ops;
 
 /* file.c */
 int container_add_files(struct container *cont, const char **clash);
+int container_files_add(struct container *cont, int id, const char **clash);
+void container_files_show(struct container *cont, int id, bool show);
+void container_files_remove(struct container *cont, int id);
+void container_files_free(struct container *cont);
 
 /* hierarchy.c */
 struct container_hierarchy *container_hierarchy_create(unsigned long mask, const char *name,
@@ -244,6 +268,20 @@ struct container_hierarchy *container_hierarchy_find(unsigned long mask, const c
 void container_hierarchy_put(struct container_hierarchy *h);
 void container_hierarchy_release_user(struct container_hierarchy *h);
 void container_show_subsystems(struct seq_file *sf, struct container_hierarchy *h);
+
+/* rebind.c, rebind_tasks.c */
+
+/* Why a rebinding failed; valid under container_mutex. NULL where it does not apply. */
+struct container_rebind_failure {
+	const struct container_subsys *ss;	/* who refused */
+	struct container *cont;			/* where */
+	const char *file;			/* two files have this name */
+};
+
+void container_rebind_lock(void);
+void container_rebind_unlock(void);
+int container_rebind(struct container_hierarchy *h, unsigned long mask,
+		     struct container_rebind_failure *fail);
 
 /* mount.c */
 extern struct file_system_type container_fs_type;
@@ -267,6 +305,7 @@ void container_release_init(struct container_hierarchy *h);
 void container_release_consider(struct container *cont);
 void container_release_forget(struct container *cont);
 int container_release_set_agent(struct container_hierarchy *h, const char *path);
+void container_release_give_agent(struct container_hierarchy *h, char *agent);
 void container_release_show_option(struct seq_file *sf, struct container_hierarchy *h);
 int container_release_agent_show(struct seq_file *sf, struct container *cont,
 				 const struct container_file *file);
@@ -290,6 +329,12 @@ int container_kill_write(struct container *cont, const struct container_file *fi
 /* fork.c */
 extern struct percpu_rw_semaphore container_thread_rwsem;
 void container_fork_init(void);
+
+/* Must a subsystem be told when a task's state changes? */
+static inline bool container_subsys_has_tasks(const struct container_subsys *ss)
+{
+	return ss->can_attach || ss->attach || ss->fork || ss->exit;
+}
 
 /* proc.c */
 int container_proc_init(void);

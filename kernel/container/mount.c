@@ -228,24 +228,98 @@ static int container_get_tree(struct fs_context *fc)
 	return ret;
 }
 
-/* Rebinding a live hierarchy is not there yet: only what changes nothing passes. */
+/* Why not, in words. */
+static void say_rebind_failed(struct fs_context *fc, const struct container_rebind_failure *fail,
+			      int error)
+{
+	char *path;
+
+	if (error == -EEXIST) {
+		errorfc(fc, "'noprefix': two subsystems have a file '%s'", fail->file);
+		return;
+	}
+	path = fail->cont ? kmalloc(PATH_MAX, GFP_KERNEL) : NULL;
+	if (!path)
+		return;
+	if (container_path(fail->cont, path, PATH_MAX) < 0)
+		strscpy(path, "?", PATH_MAX);
+	errorfc(fc, "subsystem '%s' refuses, for container %s: error %d; the file 'why' there says more",
+		fail->ss->name, path, -error);
+	kfree(path);
+}
+
+/* What of a tree that is mounted can be changed: its subsystems, not its kind. */
+static int check_reconfigure(struct fs_context *fc, struct mount_context *mc,
+			     struct container_hierarchy *h)
+{
+	struct container_subsys *ss;
+	int id;
+
+	if (h->name[0] && strcmp(mc->name, h->name))
+		return invalfc(fc, "the hierarchy 'name=%s' keeps its name and has no subsystems",
+			       h->name);
+	if (!h->name[0] && mc->none)
+		return invalfc(fc, "'none': this hierarchy has no name to be found by without subsystems");
+	if (mc->flags & ~h->flags) {
+		errorfc(fc, "this hierarchy exists, and its 'noprefix' differs");
+		return -EBUSY;
+	}
+	for_each_bound_subsys(ss, id, mc->mask) {
+		if (ss->hierarchy && ss->hierarchy != h) {
+			errorfc(fc, "subsystem '%s' is bound to hierarchy %d", ss->name,
+				ss->hierarchy->slot + 1);
+			return -EBUSY;
+		}
+	}
+	return 0;
+}
+
+static int rebind_locked(struct fs_context *fc, struct mount_context *mc,
+			 struct container_hierarchy *h)
+{
+	struct container_rebind_failure fail = { };
+	struct container_subsys *ss;
+	int id, ret;
+
+	container_assert_locked();
+	for_each_container_subsys(ss, id)
+		if (mc->all && (!ss->hierarchy || ss->hierarchy == h))
+			mc->mask |= BIT(id);
+	if (!mc->mask)
+		mc->mask = h->subsys_mask;
+	ret = check_reconfigure(fc, mc, h);
+	if (ret)
+		return ret;
+	ret = container_rebind(h, mc->mask, &fail);
+	if (ret)
+		say_rebind_failed(fc, &fail, ret);
+	return ret;
+}
+
+/*
+ * -o remount. Without a word about subsystems these stay. The agent comes last,
+ * and cannot fail: after an error nothing has changed.
+ */
 static int container_reconfigure(struct fs_context *fc)
 {
 	struct mount_context *mc = mount_context(fc);
 	struct container *root = kernfs_root_to_node(kernfs_root_from_sb(fc->root->d_sb))->priv;
 	struct container_hierarchy *h = root->hierarchy;
-	bool same;
+	int ret = 0;
 
-	if (!mc->all && !mc->none && !mc->mask && !mc->flags && !mc->name[0])
-		return mc->release_agent ? container_release_set_agent(h, mc->release_agent) : 0;
-	container_lock();
-	same = !mc->all && mc->mask == h->subsys_mask && mc->flags == h->flags &&
-	       !strcmp(mc->name, h->name);
-	container_unlock();
-	if (same)
-		return mc->release_agent ? container_release_set_agent(h, mc->release_agent) : 0;
-	errorfc(fc, "the subsystems and options of a mounted hierarchy cannot be changed");
-	return -EBUSY;
+	if (mc->all || mc->none || mc->mask || mc->flags || mc->name[0]) {
+		ret = check_options(fc, mc);
+		if (ret)
+			return ret;
+		container_rebind_lock();
+		ret = rebind_locked(fc, mc, h);
+		container_rebind_unlock();
+	}
+	if (!ret && mc->release_agent) {
+		container_release_give_agent(h, mc->release_agent);
+		mc->release_agent = NULL;
+	}
+	return ret;
 }
 
 static void container_free_fc(struct fs_context *fc)

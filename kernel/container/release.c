@@ -255,6 +255,19 @@ void container_release_init(struct container_hierarchy *h)
 	h->release_window = jiffies;
 }
 
+/* The same with an allocated path, or NULL, that is the hierarchy's from now on. */
+void container_release_give_agent(struct container_hierarchy *h, char *agent)
+{
+	char *old;
+
+	spin_lock(&release_lock);
+	old = h->release_agent;
+	h->release_agent = agent;
+	spin_unlock(&release_lock);
+	kfree(old);
+	release_kick(h, 0);
+}
+
 /**
  * container_release_set_agent - what a hierarchy runs
  * @h: hierarchy, referenced
@@ -265,7 +278,7 @@ void container_release_init(struct container_hierarchy *h)
  */
 int container_release_set_agent(struct container_hierarchy *h, const char *path)
 {
-	char *agent = NULL, *old;
+	char *agent = NULL;
 
 	if (strlen(path) >= PATH_MAX)
 		return -E2BIG;
@@ -276,12 +289,7 @@ int container_release_set_agent(struct container_hierarchy *h, const char *path)
 		if (!agent)
 			return -ENOMEM;
 	}
-	spin_lock(&release_lock);
-	old = h->release_agent;
-	h->release_agent = agent;
-	spin_unlock(&release_lock);
-	kfree(old);
-	release_kick(h, 0);
+	container_release_give_agent(h, agent);
 	return 0;
 }
 

@@ -41,7 +41,7 @@ struct container_memory *memory_of_current(void)
 		return NULL;
 	if (!group || (current->flags & PF_KTHREAD))
 		return css_memory(memory_subsys.root_css);
-	return css_memory(group->state[memory_subsys_id]);
+	return css_memory(rcu_dereference(group->state[memory_subsys_id]));
 }
 
 /* The same with a reference; of the nearest ancestor when it is offline. */

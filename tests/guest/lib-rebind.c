@@ -1,0 +1,144 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Verbs of the suites about rebinding; see lib-rebind.h. */
+#include "lib-rebind.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+
+int remount(const char *dir, const char *options)
+{
+	return mount("none", dir, "container", MS_REMOUNT, options) ? errno : 0;
+}
+
+int remount_logged(const char *dir, const char *options, char *log, size_t size)
+{
+	int fd = syscall(SYS_fspick, AT_FDCWD, dir, 1 /* FSPICK_CLOEXEC */), err = 0;
+	char *words = strdup(options), *key;
+	size_t have = 0;
+	ssize_t got;
+
+	ck_assert_msg(fd >= 0, "fspick %s: %s", dir, error_name(errno));
+	while (!err && (key = strsep(&words, ","))) {
+		char *value = strchr(key, '=');
+
+		if (value)
+			*value++ = 0;
+		if (syscall(SYS_fsconfig, fd, value ? 1 /* SET_STRING */ : 0 /* SET_FLAG */, key,
+			    value, 0))
+			err = errno;
+	}
+	if (!err && syscall(SYS_fsconfig, fd, 7 /* CMD_RECONFIGURE */, NULL, NULL, 0))
+		err = errno;
+	while (have + 1 < size && (got = read(fd, log + have, size - have - 1)) > 0)
+		have += got;
+	log[have] = 0;
+	close(fd);
+	return err;
+}
+
+/* A growing text. */
+struct text {
+	char *at;
+	size_t len;
+};
+
+static void add(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void add(struct text *t, const char *format, ...)
+{
+	va_list args;
+	char *more;
+	int len;
+
+	va_start(args, format);
+	len = vasprintf(&more, format, args);
+	va_end(args);
+	ck_assert_int_ge(len, 0);
+	t->at = realloc(t->at, t->len + len + 1);
+	ck_assert_ptr_nonnull(t->at);
+	memcpy(t->at + t->len, more, len + 1);
+	t->len += len;
+	free(more);
+}
+
+static bool volatile_file(const char *name)
+{
+	static const char *const names[] = { "why", "cpuacct.load", "debug.stat" };
+
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (!strcmp(name, names[i]))
+			return true;
+	return false;
+}
+
+/* Only what rests can be compared: of the root, whose tasks run, the names. */
+static void add_dir(struct text *t, const char *dir, bool root)
+{
+	struct dirent **list;
+	int n = scandir(dir, &list, NULL, alphasort);
+
+	ck_assert_msg(n >= 0, "%s: %s", dir, error_name(errno));
+	for (int i = 0; i < n; i++) {
+		char *name = list[i]->d_name, *path = at(dir, "%s", name), *text;
+		struct stat st;
+
+		if (!strcmp(name, ".") || !strcmp(name, ".."))
+			continue;
+		ck_assert_msg(!lstat(path, &st), "%s: %s", path, error_name(errno));
+		add(t, "%s %o %u\n", path, st.st_mode, st.st_uid);
+		if (S_ISDIR(st.st_mode)) {
+			add_dir(t, path, false);
+		} else if (!root && st.st_mode & 0444 && !volatile_file(name)) {
+			text = read_file(path);
+			add(t, "%s", text);
+			free(text);
+		}
+		free(path);
+		free(list[i]);
+	}
+	free(list);
+}
+
+char *snapshot(const char *root)
+{
+	struct text t = { NULL, 0 };
+
+	add(&t, "%s", read_file("/proc/containers"));
+	add_dir(&t, root, true);
+	return t.at;
+}
+
+/* The first line in which two texts differ. */
+static char *first_difference(const char *a, const char *b)
+{
+	const char *line = a;
+	char *text;
+
+	for (; *a && *a == *b; a++, b++)
+		if (*a == '\n')
+			line = a + 1;
+	ck_assert_int_gt(asprintf(&text, "\"%.*s\" became \"%.*s\"", (int)strcspn(line, "\n"), line,
+				  (int)(strcspn(b, "\n") + (a - line)), b - (a - line)), 0);
+	return text;
+}
+
+void same_as_before(const char *root, const char *before)
+{
+	double end = now() + 10 * lib_slow;
+	char *after;
+
+	for (;;) {
+		after = snapshot(root);
+		if (!strcmp(before, after))
+			break;
+		/* states that were made in vain go after a grace period, by a worker */
+		ck_assert_msg(now() < end, "not as before: %s", first_difference(before, after));
+		free(after);
+		usleep(10000);
+	}
+	free(after);
+}
