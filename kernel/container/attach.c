@@ -4,7 +4,8 @@
  *
  * A move is all or nothing: groups for all tasks are found first, then every
  * subsystem of the hierarchy is asked, and only then are pointers swapped,
- * which cannot fail. A task that begins to exit meanwhile is left alone.
+ * which cannot fail. A task that begins to exit meanwhile is left alone. Who may
+ * move whom is permission.c's.
  *
  * Locking: container_thread_rwsem for writing when a whole process moves, so
  * that it gains no thread in between; container_mutex; task_lock around each
@@ -12,8 +13,6 @@
  */
 #include "internal.h"
 
-#include <linux/cred.h>
-#include <linux/kthread.h>
 #include <linux/percpu-rwsem.h>
 #include <linux/pid_namespace.h>
 #include <linux/sched/cputime.h>
@@ -177,32 +176,6 @@ out:
 	return ret;
 }
 
-static int core_refuses(struct container *to, struct task_struct *task, const char *reason,
-			int error)
-{
-	struct container_refusal why = { .what = "attach", .reason = reason, .error = error };
-
-	container_refuse(to, task, &why);
-	return error;
-}
-
-/* root, or the owner of the task, may move it. */
-static int may_move(struct container *to, struct task_struct *task, const struct cred *cred)
-{
-	const struct cred *tcred;
-	bool ok;
-
-	/* kthreadd's place is where every later kernel thread would be born */
-	if (task == kthreadd_task)
-		return core_refuses(to, task, "it is kthreadd", -EINVAL);
-	rcu_read_lock();
-	tcred = __task_cred(task);
-	ok = uid_eq(cred->euid, GLOBAL_ROOT_UID) || uid_eq(cred->euid, tcred->uid) ||
-	     uid_eq(cred->euid, tcred->suid);
-	rcu_read_unlock();
-	return ok ? 0 : core_refuses(to, task, "it is another user's", -EACCES);
-}
-
 /*
  * The task of a number as the writer sees it, or the writer; for a process all
  * threads that do not exit. Referenced. Returns how many, or -errno.
@@ -246,18 +219,18 @@ static int collect(pid_t nr, bool process, struct task_struct ***tasks)
 	return n ?: -ESRCH;
 }
 
-static int attach_pid_locked(struct container *cont, pid_t pid, bool process,
-			     const struct cred *cred)
+static int attach_pid_locked(struct container_node *node, pid_t pid, bool process,
+			     const struct file *file)
 {
+	struct container *cont = node->cont;
 	struct task_struct **tasks;
-	int i, nr, ret = 0;
+	int i, nr, ret;
 
 	container_assert_locked();
 	nr = collect(pid, process, &tasks);
 	if (nr < 0)
 		return nr;
-	for (i = 0; i < nr && !ret; i++)
-		ret = may_move(cont, tasks[i], cred);
+	ret = container_may_move(cont, tasks, nr, file, node->file->name);
 	if (!ret)
 		ret = container_attach_tasks(cont, tasks, nr);
 	for (i = 0; i < nr; i++)
@@ -272,14 +245,13 @@ static int attach_pid_locked(struct container *cont, pid_t pid, bool process,
  * @kn: its kernfs node
  * @pid: in the writer's pid namespace; 0 is the writer
  * @process: move all threads of the process
- * @cred: of whoever opened the file
+ * @file: the open file
  *
  * Return: 0; -ENODEV (container removed), -ESRCH (no such task, or it exits),
- * -EACCES (someone else's task), -EINVAL (kthreadd), -ENOMEM, or what a
- * subsystem said. Nothing was moved after an error.
+ * -EACCES and -EINVAL (permission.c), -ENOMEM, or what a subsystem said. Nothing was moved after an error.
  */
 int container_attach_pid(struct container_node *node, struct kernfs_node *kn, pid_t pid,
-			 bool process, const struct cred *cred)
+			 bool process, const struct file *file)
 {
 	struct container *cont = node->cont;
 	int ret = -ENODEV;
@@ -289,7 +261,7 @@ int container_attach_pid(struct container_node *node, struct kernfs_node *kn, pi
 		percpu_down_write(&container_thread_rwsem);
 	container_lock();
 	if (!cont->dead)
-		ret = attach_pid_locked(cont, pid, process, cred);
+		ret = attach_pid_locked(node, pid, process, file);
 	container_unlock();
 	if (process)
 		percpu_up_write(&container_thread_rwsem);

@@ -9,7 +9,6 @@
  */
 #include "internal.h"
 
-#include <linux/capability.h>
 #include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/kstrtox.h>
@@ -46,9 +45,7 @@ static ssize_t file_write(struct kernfs_open_file *of, char *buf, size_t nbytes,
 	u64 val;
 	int ret;
 
-	/* the opener too: who may not write can pass the descriptor to a program that may */
-	if (node->file->flags & CONTAINER_FILE_ADMIN &&
-	    (!capable(CAP_SYS_ADMIN) || !file_ns_capable(of->file, &init_user_ns, CAP_SYS_ADMIN)))
+	if (node->file->flags & CONTAINER_FILE_ADMIN && !container_may_administer(of->file))
 		return -EPERM;
 	buf = strstrip(buf);
 	if (node->file->write) {
@@ -125,7 +122,7 @@ static ssize_t members_write(struct kernfs_open_file *of, char *buf, size_t nbyt
 	if (pid < 0 || pid > INT_MAX)
 		return -ERANGE;
 	ret = container_attach_pid(node, of->kn, pid, node->file->private == MEMBER_PROCS,
-				   of->file->f_cred);
+				   of->file);
 	return ret ?: nbytes;
 }
 

@@ -288,12 +288,17 @@ extern struct file_system_type container_fs_type;
 
 /* attach.c */
 int container_attach_pid(struct container_node *node, struct kernfs_node *kn, pid_t pid,
-			 bool process, const struct cred *cred);
+			 bool process, const struct file *file);
 int container_attach_tasks(struct container *to, struct task_struct **tasks, unsigned int nr);
 struct task_struct *container_next_task(struct container *cont, struct pid_namespace *ns,
 					pid_t *cursor, bool leaders);
 
 struct task_struct *container_next_task_below(struct container *cont, pid_t *cursor);
+
+/* permission.c */
+int container_may_move(struct container *to, struct task_struct **tasks, unsigned int nr,
+		       const struct file *file, const char *name);
+bool container_may_administer(const struct file *file);
 
 /* events.c */
 void container_changed(struct container *cont);

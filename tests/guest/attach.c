@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Membership: `tasks` and `procs`, who may move whom. What was written is read
- * back through /proc/PID/container and the lists. inherit.c has fork and exit.
+ * Membership: `tasks` and `procs`, the numbers in them. What was written is read
+ * back through /proc/PID/container and the lists. inherit.c has fork and exit,
+ * delegate.c who may move whom.
  */
 #include "lib.h"
 
@@ -311,38 +312,14 @@ TEST(another_users_task_is_eacces)
 	chmod(root, 0755);
 	expect(make_dir(a), 0);
 	ck_assert_int_eq(chmod(at(a, "tasks"), 0666) | chmod(at(a, "procs"), 0666), 0);
+	/* where they come from must be his too: delegate.c */
+	ck_assert_int_eq(chmod(at(root, "tasks"), 0666) | chmod(at(root, "procs"), 0666), 0);
 	eventually(*ready, 5);
 	finish(start(move_as_1001, args));
 	/* root moves anybody's */
 	expect(move_to(root, ours), 0);
 	stop(ours);
 	stop(roots);
-	expect(remove_dir(a), 0);
-}
-
-static void write_as_1001(void *arg)
-{
-	int fd = ((int *)arg)[0], pid = ((int *)arg)[1];
-	char text[16];
-
-	become(1001);
-	sprintf(text, "%d", pid);
-	/* the right is that of whoever opened the file */
-	ck_assert_msg(write(fd, text, strlen(text)) > 0, "write: %s", error_name(errno));
-}
-
-TEST(the_opener_has_the_right)
-{
-	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
-	int args[2];
-
-	expect(make_dir(a), 0);
-	args[0] = open(at(a, "procs"), O_WRONLY);
-	args[1] = sleeper();
-	finish(start(write_as_1001, args));
-	ck_assert_str_eq(container_of_pid(args[1], "cpuacct"), "/a");
-	stop(args[1]);
-	close(args[0]);
 	expect(remove_dir(a), 0);
 }
 

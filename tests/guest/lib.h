@@ -135,4 +135,8 @@ int read_ids(const char *path, pid_t *ids, int max);
 char *container_of_pid(pid_t pid, const char *subsystem);
 void burn_ms(unsigned int ms);
 
+/* Descriptors over a socket. */
+void send_fd(int wire, int fd);
+int receive_fd(int wire);
+
 #endif /* TESTS_GUEST_LIB_H */

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Who may do what: the rules about users, in one room.
+ *
+ * Directories and files have owners and modes, and the VFS applies these: who
+ * may make, rename and remove containers, who may open a file. So a subtree is
+ * delegated with chown of its directory and of `tasks` and `procs` in it. Here
+ * is what modes cannot say:
+ *
+ *   whose task     its owner's, by real or saved uid, or the first user
+ *                  namespace's root's
+ *   user namespace the task's must be the mover's or inside of that: uid 0 of
+ *                  an inner one has no power over what is outside
+ *   in and out     the mover could write the file of the nearest common
+ *                  ancestor of both containers: else who owns two directories,
+ *                  or one and a task, could carry a task past a limit that
+ *                  stands above
+ *   descriptors    can be passed, to someone with more rights or fewer. All
+ *                  rules hold for who opened the file, and for who writes
+ *
+ * Locking: container_mutex keeps the containers of the tasks. Nothing is kept,
+ * so a mode or an owner that changes counts from the next write.
+ *
+ * Surprise: an exiting task has no container any more, and would look as if it
+ * came from the root. It is let pass, and attach.c does not move it.
+ */
+#include "internal.h"
+
+#include <linux/capability.h>
+#include <linux/cred.h>
+#include <linux/fs.h>
+#include <linux/kthread.h>
+#include <linux/mnt_idmapping.h>
+#include <linux/sched/task.h>
+#include <linux/uidgid.h>
+#include <linux/user_namespace.h>
+
+static int refuse(struct container *to, struct task_struct *task, const char *reason, int error)
+{
+	struct container_refusal why = { .what = "attach", .reason = reason, .error = error };
+
+	container_refuse(to, task, &why);
+	return error;
+}
+
+/* What speaks against @cred moving @task, whatever the containers are; NULL for nothing. */
+static const char *objection(const struct cred *cred, struct task_struct *task)
+{
+	const struct cred *tcred;
+	const char *reason = NULL;
+
+	rcu_read_lock();
+	tcred = __task_cred(task);
+	if (!uid_eq(cred->euid, GLOBAL_ROOT_UID) && !uid_eq(cred->euid, tcred->uid) &&
+	    !uid_eq(cred->euid, tcred->suid))
+		reason = "it is another user's";
+	else if (!in_userns(cred->user_ns, tcred->user_ns))
+		reason = "it is outside of the user namespace";
+	rcu_read_unlock();
+	return reason;
+}
+
+static int may_move_task(struct container *to, struct task_struct *task, const struct file *file)
+{
+	const char *reason;
+
+	/* kthreadd's place is where every later kernel thread would be born */
+	if (task == kthreadd_task)
+		return refuse(to, task, "it is kthreadd", -EINVAL);
+	reason = objection(file->f_cred, task) ?: objection(current_cred(), task);
+	return reason ? refuse(to, task, reason, -EACCES) : 0;
+}
+
+static unsigned int depth_of(const struct container *cont)
+{
+	unsigned int depth = 0;
+
+	while ((cont = cont->parent))
+		depth++;
+	return depth;
+}
+
+static struct container *common_ancestor(struct container *a, struct container *b)
+{
+	unsigned int depth_a = depth_of(a), depth_b = depth_of(b);
+
+	for (; depth_a > depth_b; depth_a--)
+		a = a->parent;
+	for (; depth_b > depth_a; depth_b--)
+		b = b->parent;
+	while (a != b) {
+		a = a->parent;
+		b = b->parent;
+	}
+	return a;
+}
+
+/* Where a task is; NULL if it exits. */
+static struct container *place_of(struct task_struct *task, struct container_hierarchy *h)
+{
+	struct container *cont = NULL;
+
+	/* container_exit() has the other side */
+	task_lock(task);
+	if (!(task->flags & PF_EXITING))
+		cont = container_of_group(to_membership(rcu_dereference_protected(
+			task->containers, lockdep_is_held(&task->alloc_lock))), h);
+	task_unlock(task);
+	return cont;
+}
+
+/* Could both, opener and writer, write the file @name of @cont? */
+static int may_write(struct container *cont, const struct file *file, const char *name)
+{
+	struct kernfs_node *kn = kernfs_find_and_get(cont->kn, name);
+	struct inode *inode;
+	int ret;
+
+	if (WARN_ON_ONCE(!kn))
+		return -ENODEV;
+	inode = kernfs_get_inode(file_inode(file)->i_sb, kn);
+	kernfs_put(kn);
+	if (!inode)
+		return -ENOMEM;
+	ret = inode_permission(&nop_mnt_idmap, inode, MAY_WRITE);
+	if (!ret && file->f_cred != current_cred()) {
+		scoped_with_creds(file->f_cred)
+			ret = inode_permission(&nop_mnt_idmap, inode, MAY_WRITE);
+	}
+	iput(inode);
+	return ret;
+}
+
+/**
+ * container_may_move - may these tasks be moved by a write to this file?
+ * @to: destination, not dead
+ * @tasks: referenced tasks
+ * @nr: how many
+ * @file: the open `tasks` or `procs` of @to
+ * @name: which of the two
+ *
+ * A refusal is recorded in @to.
+ *
+ * Context: container_mutex; in the writer.
+ * Return: 0; -EINVAL (kthreadd), -EACCES, -ENOMEM.
+ */
+int container_may_move(struct container *to, struct task_struct **tasks, unsigned int nr,
+		       const struct file *file, const char *name)
+{
+	struct container *from, *crossed = NULL;
+	unsigned int i;
+	int ret;
+
+	container_assert_locked();
+	for (i = 0; i < nr; i++) {
+		ret = may_move_task(to, tasks[i], file);
+		if (ret)
+			return ret;
+		from = place_of(tasks[i], to->hierarchy);
+		/* the threads of a process are mostly in one place */
+		if (!from || from == crossed)
+			continue;
+		ret = may_write(common_ancestor(from, to), file, name);
+		if (ret == -EACCES)
+			return refuse(to, tasks[i],
+				      "the common ancestor's file is not writable", ret);
+		if (ret)
+			return ret;
+		crossed = from;
+	}
+	return 0;
+}
+
+/**
+ * container_may_administer - may a file that reaches beyond containers be written?
+ * @file: the open file
+ *
+ * Context: in the writer.
+ * Return: whether both opener and writer have CAP_SYS_ADMIN in the first user
+ * namespace.
+ */
+bool container_may_administer(const struct file *file)
+{
+	return capable(CAP_SYS_ADMIN) && file_ns_capable(file, &init_user_ns, CAP_SYS_ADMIN);
+}
