@@ -272,6 +272,37 @@ static void refusal_moves_nobody(struct kunit *test)
 	EXPECT_SOON(test, !atomic_read(&h->root->nr_dying));
 }
 
+/* As if the last task had left while the attach is asked about; the worker gets its chance. */
+static void become_empty(struct container_attach *set)
+{
+	unsigned long end = jiffies + HZ / 5;
+
+	set_bit(CONTAINER_USED, &set->to->flags);
+	set_bit(CONTAINER_RELEASE, &set->to->flags);
+	container_changed(set->to);
+	while (test_bit(CONTAINER_RELEASE, &set->to->flags) && time_before(jiffies, end))
+		msleep(20);
+}
+
+/* Regression: the worker took who was about to be refused for a member, and forgot the container. */
+static void refused_attach_hides_no_release(struct kunit *test)
+{
+	struct container_hierarchy *h = test->priv;
+	struct container *cont = make(test, h->root, "x");
+	struct task_struct *task = start_sleeper(test);
+
+	set_bit(CONTAINER_NOTIFY, &cont->flags);
+	container_debug.fail_can_attach = -EXFULL;
+	container_debug.in_can_attach = become_empty;
+	KUNIT_EXPECT_EQ(test, move(cont, task), -EXFULL);
+	container_debug.in_can_attach = NULL;
+	/* there is no agent, so it waits */
+	EXPECT_SOON(test, !list_empty(&cont->release_link));
+	kthread_stop(task);
+	KUNIT_EXPECT_EQ(test, unmake(cont), 0);
+	EXPECT_SOON(test, !atomic_read(&h->root->nr_dying));
+}
+
 /* Regression of 2007: an attach that comes after the exit kept the container busy. */
 static void exiting_task_cannot_be_moved(struct kunit *test)
 {
@@ -434,6 +465,7 @@ static struct kunit_case core_test_cases[] = {
 	KUNIT_CASE(state_outlives_the_directory),
 	KUNIT_CASE(same_memberships_share_a_group),
 	KUNIT_CASE(refusal_moves_nobody),
+	KUNIT_CASE(refused_attach_hides_no_release),
 	KUNIT_CASE(exiting_task_cannot_be_moved),
 	KUNIT_CASE(thread_born_during_a_move_is_not_left_behind),
 	KUNIT_CASE(walk_goes_parents_first),

@@ -79,6 +79,8 @@ static void debug_destroy(struct container_subsys_state *css)
 
 static int debug_can_attach(struct container_subsys_state *css, struct container_attach *set)
 {
+	if (container_debug.in_can_attach)
+		container_debug.in_can_attach(set);
 	return debug_fails(container_debug.fail_can_attach);
 }
 

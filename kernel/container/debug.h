@@ -13,6 +13,7 @@
  * @fail_online: error for the next online()
  * @fail_can_attach: error for every can_attach()
  * @fail_nth: the Nth callback from now that can fail fails with EXFULL; 0: none
+ * @in_can_attach: called by every can_attach(), or NULL
  * @created: and the others: calls so far
  *
  * Locking: container_mutex, but for @destroyed, which a kworker counts.
@@ -22,6 +23,7 @@ struct container_debug {
 	int fail_online;
 	int fail_can_attach;
 	u32 fail_nth;
+	void (*in_can_attach)(struct container_attach *set);
 	unsigned int created;
 	unsigned int onlined;
 	unsigned int offlined;

@@ -21,8 +21,10 @@
  * nobody who polls, and hierarchies do not wait for each other.
  *
  * Locking: release_lock, a leaf, for the lists, the windows and the agents'
- * paths. container_mutex in phase 3, so that what is handed over is not being
- * removed; it is not held while the agent is started.
+ * paths. container_mutex in phases 2 and 3, so that what is handed over is not
+ * being removed, and so that nobody is just being moved in who will be refused:
+ * for that long the container looks populated, and as such a task leaves no
+ * trace, nobody would look again. It is not held while the agent is started.
  *
  * Lifetime: the list references its containers. rmdir takes them off it, so a
  * hierarchy that is taken down has an empty list. A queued work item
@@ -48,9 +50,10 @@ static bool is_releasable(struct container *cont)
 	       !READ_ONCE(cont->nr_children) && !container_populated(cont);
 }
 
-static bool to_be_released(struct container *cont)
+static bool to_be_released_locked(struct container *cont)
 {
-	return !READ_ONCE(cont->dead) && test_bit(CONTAINER_NOTIFY, &cont->flags) &&
+	container_assert_locked();
+	return !cont->dead && test_bit(CONTAINER_NOTIFY, &cont->flags) &&
 	       is_releasable(cont);
 }
 
@@ -61,26 +64,37 @@ static void release_kick(struct container_hierarchy *h, unsigned long delay)
 		container_hierarchy_put(h);
 }
 
-/**
- * container_release_consider - phase 2: does a container wait for the agent now?
- * @cont: container, referenced
- *
- * Context: process context.
- */
-void container_release_consider(struct container *cont)
+/* It joins the list, unless it waits already. */
+static void wait_for_agent_locked(struct container *cont)
 {
 	struct container_hierarchy *h = cont->hierarchy;
 
-	if (!test_and_clear_bit(CONTAINER_RELEASE, &cont->flags) || !to_be_released(cont))
-		return;
+	container_assert_locked();
 	spin_lock(&release_lock);
-	/* dead is looked at under the lock: container_release_forget() comes after it was set */
-	if (!READ_ONCE(cont->dead) && list_empty(&cont->release_link)) {
+	if (list_empty(&cont->release_link)) {
 		container_get(cont);
 		list_add_tail(&cont->release_link, &h->release_list);
 	}
 	spin_unlock(&release_lock);
 	release_kick(h, 0);
+}
+
+/**
+ * container_release_consider - phase 2: does a container wait for the agent now?
+ * @cont: container, referenced
+ *
+ * Context: process context; takes container_mutex if there is anything to do.
+ */
+void container_release_consider(struct container *cont)
+{
+	if (!test_bit(CONTAINER_RELEASE, &cont->flags))
+		return;
+	container_lock();
+	/* a task that leaves after this sets it again; who was being refused has gone */
+	clear_bit(CONTAINER_RELEASE, &cont->flags);
+	if (to_be_released_locked(cont))
+		wait_for_agent_locked(cont);
+	container_unlock();
 }
 
 /**
@@ -234,7 +248,7 @@ static void release_work_fn(struct work_struct *work)
 	while ((cont = release_next(h, &agent, &delay))) {
 		call = NULL;
 		container_lock();
-		if (to_be_released(cont))
+		if (to_be_released_locked(cont))
 			call = release_call_alloc(cont, agent);
 		container_unlock();
 		if (call)
