@@ -84,6 +84,9 @@ struct container_subsys_state {
  * @tasks: referenced tasks; all of one thread group, or, when the subsystem is
  *	being bound to a tree or unbound from it, all that are in one container
  * @to: the destination; the root of the tree when it is being unbound
+ * @occupied: somebody was in @to before; a task that is being forked counts
+ * @clone: container_clone() has made @to for the one task, which may be one
+ *	that is being forked: not visible, never on a processor yet
  *
  * Where a task comes from is container_task_css_check() of the task as long as
  * attach() has not been called.
@@ -92,6 +95,8 @@ struct container_attach {
 	unsigned int nr;
 	struct task_struct **tasks;
 	struct container *to;
+	bool occupied;
+	bool clone;
 };
 
 /**
@@ -118,6 +123,7 @@ struct container_attach {
  *	to them. Sleeps, cannot fail. A subsystem without it cannot leave (EBUSY)
  *	while somebody else than the core has a reference to a state below.
  * @files: control files, ended by an entry without a name
+ * @named_only: bound by a mount that names it, not by `all` or by none
  * @name: as in mount options and file prefixes; set by the core from the list
  * @id: index in container_group.state; set by the core
  * @hierarchy: where it is bound, NULL when parked; container_mutex
@@ -141,6 +147,7 @@ struct container_subsys {
 	void (*bind)(struct container_subsys_state *root_css, struct container *root);
 	void (*recharge)(struct container_subsys_state *root_css);
 	const struct container_file *files;
+	bool named_only;
 
 	const char *name;
 	int id;
@@ -309,6 +316,8 @@ struct task_struct *container_css_next_task(struct container_subsys_state *css, 
  */
 int container_parse_pages(const char *buf, unsigned long *pages);
 
+int container_clone(struct container_subsys *ss, struct task_struct *task);
+
 /* Path of a container from the root of its hierarchy; returns its length or -errno. */
 int container_path(struct container *cont, char *buf, size_t len);
 
@@ -316,4 +325,15 @@ int proc_container_show(struct seq_file *m, struct pid_namespace *ns, struct pid
 			struct task_struct *task);
 
 #endif /* CONFIG_CONTAINERS */
+
+/* unshare(2): the new namespaces exist, nothing has been switched to them yet */
+#ifdef CONFIG_CONTAINER_NS
+int container_ns_unshare(unsigned long flags);
+#else
+static inline int container_ns_unshare(unsigned long flags)
+{
+	return 0;
+}
+#endif
+
 #endif /* _LINUX_CONTAINERS_H */

@@ -135,6 +135,39 @@ static int find_groups(struct container_attach *set, struct container_membership
 	return -ENOMEM;
 }
 
+/* All of @set or nobody. */
+static int attach_locked(struct container_attach *set)
+{
+	struct container_membership **groups;
+	unsigned int i, moved = 0;
+	int ret;
+
+	container_assert_locked();
+	/* the groups that are made next would look like somebody */
+	set->occupied = container_is_root(set->to) || container_populated(set->to);
+	groups = kvmalloc_objs(*groups, set->nr);
+	if (!groups)
+		return -ENOMEM;
+	ret = find_groups(set, groups);
+	if (ret)
+		goto out;
+	ret = can_attach(set);
+	if (ret) {
+		for (i = 0; i < set->nr; i++)
+			container_group_put(groups[i]);
+		goto out;
+	}
+	for (i = 0; i < set->nr; i++)
+		moved += move_task(set->tasks[i], groups[i], set->to);
+	if (!moved) {
+		cancel_attach(set, set->to->hierarchy->subsys_mask);
+		ret = -ESRCH;
+	}
+out:
+	kvfree(groups);
+	return ret;
+}
+
 /**
  * container_attach_tasks - move tasks into a container
  * @to: destination, not dead
@@ -148,32 +181,23 @@ static int find_groups(struct container_attach *set, struct container_membership
 int container_attach_tasks(struct container *to, struct task_struct **tasks, unsigned int nr)
 {
 	struct container_attach set = { .nr = nr, .tasks = tasks, .to = to };
-	struct container_membership **groups;
-	unsigned int i, moved = 0;
-	int ret;
 
-	container_assert_locked();
-	groups = kvmalloc_objs(*groups, nr);
-	if (!groups)
-		return -ENOMEM;
-	ret = find_groups(&set, groups);
-	if (ret)
-		goto out;
-	ret = can_attach(&set);
-	if (ret) {
-		for (i = 0; i < nr; i++)
-			container_group_put(groups[i]);
-		goto out;
-	}
-	for (i = 0; i < nr; i++)
-		moved += move_task(tasks[i], groups[i], to);
-	if (!moved) {
-		cancel_attach(&set, to->hierarchy->subsys_mask);
-		ret = -ESRCH;
-	}
-out:
-	kvfree(groups);
-	return ret;
+	return attach_locked(&set);
+}
+
+/**
+ * container_attach_clone - move a task into the container that was made for it
+ * @to: destination, empty
+ * @task: task, possibly one that is being forked and that nobody sees yet
+ *
+ * Context: container_mutex.
+ * Return: as container_attach_tasks().
+ */
+int container_attach_clone(struct container *to, struct task_struct *task)
+{
+	struct container_attach set = { .nr = 1, .tasks = &task, .to = to, .clone = true };
+
+	return attach_locked(&set);
 }
 
 /*

@@ -201,18 +201,19 @@ static void container_kill_locked(struct container *cont)
 }
 
 /**
- * container_create - make a child container
+ * container_make - make a child container that nobody sees yet
  * @parent: parent
  * @name: of the directory
  * @mode: of the directory
  *
- * All or nothing; visible only when complete. Owned by the caller's fsuid.
+ * All or nothing. Owned by the caller's fsuid. To be followed by
+ * container_show() or container_unmake().
  *
  * Context: container_mutex.
  * Return: the container (the directory holds the reference), or ERR_PTR():
  * -ENOMEM, -EEXIST, or what a subsystem said.
  */
-struct container *container_create(struct container *parent, const char *name, umode_t mode)
+struct container *container_make(struct container *parent, const char *name, umode_t mode)
 {
 	struct container_hierarchy *h = parent->hierarchy;
 	struct kernfs_node *kn;
@@ -242,8 +243,55 @@ struct container *container_create(struct container *parent, const char *name, u
 		container_kill_locked(cont);
 		return ERR_PTR(ret);
 	}
-	kernfs_activate(kn);
+	set_bit(CONTAINER_HIDDEN, &cont->flags);
 	trace_container_mkdir(cont);
+	return cont;
+}
+
+/**
+ * container_show - the directory can be looked up from now on
+ * @cont: from container_make()
+ *
+ * Context: container_mutex.
+ */
+void container_show(struct container *cont)
+{
+	container_assert_locked();
+	clear_bit(CONTAINER_HIDDEN, &cont->flags);
+	kernfs_activate(cont->kn);
+}
+
+/**
+ * container_unmake - undo container_make()
+ * @cont: container that was not shown, without tasks
+ *
+ * Context: container_mutex.
+ */
+void container_unmake(struct container *cont)
+{
+	container_assert_locked();
+	WARN_ON_ONCE(cont->nr_children || container_populated(cont));
+	trace_container_rmdir(cont);
+	container_kill_locked(cont);
+}
+
+/**
+ * container_create - make a child container
+ * @parent: parent
+ * @name: of the directory
+ * @mode: of the directory
+ *
+ * All or nothing; visible only when complete. Owned by the caller's fsuid.
+ *
+ * Context: container_mutex.
+ * Return: as container_make().
+ */
+struct container *container_create(struct container *parent, const char *name, umode_t mode)
+{
+	struct container *cont = container_make(parent, name, mode);
+
+	if (!IS_ERR(cont))
+		container_show(cont);
 	return cont;
 }
 

@@ -3,8 +3,9 @@
  * Tasks are born into their parent's container and leave it when they exit.
  *
  * A fork takes one reference to the parent's group, whatever the number of
- * hierarchies; neither container_mutex nor group_lock is taken. The child has
- * its group before it is visible, so whoever finds it finds it whole.
+ * hierarchies; neither container_mutex nor group_lock is taken, unless the
+ * child gets namespaces of its own and with them a container (ns.c). The child
+ * has its group before it is visible, so whoever finds it finds it whole.
  *
  * A child that is a thread holds container_thread_rwsem for reading meanwhile,
  * from before the parent's group is looked at: moving a process holds it for
@@ -68,11 +69,13 @@ static void birth_ends(u64 flags)
  *
  * Context: copy_process(); to be followed by container_post_fork() or
  * container_cancel_fork().
- * Return: 0, or -EAGAIN when the parent is about to be killed (kill.c).
+ * Return: 0; -EAGAIN when the parent is about to be killed (kill.c); or the
+ * error of container_ns_fork().
  */
 int container_can_fork(struct task_struct *child, u64 flags)
 {
 	struct container_membership *m;
+	int ret;
 
 	birth_begins(flags);
 	m = container_group_get_current();
@@ -82,7 +85,10 @@ int container_can_fork(struct task_struct *child, u64 flags)
 		return -EAGAIN;
 	}
 	rcu_assign_pointer(child->containers, &m->group);
-	return 0;
+	ret = container_ns_fork(child, flags);
+	if (ret)
+		container_cancel_fork(child, flags);
+	return ret;
 }
 
 /**
@@ -92,10 +98,15 @@ int container_can_fork(struct task_struct *child, u64 flags)
  */
 void container_cancel_fork(struct task_struct *child, u64 flags)
 {
-	struct container_group *group = rcu_dereference_protected(child->containers, 1);
+	struct container_group *group;
 
-	RCU_INIT_POINTER(child->containers, NULL);
-	container_group_put(to_membership(group));
+	if (container_ns_flags(flags)) {
+		container_clone_cancel(child);
+	} else {
+		group = rcu_dereference_protected(child->containers, 1);
+		RCU_INIT_POINTER(child->containers, NULL);
+		container_group_put(to_membership(group));
+	}
 	birth_ends(flags);
 }
 
@@ -112,6 +123,8 @@ void container_post_fork(struct task_struct *child, u64 flags)
 	struct container_subsys *ss;
 	int id;
 
+	if (container_ns_flags(flags))
+		container_clone_forked(child);
 	if (!fork_mask && !trace_container_fork_enabled())
 		goto out;
 	rcu_read_lock();

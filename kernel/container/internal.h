@@ -125,6 +125,8 @@ enum {
 	CONTAINER_OCCUPIED,	/* a task has come since it was last empty */
 	CONTAINER_USED,		/* has had a task or a child; for ever */
 	CONTAINER_RELEASE,	/* became empty: the worker of events.c looks what to do */
+	CONTAINER_AUTO,		/* made by container_clone(): removed when it is empty */
+	CONTAINER_HIDDEN,	/* made, and not shown yet; container_mutex */
 };
 
 /* A flag of a control file that only the core's own have. */
@@ -250,6 +252,9 @@ void container_get(struct container *cont);
 void container_put(struct container *cont);
 void container_kn_enter(struct kernfs_node *kn, struct container *cont);
 void container_kn_leave(struct kernfs_node *kn, struct container *cont);
+struct container *container_make(struct container *parent, const char *name, umode_t mode);
+void container_show(struct container *cont);
+void container_unmake(struct container *cont);
 struct container *container_create(struct container *parent, const char *name, umode_t mode);
 int container_remove(struct container *cont);
 extern struct kernfs_syscall_ops container_syscall_ops;
@@ -290,10 +295,32 @@ extern struct file_system_type container_fs_type;
 int container_attach_pid(struct container_node *node, struct kernfs_node *kn, pid_t pid,
 			 bool process, const struct file *file);
 int container_attach_tasks(struct container *to, struct task_struct **tasks, unsigned int nr);
+int container_attach_clone(struct container *to, struct task_struct *task);
 struct task_struct *container_next_task(struct container *cont, struct pid_namespace *ns,
 					pid_t *cursor, bool leaders);
 
 struct task_struct *container_next_task_below(struct container *cont, pid_t *cursor);
+
+/* clone.c */
+int container_clone_fork(struct container_subsys *ss, struct task_struct *child);
+void container_clone_forked(struct task_struct *child);
+void container_clone_cancel(struct task_struct *child);
+
+/* ns.c */
+#ifdef CONFIG_CONTAINER_NS
+bool container_ns_flags(u64 flags);
+int container_ns_fork(struct task_struct *child, u64 flags);
+#else
+static inline bool container_ns_flags(u64 flags)
+{
+	return false;
+}
+
+static inline int container_ns_fork(struct task_struct *child, u64 flags)
+{
+	return 0;
+}
+#endif
 
 /* permission.c */
 int container_may_move(struct container *to, struct task_struct **tasks, unsigned int nr,
@@ -335,10 +362,13 @@ int container_kill_write(struct container *cont, const struct container_file *fi
 extern struct percpu_rw_semaphore container_thread_rwsem;
 void container_fork_init(void);
 
-/* Must a subsystem be told when a task's state changes? */
+/*
+ * Must a subsystem be told when a task's state changes? One that only judges who may
+ * enter is not asked when it is bound to a tree with tasks.
+ */
 static inline bool container_subsys_has_tasks(const struct container_subsys *ss)
 {
-	return ss->can_attach || ss->attach || ss->fork || ss->exit;
+	return ss->attach || ss->fork || ss->exit;
 }
 
 /* proc.c */

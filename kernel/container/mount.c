@@ -133,13 +133,15 @@ static int check_options(struct fs_context *fc, struct mount_context *mc)
 	return 0;
 }
 
-/* "all": one tree with every subsystem, or what no tree has. */
+/* "all": one tree with every subsystem that need not be named, or what of these no tree has. */
 static int choose_all(struct fs_context *fc, struct mount_context *mc)
 {
 	struct container_subsys *ss;
 	int id;
 
-	mc->mask = GENMASK(CONTAINER_SUBSYS_COUNT - 1, 0);
+	for_each_container_subsys(ss, id)
+		if (!ss->named_only)
+			mc->mask |= BIT(id);
 	if (container_hierarchy_find(mc->mask, ""))
 		return 0;
 	for_each_container_subsys(ss, id)

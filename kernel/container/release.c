@@ -17,6 +17,8 @@
  * nothing. A container is handed over once each time it becomes empty, and
  * again when notify_on_release is written.
  *
+ * A container that container_clone() made is not handed over: phase 2 removes it.
+ *
  * A workqueue, not a thread of our own: with nothing to release there is
  * nobody who polls, and hierarchies do not wait for each other.
  *
@@ -54,7 +56,24 @@ static bool to_be_released_locked(struct container *cont)
 {
 	container_assert_locked();
 	return !cont->dead && test_bit(CONTAINER_NOTIFY, &cont->flags) &&
-	       is_releasable(cont);
+	       !test_bit(CONTAINER_AUTO, &cont->flags) && is_releasable(cont);
+}
+
+static bool to_be_removed_locked(struct container *cont)
+{
+	container_assert_locked();
+	return !cont->dead && test_bit(CONTAINER_AUTO, &cont->flags) && is_releasable(cont);
+}
+
+/* It may be the last one of a hierarchy that is mounted nowhere. */
+static void remove_locked(struct container *cont)
+{
+	struct container_hierarchy *h = cont->hierarchy;
+
+	container_assert_locked();
+	h->users++;
+	container_remove(cont);
+	container_hierarchy_release_user(h);
 }
 
 static void release_kick(struct container_hierarchy *h, unsigned long delay)
@@ -80,7 +99,8 @@ static void wait_for_agent_locked(struct container *cont)
 }
 
 /**
- * container_release_consider - phase 2: does a container wait for the agent now?
+ * container_release_consider - phase 2: does a container wait for the agent now,
+ * or go at once?
  * @cont: container, referenced
  *
  * Context: process context; takes container_mutex if there is anything to do.
@@ -94,6 +114,8 @@ void container_release_consider(struct container *cont)
 	clear_bit(CONTAINER_RELEASE, &cont->flags);
 	if (to_be_released_locked(cont))
 		wait_for_agent_locked(cont);
+	else if (to_be_removed_locked(cont))
+		remove_locked(cont);
 	container_unlock();
 }
 

@@ -7,6 +7,7 @@
 #include "lib.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
@@ -196,6 +197,13 @@ TEST(the_last_rmdir_and_the_last_move_run_the_agent)
 	expect(remove_dir(a), 0);
 }
 
+static void unshare_and_exit(void *arg)
+{
+	(void)arg;
+	ck_assert_int_eq(unshare(CLONE_NEWUTS), 0);
+	ck_assert_str_ne(container_of_pid(getpid(), "ns"), "/a");
+}
+
 TEST(nobody_is_told_of_the_unused_and_the_quiet)
 {
 	char *root = mount_with(NOTE), *a = at(root, "a"), *b = at(root, "b");
@@ -215,6 +223,22 @@ TEST(nobody_is_told_of_the_unused_and_the_quiet)
 	ck_assert_int_eq(told("/a"), 0);
 	expect(remove_dir(a), 0);
 	expect(remove_dir(b), 0);
+}
+
+/* container_clone(): the kernel removes it itself; its parent, made by hand, is the agent's. */
+TEST(what_the_kernel_made_it_removes_itself)
+{
+	char *root = mount_hierarchy("ns"), *a = at(root, "a");
+	pid_t pid;
+
+	expect(write_file(at(root, "release_agent"), agent(NOTE)), 0);
+	make_notifying(a);
+	pid = start_in(a, unshare_and_exit, NULL);
+	finish(pid);
+	eventually(told("/a") == 1, SOON);
+	a_while();
+	ck_assert_int_eq(lines(), 1);
+	expect(remove_dir(a), 0);
 }
 
 TEST(the_agent_sees_two_words_and_a_path)

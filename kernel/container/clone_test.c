@@ -1,0 +1,280 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests of container_clone(): refusals at every step, names that are
+ * taken, a fork that is called off. Each test has a hierarchy of its own with
+ * the subsystem "debug", and kernel threads to move.
+ */
+#include "internal.h"
+#include "debug.h"
+
+#include <kunit/test.h>
+#include <linux/delay.h>
+#include <linux/jiffies.h>
+#include <linux/kthread.h>
+#include <linux/sched/task.h>
+
+/* Workers and exiting threads are waited for. */
+#define EXPECT_SOON(test, cond)							\
+do {										\
+	unsigned long end = jiffies + 5 * HZ;					\
+										\
+	while (!(cond) && time_before(jiffies, end))				\
+		msleep(20);							\
+	KUNIT_EXPECT_TRUE(test, cond);						\
+} while (0)
+
+static int clone_test_init(struct kunit *test)
+{
+	memset(&container_debug, 0, sizeof(container_debug));
+	container_lock();
+	test->priv = container_hierarchy_create(BIT(debug_subsys_id), "", 0, NULL);
+	container_unlock();
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, test->priv);
+	return 0;
+}
+
+/* Nothing that was made is left, and nothing is dying. */
+static void clone_test_exit(struct kunit *test)
+{
+	struct container_hierarchy *h = test->priv;
+
+	if (!h)
+		return;
+	EXPECT_SOON(test, READ_ONCE(h->nr_containers) == 1);
+	EXPECT_SOON(test, !atomic_read(&h->root->nr_dying));
+	container_lock();
+	container_hierarchy_release_user(h);
+	KUNIT_EXPECT_NULL(test, debug_subsys.hierarchy);
+	container_unlock();
+}
+
+static int wait_for_stop(void *unused)
+{
+	while (!kthread_should_stop()) {
+		set_current_state(TASK_INTERRUPTIBLE);
+		if (!kthread_should_stop())
+			schedule();
+		__set_current_state(TASK_RUNNING);
+	}
+	return 0;
+}
+
+static struct task_struct *start_sleeper(struct kunit *test)
+{
+	struct task_struct *task = kthread_run(wait_for_stop, NULL, "container-clone");
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	return task;
+}
+
+static struct container *place_of(struct container_hierarchy *h, struct task_struct *task)
+{
+	struct container *cont;
+
+	container_lock();
+	rcu_read_lock();
+	cont = container_of_group(to_membership(rcu_dereference(task->containers)), h);
+	rcu_read_unlock();
+	container_unlock();
+	return cont;
+}
+
+static void expect_path(struct kunit *test, struct container *cont, const char *want)
+{
+	char path[64] = "";
+
+	KUNIT_EXPECT_GT(test, container_path(cont, path, sizeof(path)), 0);
+	KUNIT_EXPECT_STREQ(test, path, want);
+}
+
+static void clone_makes_and_moves(struct kunit *test)
+{
+	struct container_hierarchy *h = test->priv;
+	struct task_struct *task = start_sleeper(test);
+	struct container *cont;
+	char want[64];
+	int n;
+
+	KUNIT_EXPECT_EQ(test, container_clone(&debug_subsys, task), 0);
+	cont = place_of(h, task);
+	n = snprintf(want, sizeof(want), "/node_%d", task->pid);
+	expect_path(test, cont, want);
+	KUNIT_EXPECT_PTR_EQ(test, cont->parent, h->root);
+	KUNIT_EXPECT_FALSE(test, test_bit(CONTAINER_HIDDEN, &cont->flags));
+	KUNIT_EXPECT_EQ(test, container_debug.attached, 1);
+	/* again: below */
+	KUNIT_EXPECT_EQ(test, container_clone(&debug_subsys, task), 0);
+	KUNIT_EXPECT_PTR_EQ(test, place_of(h, task)->parent, cont);
+	snprintf(want + n, sizeof(want) - n, "/node_%d", task->pid);
+	expect_path(test, place_of(h, task), want);
+	KUNIT_EXPECT_EQ(test, h->nr_containers, 3);
+	/* clone_test_exit() waits for the two to go */
+	kthread_stop(task);
+}
+
+static void refused_clone_leaves_nothing(struct kunit *test)
+{
+	static const int errors[] = { -ENOMEM, -EPERM, -EXFULL };
+	struct container_hierarchy *h = test->priv;
+	struct task_struct *task = start_sleeper(test);
+	unsigned int groups = container_nr_groups();
+	int i;
+
+	for (i = 0; i < ARRAY_SIZE(errors); i++) {
+		container_debug.fail_create = i == 0 ? errors[0] : 0;
+		container_debug.fail_online = i == 1 ? errors[1] : 0;
+		container_debug.fail_can_attach = i == 2 ? errors[2] : 0;
+		KUNIT_EXPECT_EQ(test, container_clone(&debug_subsys, task), errors[i]);
+		KUNIT_EXPECT_PTR_EQ(test, place_of(h, task), h->root);
+		KUNIT_EXPECT_EQ(test, h->nr_containers, 1);
+		KUNIT_EXPECT_EQ(test, h->root->nr_children, 0);
+		KUNIT_EXPECT_EQ(test, container_nr_groups(), groups);
+	}
+	KUNIT_EXPECT_EQ(test, container_debug.attached, 0);
+	container_debug.fail_can_attach = 0;
+	KUNIT_EXPECT_EQ(test, container_clone(&debug_subsys, task), 0);
+	kthread_stop(task);
+}
+
+static void clone_of_an_exited_task(struct kunit *test)
+{
+	struct container_hierarchy *h = test->priv;
+	struct task_struct *task = start_sleeper(test);
+
+	get_task_struct(task);
+	kthread_stop(task);
+	EXPECT_SOON(test, READ_ONCE(task->exit_state));
+	KUNIT_EXPECT_EQ(test, container_clone(&debug_subsys, task), -ESRCH);
+	KUNIT_EXPECT_EQ(test, h->nr_containers, 1);
+	put_task_struct(task);
+}
+
+static void clone_without_a_hierarchy(struct kunit *test)
+{
+	struct task_struct *task = start_sleeper(test);
+
+	container_lock();
+	container_hierarchy_release_user(test->priv);
+	container_unlock();
+	test->priv = NULL;
+	KUNIT_EXPECT_EQ(test, container_clone(&debug_subsys, task), 0);
+	KUNIT_EXPECT_EQ(test, container_debug.created, 0);
+	kthread_stop(task);
+}
+
+static void take_name(struct kunit *test, const char *name)
+{
+	struct container_hierarchy *h = test->priv;
+	struct container *cont;
+
+	container_lock();
+	cont = container_create(h->root, name, 0755);
+	container_unlock();
+	KUNIT_EXPECT_FALSE(test, IS_ERR(cont));
+}
+
+static void remove_children(struct container_hierarchy *h)
+{
+	struct container_subsys_state *css;
+
+	container_lock();
+	while (!list_empty(&debug_subsys.root_css->children)) {
+		css = list_first_entry(&debug_subsys.root_css->children,
+				       struct container_subsys_state, sibling);
+		if (container_remove(rcu_dereference_protected(css->container, 1)))
+			break;
+	}
+	container_unlock();
+}
+
+/* Somebody who takes a name after the other ends the search, but nothing is left of it. */
+static void names_run_out(struct kunit *test)
+{
+	struct container_hierarchy *h = test->priv;
+	struct task_struct *task = start_sleeper(test);
+	char name[64], *dot;
+	unsigned long serial;
+	int i;
+
+	snprintf(name, sizeof(name), "node_%d", task->pid);
+	take_name(test, name);
+	KUNIT_EXPECT_EQ(test, container_clone(&debug_subsys, task), 0);
+	KUNIT_EXPECT_GT(test, container_path(place_of(h, task), name, sizeof(name)), 0);
+	dot = strchr(name, '.');
+	KUNIT_ASSERT_NOT_NULL(test, dot);
+	KUNIT_ASSERT_EQ(test, kstrtoul(dot + 1, 10, &serial), 0);
+	kthread_stop(task);
+
+	task = start_sleeper(test);
+	snprintf(name, sizeof(name), "node_%d", task->pid);
+	take_name(test, name);
+	for (i = 1; i < 100; i++) {
+		snprintf(name, sizeof(name), "node_%d.%lu", task->pid, serial + i);
+		take_name(test, name);
+	}
+	KUNIT_EXPECT_EQ(test, container_clone(&debug_subsys, task), -EEXIST);
+	KUNIT_EXPECT_PTR_EQ(test, place_of(h, task), h->root);
+	/* the search goes on where it ended */
+	KUNIT_EXPECT_EQ(test, container_clone(&debug_subsys, task), 0);
+	KUNIT_EXPECT_PTR_NE(test, place_of(h, task), h->root);
+	kthread_stop(task);
+	EXPECT_SOON(test, READ_ONCE(h->nr_containers) == 1 + 1 + 100);
+	remove_children(h);
+}
+
+/* A kernel thread that sleeps stands for a child that nobody sees. */
+static void cancelled_fork_leaves_nothing(struct kunit *test)
+{
+	struct container_hierarchy *h = test->priv;
+	struct task_struct *task = start_sleeper(test);
+	struct container *cont;
+
+	KUNIT_EXPECT_EQ(test, container_clone_fork(&debug_subsys, task), 0);
+	cont = place_of(h, task);
+	KUNIT_EXPECT_PTR_NE(test, cont, h->root);
+	KUNIT_EXPECT_TRUE(test, test_bit(CONTAINER_HIDDEN, &cont->flags));
+	KUNIT_EXPECT_EQ(test, h->nr_containers, 2);
+	container_clone_cancel(task);
+	rcu_assign_pointer(task->containers, &container_group_get_current()->group);
+	/* at once, not by the worker */
+	KUNIT_EXPECT_EQ(test, h->nr_containers, 1);
+	KUNIT_EXPECT_EQ(test, h->root->nr_children, 0);
+	kthread_stop(task);
+}
+
+static void finished_fork_is_shown(struct kunit *test)
+{
+	struct container_hierarchy *h = test->priv;
+	struct task_struct *task = start_sleeper(test);
+	struct container *cont;
+
+	KUNIT_EXPECT_EQ(test, container_clone_fork(&debug_subsys, task), 0);
+	cont = place_of(h, task);
+	container_clone_forked(task);
+	KUNIT_EXPECT_FALSE(test, test_bit(CONTAINER_HIDDEN, &cont->flags));
+	/* and without one there is nothing to do */
+	container_clone_forked(task);
+	kthread_stop(task);
+}
+
+static struct kunit_case clone_test_cases[] = {
+	KUNIT_CASE(clone_makes_and_moves),
+	KUNIT_CASE(refused_clone_leaves_nothing),
+	KUNIT_CASE(clone_of_an_exited_task),
+	KUNIT_CASE(clone_without_a_hierarchy),
+	KUNIT_CASE(names_run_out),
+	KUNIT_CASE(cancelled_fork_leaves_nothing),
+	KUNIT_CASE(finished_fork_is_shown),
+	{}
+};
+
+static struct kunit_suite clone_test_suite = {
+	.name = "container-clone",
+	.init = clone_test_init,
+	.exit = clone_test_exit,
+	.test_cases = clone_test_cases,
+};
+kunit_test_suite(clone_test_suite);
+
+MODULE_DESCRIPTION("KUnit tests of container_clone()");
+MODULE_LICENSE("GPL");
