@@ -100,7 +100,8 @@ head_word()
 }
 
 # The jobs of a suite: NAME and NAME@debug, or what its head comment says, e.g.
-# "(jobs 1 4 4@debug)": NAME-1 and NAME-4 with that many CPUs, NAME-4@debug.
+# "(jobs 1 4 1p 4@debug)": NAME-1 and NAME-4 with that many CPUs, NAME-1p with one in
+# ptrace mode, NAME-4@debug.
 jobs_of()
 {
 	words=$(head_word "$1" jobs)
@@ -118,11 +119,14 @@ suite_of()
 	echo "${name%-[0-9]*}"
 }
 
-cpus_of()
+# What its word says, as options of the runner.
+machine_of()
 {
-	case ${1%@*} in
-	*-[0-9]*) name=${1%@*}; echo "${name##*-}" ;;
-	*) echo 1 ;;
+	name=${1%@*}
+	case $name in
+	*-[0-9]*p) word=${name##*-}; echo "--mode ptrace --cpus ${word%p}" ;;
+	*-[0-9]*) echo "--cpus ${name##*-}" ;;
+	*) echo '--cpus 1' ;;
 	esac
 }
 
@@ -233,7 +237,7 @@ guest()
 {
 	slow=1 limit=180
 	# shellcheck disable=SC2046 # words
-	set -- "$1" "$2" "$3" --kernel "$build/$2/linux" --cpus "$(cpus_of "$1")" \
+	set -- "$1" "$2" "$3" --kernel "$build/$2/linux" $(machine_of "$1") \
 		$(head_word "$(suite_of "$1")" uml-run)
 	case $2 in
 	debug)
