@@ -14,8 +14,8 @@
  * tasks does not go offline; so nothing is added after offline() has folded
  * what there was into the parent's @departed.
  *
- * Surprise: UML charges user time as system time, so stat says little about
- * the split until arch/um tells the two apart.
+ * Surprise: usage is the scheduler's measure and stat that of arch/um's vtime.c;
+ * the latter comes up to a tick later, or at the next switch of tasks.
  */
 #include <linux/containers.h>
 
@@ -127,12 +127,12 @@ void container_cpuacct_charge(struct task_struct *task, u64 ns)
 }
 
 /**
- * container_cpuacct_charge_field - a tick's worth of user or system time
+ * container_cpuacct_charge_field - user or system time
  * @task: the task
- * @index: what kind of time the tick found
+ * @index: what kind of time was found
  * @ns: how much
  *
- * Context: tick, interrupts off.
+ * Context: tick, switch of tasks, way out of user code; interrupts off.
  */
 void container_cpuacct_charge_field(struct task_struct *task, enum cpu_usage_stat index, u64 ns)
 {
@@ -227,12 +227,15 @@ static u64 usage_self_read(struct container *cont, const struct container_file *
 	return sum;
 }
 
+/* Where time is measured there is nothing to adjust, and nothing to remember. */
 static void reset_prev(struct cpuacct *ca)
 {
+#ifndef CONFIG_VIRT_CPU_ACCOUNTING_NATIVE
 	raw_spin_lock_irq(&ca->prev.lock);
 	ca->prev.utime = 0;
 	ca->prev.stime = 0;
 	raw_spin_unlock_irq(&ca->prev.lock);
+#endif
 }
 
 static void reset(struct cpuacct *ca)
@@ -293,7 +296,7 @@ static int stat_show(struct seq_file *sf, struct container *cont, const struct c
 	};
 	u64 user, system;
 
-	/* ticks get lost; what they say is the proportion, as in /proc/PID/stat */
+	/* where ticks find user and system time they say the proportion, as in /proc/PID/stat */
 	cputime_adjust(&ticks, &ca->prev, &user, &system);
 	seq_printf(sf, "user %llu\nsystem %llu\n", user, system);
 	return 0;
