@@ -267,7 +267,7 @@ lint_rows()
 	fi
 }
 
-# Tests that show a bug of Linux must fail where it is not cured, and by a wrong byte. Each has a
+# Tests that show a bug of Linux must fail where it is not cured, and by a wrong byte or time. Each has a
 # kernel of its own: what one corrupts is not the next one's. It ends at the first wrong byte, so
 # the time that it has for that costs nothing.
 expected_failures()

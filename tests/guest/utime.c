@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * utime: user time is told from system time, and the two are what the
- * scheduler says that a task ran. (jobs 1 2 4 1p 4@debug 1p@debug)
+ * scheduler says that a task ran. (jobs 1 2 4 1p 4@debug 1p@debug 1@vanilla)
+ * (no proof: system_calls itimer_prof switches sum_while_busy)
  *
  * Nothing here is held against the wall clock, as the host may give this kernel
  * any part of a core. A share above one half says which of the two it was: a loop
  * without system calls is in the kernel for a fraction of a millisecond of each
  * tick, and one of system calls in user code for some instructions of each. What
  * the host takes away is split in the same proportion (arch/um/kernel/vtime.c).
+ *
+ * On the vanilla flavour utime is always 0; what fails there for that reason has
+ * a message that starts with "time:".
  */
 #include "lib.h"
 
