@@ -8,7 +8,7 @@ BUDGET	 := 300
 JOBS	 ?= $(shell nproc)
 TOP	 := $(CURDIR)
 # The tree a flavour is built from: with our rooms and hooks in it, or Linux as it is.
-TREE	 := $(if $(filter vanilla,$(FLAVOUR)),stock,hooks)
+TREE	 := $(if $(filter vanilla bench-vanilla bench-cgroup,$(FLAVOUR)),stock,hooks)
 LINUX	 := $(BUILD)/$(if $(filter stock,$(TREE)),stock,linux)
 # A link to $(LINUX)/obj-$(FLAVOUR): right below its source the kernel is built with relative
 # paths, so that a compiler cache serves every clone.
@@ -21,7 +21,11 @@ FRAGMENTS_default := base default
 FRAGMENTS_kunit	  := base default kunit
 FRAGMENTS_debug	  := base default kunit debug
 FRAGMENTS_vanilla := base vanilla
-FLAVOURS	  := default kunit debug vanilla
+# What is compared, and nothing but the benchmark in it besides (tests/bench/kernel).
+FRAGMENTS_bench-default := $(FRAGMENTS_default)
+FRAGMENTS_bench-vanilla := $(FRAGMENTS_vanilla)
+FRAGMENTS_bench-cgroup	:= base cgroup
+FLAVOURS	  := default kunit debug vanilla bench-default bench-vanilla bench-cgroup
 # Objects of a full build, for the first progress line.
 OBJECTS		  := 1150
 
@@ -31,7 +35,10 @@ endif
 CONFIGS	 := $(patsubst %,um-configs/%.config,$(FRAGMENTS_$(FLAVOUR)))
 export CCACHE_BASEDIR := $(TOP)
 export CCACHE_NOHASHDIR := 1
-KMAKE	 = $(MAKE) -C $(LINUX) O=$(TOP)/$(LINUX)/obj-$(FLAVOUR) ARCH=um CC="$(CCACHE) $(CC)" HOSTCC="$(CCACHE) $(CC)" \
+# A link in the tree, and a directory more for Kbuild, which no other flavour names: no line of
+# the tree changes. UML has no ARCH_DRIVERS of its own.
+BENCH	 := $(if $(filter bench-%,$(FLAVOUR)),ARCH_DRIVERS=bench/)
+KMAKE	 = $(MAKE) -C $(LINUX) O=$(TOP)/$(LINUX)/obj-$(FLAVOUR) ARCH=um $(BENCH) CC="$(CCACHE) $(CC)" HOSTCC="$(CCACHE) $(CC)" \
 	   KBUILD_BUILD_USER=uml KBUILD_BUILD_HOST=containers KBUILD_BUILD_TIMESTAMP=
 
 .PHONY: all kernel hooks stock hooks-save budget tools tests lint config clean clean-source help FORCE
@@ -68,12 +75,14 @@ $(OBJ)/.config: $(CONFIGS) tools/config.sh | $(TREE)
 	@tools/config.sh $(LINUX) $(OBJ) $(CONFIGS)
 
 kernel: $(TREE) $(OBJ)/.config
+	$(if $(BENCH),@ln -sfn $(TOP)/tests/bench/kernel $(LINUX)/bench)
 	+@tools/kbuild-progress.sh $(OBJ) "linux ($(FLAVOUR))" $(OBJECTS) nice $(KMAKE) -j$(JOBS) linux
 
 config: $(OBJ)/.config
 
 include tools/tools.mk
 include tests/tests.mk
+include tests/bench/bench.mk
 
 lint: hooks
 	@tools/lint.sh $(BUILD)

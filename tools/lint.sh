@@ -55,8 +55,8 @@ need perl perl
 need shellcheck shellcheck
 # shellcheck disable=SC2046 # lists of files without white space in their names
 {
-	checkpatch $kernel_ignore $(files 'kernel/*.[ch]' 'mm/*.[ch]' 'fs/*.[ch]' 'include/*.h' 'arch/*.[ch]')
-	checkpatch $user_ignore $(files 'tests/*.[ch]' 'tools/*.[ch]')
+	checkpatch $kernel_ignore $(files 'kernel/*.[ch]' 'mm/*.[ch]' 'fs/*.[ch]' 'include/*.h' 'arch/*.[ch]' 'tests/bench/kernel/*.[ch]')
+	checkpatch $user_ignore $(files 'tests/*.[ch]' 'tools/*.[ch]' ':!tests/bench/kernel')
 	shellcheck --severity=warning --format=gcc $(files '*.sh' '*.bash' uml .ci/run)
 } >>"$out" 2>&1
 

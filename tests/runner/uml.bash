@@ -16,7 +16,7 @@ test_uml_help()
 	uml --help
 	equal status 0 $status
 	local all=$out
-	for sub in demo check run shell gdb build doctor; do
+	for sub in demo check bench run shell gdb build doctor; do
 		contains '--help' "  $sub " "$all"
 		uml $sub --help
 		equal "$sub --help: status" 0 $status
@@ -44,6 +44,28 @@ test_uml_unknown_words()
 	uml build no-such-flavour
 	equal status 2 $status
 	contains message default "$err"
+}
+
+# Words only: a measurement is no test.
+test_uml_bench_words()
+{
+	uml bench --list
+	equal 'list: status' 0 $status
+	contains list 'paths fork/user ' "$out"
+	contains list 'groups fork_hooks/8 ' "$out"
+	while IFS='|' read -r words message; do
+		uml bench --no-build $words
+		equal "$words: status" 2 $status
+		contains "$words: message" "$message" "$err"
+		contains "$words: cure" './uml bench --help' "$err"
+	done <<-'EOT'
+		--frobnicate|--frobnicate
+		--only no/such|--only no/such: no line of that name
+		--set paths --only attach|--only attach: no line of that name
+		--set all|--set all: neither paths nor groups
+		--rounds 0|'0' is not a number above 0
+		--cpus|--cpus needs a value
+	EOT
 }
 
 test_uml_run()

@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What process groups cost, in each kernel's own words. NAME/H is with H hierarchies: 0 none, 1 with
+ * all subsystems, the others named ones without. This process and its children are in a group of each.
+ */
+#include "bench.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define ROOT "/tmp/groups"
+#define TASKS 10000
+
+/* how each kernel names things; cgroup v2 has one hierarchy */
+static const struct words {
+	const char *type, *subsystems, *threads, *processes;
+} words[] = {
+	[CONTAINERS] = { "container", "all", "tasks", "procs" },
+	[CGROUP1] = { "cgroup", "cpuset,cpuacct,memory,pids", "tasks", "cgroup.procs" },
+	[CGROUP2] = { "cgroup2", "", "cgroup.threads", "cgroup.procs" },
+};
+
+static void put(const char *text, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+static void put(const char *text, const char *format, ...)
+{
+	char path[256];
+	va_list ap;
+	int fd;
+
+	va_start(ap, format);
+	vsnprintf(path, sizeof(path), format, ap);
+	va_end(ap);
+	fd = open(path, O_WRONLY | O_CLOEXEC);
+	if (fd < 0 || write(fd, text, strlen(text)) < 0)
+		die("%s: writing '%s': %s", path, text, strerror(errno));
+	close(fd);
+}
+
+static void make(const char *path)
+{
+	if (mkdir(path, 0755) && errno != EEXIST)
+		die("mkdir %s: %s", path, strerror(errno));
+}
+
+/* A group of hierarchy @h; cgroup v1's cpusets are born without CPUs and memory. */
+static void group(int h, const char *name)
+{
+	char path[128];
+
+	snprintf(path, sizeof(path), ROOT "%d/%s", h, name);
+	make(path);
+	if (h || kind != CGROUP1)
+		return;
+	put("0", "%s/cpuset.cpus", path);
+	put("0", "%s/cpuset.mems", path);
+}
+
+static void hierarchy(int h)
+{
+	char path[64], options[64];
+
+	snprintf(path, sizeof(path), ROOT "%d", h);
+	make(path);
+	snprintf(options, sizeof(options), "none,name=bench%d", h);
+	if (mount("none", path, words[kind].type, 0, h ? options : words[kind].subsystems))
+		die("mount -t %s %s: %s", words[kind].type, path, strerror(errno));
+	if (!h && kind == CGROUP2)
+		put("+cpuset +memory +pids", "%s/cgroup.subtree_control", path);
+	group(h, "bench");
+	put("0", "%s/bench/%s", path, words[kind].processes);
+}
+
+static void forks(int hierarchies)
+{
+	char name[32];
+	double ns[BATCHES];
+
+	snprintf(name, sizeof(name), "fork_hooks/%d", hierarchies);
+	if (wanted(name)) {
+		ask(ns, 1, "fork_hooks", 1000, NO_WORDS);
+		ask(ns, batches(60), "fork_hooks", 1000, NO_WORDS);
+		report(name, ns, batches(60));
+	}
+	snprintf(name, sizeof(name), "fork/%d", hierarchies);
+	if (wanted(name)) {
+		ask(ns, batches(60), "fork", 10, NO_WORDS);
+		report(name, ns, batches(60));
+	}
+}
+
+static void sleeper(void *unused)
+{
+	(void)unused;
+	for (;;)
+		pause();
+}
+
+/* a process goes there and back */
+static void attach(void)
+{
+	const char *file = kind == CGROUP1 ? words[kind].threads : words[kind].processes;
+	double ns[BATCHES];
+	pid_t pid;
+
+	if (!wanted("attach"))
+		return;
+	group(0, "a");
+	group(0, "b");
+	pid = start(sleeper, NULL);
+	ask(ns, batches(60), "write", 20, ROOT "0/a/%s " ROOT "0/b/%s %d", file, file, pid);
+	report("attach", ns, batches(60));
+	stop(pid);
+}
+
+static void *thread(void *unused)
+{
+	sleeper(unused);
+	return NULL;
+}
+
+static int ready[2];
+
+static void crowd(void *unused)
+{
+	pthread_attr_t attr;
+	pthread_t one;
+
+	(void)unused;
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 16384);
+	pthread_attr_setguardsize(&attr, 0);
+	for (int i = 1; i < TASKS; i++)
+		if (pthread_create(&one, &attr, thread, NULL))
+			die("tasks: only %d threads of %d; cure: more memory", i, TASKS);
+	if (write(ready[1], "", 1) == 1)
+		sleeper(NULL);
+}
+
+/* its list of threads: this process, and 10,000 of a child */
+static void tasks(void)
+{
+	double ns[BATCHES];
+	pid_t pid;
+	char c;
+
+	if (!wanted("tasks"))
+		return;
+	if (pipe(ready))
+		die("pipe: %s", strerror(errno));
+	/* a guest of 1 GB allows 8192 */
+	put("20000", "/proc/sys/kernel/threads-max");
+	pid = start(crowd, NULL);
+	close(ready[1]);
+	if (read(ready[0], &c, 1) != 1)
+		die("tasks: the process of %d threads is gone", TASKS);
+	ask(ns, batches(20), "read", 1, ROOT "0/bench/%s %d", words[kind].threads, TASKS + 1);
+	report("tasks", ns, batches(20));
+	stop(pid);
+}
+
+void groups(void)
+{
+	double ns[BATCHES];
+	int h = 0;
+
+	forks(0);
+	if (kind == VANILLA)
+		return;
+	hierarchy(h++);
+	forks(1);
+	if (wanted("charge")) {
+		ask(ns, batches(60), "charge", 30, NO_WORDS);
+		report("charge", ns, batches(60));
+	}
+	attach();
+	if (wanted("mkdir")) {
+		ask(ns, batches(60), "mkdir", 4, ROOT "0/m");
+		report("mkdir", ns, batches(60));
+	}
+	tasks();
+	if (kind == CGROUP2)
+		return;
+	while (h < 8)
+		hierarchy(h++);
+	forks(8);
+}
