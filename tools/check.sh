@@ -193,7 +193,7 @@ wanted()
 plan_of()
 {
 	case $1 in
-	kunit*) sed -n 's/.*KUNIT_CASE[A-Z_]*(\([a-z0-9_]*\).*/\1/p' kernel/container/*.c mm/container/*.c 2>/dev/null ;;
+	kunit*) sed -n 's/.*KUNIT_CASE[A-Z_]*(\([a-z0-9_]*\).*/\1/p' kernel/container/*.c mm/container/*.c arch/um/kernel/*_test.c 2>/dev/null ;;
 	runner) tests/runner/run.sh --kernel "$build/default/linux" --list ;;
 	lint | budget) echo "$1" ;;
 	spin) tests/models/run.sh --list ;;
