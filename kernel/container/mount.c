@@ -285,7 +285,7 @@ static int rebind_locked(struct fs_context *fc, struct mount_context *mc,
 
 	container_assert_locked();
 	for_each_container_subsys(ss, id)
-		if (mc->all && (!ss->hierarchy || ss->hierarchy == h))
+		if (mc->all && (ss->hierarchy == h || (!ss->hierarchy && !ss->named_only)))
 			mc->mask |= BIT(id);
 	if (!mc->mask)
 		mc->mask = h->subsys_mask;

@@ -290,11 +290,13 @@ static void fill_up(void *arg)
 	ck_assert_str_eq(place(getpid()), path);
 }
 
-TEST_LIMIT(it_ends_somewhere, 60)
+TEST_LIMIT(it_ends_somewhere, 120)
 {
 	mount_ns();
 	finish(start(fill_up, NULL));
 	eventually(hierarchy_of("ns").containers == 1, 3 * SOON);
+	/* a state goes when all below it have gone, each after a grace period of its own */
+	eventually(no_dying("ns"), 60);
 }
 
 /* Threads. */

@@ -169,22 +169,27 @@ TEST(time_goes_to_the_state_that_is_bound)
 	remove_tree(root);
 }
 
-TEST(a_child_born_later_is_in_the_new_state)
+/* In the container before, forks after. */
+static void fork_later(void *root)
 {
-	char *root = mount_hierarchy("memory"), *a = at(root, "a");
+	char *a = at(root, "a");
 	volatile int *ms = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid_t pid;
 
-	make_tree(root);
-	/* the test itself: in the container before, forks after */
-	enter(a);
 	expect(remount(root, "memory,cpuacct"), 0);
 	pid = start(burn_on_demand, (void *)ms);
 	*ms = 200;
 	eventually(!*ms, 20);
 	ck_assert_uint_ge(read_u64(at(a, "cpuacct.usage")), 200000000);
-	enter(root);
 	stop(pid);
+}
+
+TEST(a_child_born_later_is_in_the_new_state)
+{
+	char *root = mount_hierarchy("memory");
+
+	make_tree(root);
+	finish(start_in(at(root, "a"), fork_later, root));
 	remove_tree(root);
 }
 
