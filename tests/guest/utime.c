@@ -205,8 +205,15 @@ TEST_LIMIT(threads, 40)
 	quit = true;
 	pthread_join(a, NULL);
 	pthread_join(b, NULL);
-	expect_user(spins.used);
 	expect_system(calls.used);
+	/*
+	 * On several CPUs the one may also spin in the kernel, for the mutex of the stub that
+	 * the other holds; but user code is what it has more of, of what each has used.
+	 */
+	if (sysconf(_SC_NPROCESSORS_ONLN) == 1)
+		expect_user(spins.used);
+	ck_assert_double_gt(spins.used.user * (calls.used.user + calls.used.system),
+			    calls.used.user * (spins.used.user + spins.used.system));
 }
 
 /* What a timer's handler found. */
@@ -303,9 +310,17 @@ TEST_LIMIT(sum_while_busy, 40)
 	expect_the_sum(off_at_best(), runtime_ns());
 }
 
-/* Beside a loop on the same CPU that is switched away from before it has a tick. */
+/*
+ * Beside a loop on the same CPU, which is switched away from before it has a tick. From a wake-up
+ * on the scheduler counts for who was woken, though the other one has to leave its stub first:
+ * here the two measures part by 0.1 ms each time on a busy host. What one seems to lose the other
+ * gains, so the sum of both is compared.
+ */
 TEST_LIMIT(switches, 60)
 {
+	struct times mine, other;
+	double runtime, off;
+	siginfo_t info;
 	cpu_set_t one;
 	pid_t pid;
 
@@ -315,8 +330,14 @@ TEST_LIMIT(switches, 60)
 	pid = start(spin_for_ever, NULL);
 	for (int i = 0; i < 1000; i++)
 		usleep(300);
-	stop(pid);
-	expect_the_sum(off_at_best(), runtime_ns());
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	ck_assert_int_eq(waitid(P_PID, pid, &info, WEXITED | WNOWAIT), 0);
+	runtime = schedstat_ns(pid);
+	other = end(pid);
+	mine = my_times(RUSAGE_SELF);
+	runtime += runtime_ns();
+	off = fabs(runtime - mine.user - mine.system - other.user - other.system);
+	expect_the_sum(off, runtime);
 }
 
 /* On a clock that stands still between ticks each step is a multiple of one. */
