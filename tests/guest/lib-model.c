@@ -12,12 +12,13 @@ int model_mount(struct model *m, unsigned int mask, const char *name)
 	for (int t = MODEL_TREES - 1; t >= 0; t--) {
 		struct model_tree *tree = &m->t[t];
 
-		if (!tree->live)
+		if (!tree->live) {
 			free_tree = t;
-		else if (tree->mask == mask && !strcmp(tree->name, name))
+			continue;
+		}
+		if (tree->mask == mask && !strcmp(tree->name, name))
 			return t;
-		else
-			bound |= tree->mask;
+		bound |= tree->mask;
 	}
 	if (bound & mask)
 		return -EBUSY;
@@ -58,10 +59,10 @@ static int find_name(struct model_tree *t, int parent, const char *name)
 int model_mkdir(struct model *m, int tree, int parent, const char *name)
 {
 	struct model_tree *t = &m->t[tree];
-	int c = 1;
+	int c = 1, err = EEXIST;
 
 	if (find_name(t, parent, name) >= 0 && !model_lies)
-		return EEXIST;
+		return err;
 	while (t->c[c].live)
 		c++;
 	t->c[c] = (struct model_container){ true, parent, "", t->c[parent].notify, false,
@@ -73,8 +74,10 @@ int model_mkdir(struct model *m, int tree, int parent, const char *name)
 
 int model_rmdir(struct model *m, int tree, int cont)
 {
+	int err = EBUSY;
+
 	if (model_children(m, tree, cont) || model_has_tasks(m, tree, cont))
-		return EBUSY;
+		return err;
 	m->t[tree].c[cont].live = false;
 	return 0;
 }
@@ -82,12 +85,12 @@ int model_rmdir(struct model *m, int tree, int cont)
 int model_rename(struct model *m, int tree, int cont, const char *name)
 {
 	struct model_container *c = &m->t[tree].c[cont];
-	int other = find_name(&m->t[tree], c->parent, name);
+	int other = find_name(&m->t[tree], c->parent, name), err = EEXIST;
 
 	if (other == cont)
 		return 0;
 	if (other >= 0)
-		return EEXIST;
+		return err;
 	strcpy(c->name, name);
 	return 0;
 }
