@@ -405,7 +405,7 @@ TEST(numbers_are_those_of_the_pid_namespace)
 	expect(remove_dir(a), 0);
 }
 
-TEST(a_list_longer_than_a_page)
+TEST_LIMIT(a_list_longer_than_a_page, 60)
 {
 	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
 	static pid_t pids[1500], ids[2000];
