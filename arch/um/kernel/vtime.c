@@ -58,7 +58,7 @@
 #include <skas/user_time.h>
 #include <stub-data.h>
 
-/* Assumed before the first system call of a CPU; the shortest here are 2 and 6 us. */
+/* Assumed before the first system call of a CPU: more than any that has been seen. */
 #define LEAST_USER	(20 * NSEC_PER_USEC)
 #define LEAST_STAY	(100 * NSEC_PER_USEC)
 /* Switches that take that many times the shortest stay had to wait for a core. */
