@@ -288,7 +288,7 @@ static void *park(void *tid)
  */
 TEST(a_refused_move_moves_nobody)
 {
-	struct tree t = make_tree("cpuacct,memory,debug");
+	struct tree t = make_tree("cpuacct,debug");
 	char *a = at(t.root, "a"), *where = NULL;
 	volatile pid_t tid[NR_THREADS] = { 0 };
 	uint64_t attached, cancelled;
