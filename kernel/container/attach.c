@@ -73,7 +73,7 @@ static int can_attach(struct container_attach *set)
  * False if the task exits: it has left or will leave its group by itself.
  */
 static bool move_task(struct task_struct *task, struct container_membership *to,
-		      struct container *cont)
+		      struct container *cont, bool unborn)
 {
 	struct container_membership *from;
 	struct container_subsys *ss;
@@ -92,7 +92,7 @@ static bool move_task(struct task_struct *task, struct container_membership *to,
 	rcu_assign_pointer(task->containers, &to->group);
 	task_unlock(task);
 
-	if (from != to) {
+	if (from != to && !unborn) {
 		trace_container_attach(task, container_of_group(from, cont->hierarchy), cont);
 		/* @to may be gone with the task; the container is not */
 		for_each_bound_subsys(ss, id, cont->hierarchy->subsys_mask) {
@@ -135,8 +135,8 @@ static int find_groups(struct container_attach *set, struct container_membership
 	return -ENOMEM;
 }
 
-/* All of @set or nobody. */
-static int attach_locked(struct container_attach *set)
+/* All of @set or nobody. Of @unborn tasks no subsystem has been told yet: fork() will be. */
+static int attach_locked(struct container_attach *set, bool unborn)
 {
 	struct container_membership **groups;
 	unsigned int i, moved = 0;
@@ -158,7 +158,7 @@ static int attach_locked(struct container_attach *set)
 		goto out;
 	}
 	for (i = 0; i < set->nr; i++)
-		moved += move_task(set->tasks[i], groups[i], set->to);
+		moved += move_task(set->tasks[i], groups[i], set->to, unborn);
 	if (!moved) {
 		cancel_attach(set, set->to->hierarchy->subsys_mask);
 		ret = -ESRCH;
@@ -182,22 +182,23 @@ int container_attach_tasks(struct container *to, struct task_struct **tasks, uns
 {
 	struct container_attach set = { .nr = nr, .tasks = tasks, .to = to };
 
-	return attach_locked(&set);
+	return attach_locked(&set, false);
 }
 
 /**
  * container_attach_clone - move a task into the container that was made for it
  * @to: destination, empty
- * @task: task, possibly one that is being forked and that nobody sees yet
+ * @task: task
+ * @unborn: it is being forked, and nobody sees it yet
  *
  * Context: container_mutex.
  * Return: as container_attach_tasks().
  */
-int container_attach_clone(struct container *to, struct task_struct *task)
+int container_attach_clone(struct container *to, struct task_struct *task, bool unborn)
 {
 	struct container_attach set = { .nr = 1, .tasks = &task, .to = to, .clone = true };
 
-	return attach_locked(&set);
+	return attach_locked(&set, unborn);
 }
 
 /*

@@ -87,8 +87,12 @@ static struct container *make_child(struct container *parent, struct task_struct
 	return ERR_PTR(refuse(parent, task, "all names are taken", -EEXIST));
 }
 
-/* The new container with @task in it, not shown yet; or everything as it was. */
-static struct container *clone_locked(struct container_hierarchy *h, struct task_struct *task)
+/*
+ * The new container with @task in it, not shown yet; or everything as it was. Of an @unborn
+ * task subsystems hear by fork(), not by attach().
+ */
+static struct container *clone_locked(struct container_hierarchy *h, struct task_struct *task,
+				      bool unborn)
 {
 	struct container *parent, *cont;
 	int ret;
@@ -102,7 +106,7 @@ static struct container *clone_locked(struct container_hierarchy *h, struct task
 	if (IS_ERR(cont))
 		return cont;
 	set_bit(CONTAINER_AUTO, &cont->flags);
-	ret = container_attach_clone(cont, task);
+	ret = container_attach_clone(cont, task, unborn);
 	if (ret) {
 		container_unmake(cont);
 		return ERR_PTR(ret);
@@ -129,7 +133,7 @@ int container_clone(struct container_subsys *ss, struct task_struct *task)
 
 	container_lock();
 	if (ss->hierarchy)
-		cont = clone_locked(ss->hierarchy, task);
+		cont = clone_locked(ss->hierarchy, task, false);
 	if (!IS_ERR_OR_NULL(cont))
 		container_show(cont);
 	container_unlock();
@@ -152,7 +156,7 @@ int container_clone_fork(struct container_subsys *ss, struct task_struct *child)
 
 	container_lock();
 	if (ss->hierarchy)
-		cont = clone_locked(ss->hierarchy, child);
+		cont = clone_locked(ss->hierarchy, child, true);
 	container_unlock();
 	return PTR_ERR_OR_ZERO(cont);
 }

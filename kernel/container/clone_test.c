@@ -248,9 +248,13 @@ static void finished_fork_is_shown(struct kunit *test)
 	struct task_struct *task = start_sleeper(test);
 	struct container *cont;
 
+	/* it was born in the root, and shall be once more */
+	debug_subsys.exit(task, debug_subsys.root_css);
 	KUNIT_EXPECT_EQ(test, container_clone_fork(&debug_subsys, task), 0);
 	cont = place_of(h, task);
 	container_clone_forked(task);
+	KUNIT_EXPECT_EQ(test, container_debug.attached, 0);
+	debug_subsys.fork(task, cont->state[debug_subsys_id]);
 	KUNIT_EXPECT_FALSE(test, test_bit(CONTAINER_HIDDEN, &cont->flags));
 	/* and without one there is nothing to do */
 	container_clone_forked(task);

@@ -295,7 +295,7 @@ extern struct file_system_type container_fs_type;
 int container_attach_pid(struct container_node *node, struct kernfs_node *kn, pid_t pid,
 			 bool process, const struct file *file);
 int container_attach_tasks(struct container *to, struct task_struct **tasks, unsigned int nr);
-int container_attach_clone(struct container *to, struct task_struct *task);
+int container_attach_clone(struct container *to, struct task_struct *task, bool unborn);
 struct task_struct *container_next_task(struct container *cont, struct pid_namespace *ns,
 					pid_t *cursor, bool leaders);
 
