@@ -393,8 +393,8 @@ TEST_LIMIT(removing_while_it_is_released, 60)
 	double end = now() + 5;
 	int rounds = 0;
 
-	/* for 5 s, some hundreds of rounds */
-	while (now() < end) {
+	/* for 5 s, some hundreds of rounds; with an agent in a debug kernel one may take half a second */
+	while (now() < end || rounds <= 10) {
 		int err = make_dir(a);
 
 		ck_assert_msg(!err || err == EEXIST, "mkdir: %s", error_name(err));
@@ -412,7 +412,6 @@ TEST_LIMIT(removing_while_it_is_released, 60)
 		}
 		rounds++;
 	}
-	ck_assert_int_gt(rounds, 10);
 	eventually(!exists(a) || !remove_dir(a), SOON);
 	/* agents that are still running mount the hierarchy for a moment */
 	expect(unmount(root), 0);
