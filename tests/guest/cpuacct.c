@@ -11,11 +11,8 @@
 
 #include <math.h>
 #include <pthread.h>
-#include <signal.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <time.h>
 
 #define MS 1e6
 #define TICK (10 * MS)
@@ -113,11 +110,6 @@ static uint64_t usage_self(const char *container)
 	return read_u64(at(container, "cpuacct.usage_self"));
 }
 
-static void spin(void *arg __attribute__((unused)))
-{
-	burn_ms(60000);
-}
-
 /*
  * A busy loop over one complete interval. The intervals of `load` are ten
  * seconds of the kernel's uptime each, so the test waits for the next one.
@@ -132,7 +124,7 @@ TEST_LIMIT(load_is_percent_of_the_last_interval, 60)
 	ck_assert_uint_eq(read_u64(at(a, "cpuacct.load")), 0);
 	while (fmod(now(), 10) < 9.7)
 		usleep(20000);
-	pid = start_in(a, spin, NULL);
+	pid = start_in(a, spin_for_ever, NULL);
 	usleep(11000000);
 	/*
 	 * The loop shares the CPU with what this kernel does itself and starts
@@ -178,7 +170,7 @@ TEST(usage_grows_while_a_task_runs)
 	pid_t pid;
 
 	expect(make_dir(a), 0);
-	pid = start_in(a, spin, NULL);
+	pid = start_in(a, spin_for_ever, NULL);
 	for (int i = 0; i < 5; i++) {
 		eventually(usage(a) > last, 10);
 		last = usage(a);
