@@ -3,6 +3,7 @@
  * Mounting: every option and error of DESIGN.md section 4, hierarchies side by
  * side, and what stays when a hierarchy is unmounted.
  */
+#include "lib-log.h"
 #include "lib-rebind.h"
 
 #include <fcntl.h>
@@ -42,35 +43,6 @@ static int mount_error(const char *options)
 
 	if (err)
 		ck_assert_int_eq(nr_hierarchies(), before);
-	return err;
-}
-
-/*
- * Mount through fsopen(), so that the context's log can be read: the error and
- * the messages, as mount(8) prints them. OPTIONS: "word" or "key=value".
- */
-static int mount_logged(const char *const *options, char *log, size_t size)
-{
-	int fd = syscall(SYS_fsopen, "container", 1 /* FSOPEN_CLOEXEC */), err = 0;
-	size_t have = 0;
-	ssize_t got;
-
-	ck_assert_msg(fd >= 0, "fsopen: %s", error_name(errno));
-	for (; *options && !err; options++) {
-		char *key = strdup(*options), *value = strchr(key, '=');
-
-		if (value)
-			*value++ = 0;
-		if (syscall(SYS_fsconfig, fd, value ? 1 /* SET_STRING */ : 0 /* SET_FLAG */, key,
-			    value, 0))
-			err = errno;
-	}
-	if (!err && syscall(SYS_fsconfig, fd, 6 /* CMD_CREATE */, NULL, NULL, 0))
-		err = errno;
-	while (have + 1 < size && (got = read(fd, log + have, size - have - 1)) > 0)
-		have += got;
-	log[have] = 0;
-	close(fd);
 	return err;
 }
 

@@ -7,7 +7,7 @@
  * host likes. So processes are looked at while they are asleep: all their slices are
  * charged then, and what schedstat says is exactly what the container was charged.
  */
-#include "lib.h"
+#include "lib-cpu.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -16,12 +16,6 @@
 
 #define MS 1e6
 #define TICK (10 * MS)
-
-/* First number of /proc/PID/schedstat: nanoseconds on a CPU. */
-static uint64_t schedstat_ns(const char *task)
-{
-	return strtoull(read_file(at("/proc", "%s/schedstat", task)), NULL, 10);
-}
 
 /* A child that burns time when told to, and is asleep otherwise. */
 struct burner {
@@ -38,18 +32,6 @@ static void burn_when_told(void *arg)
 		burn_ms(ms);
 		ck_assert_int_eq(write(b->wire[1], "", 1), 1);
 	}
-}
-
-static void spin_for_ever(void *arg __attribute__((unused)))
-{
-	for (volatile unsigned int i = 0;; i++)
-		;
-}
-
-static void call_for_ever(void *arg __attribute__((unused)))
-{
-	for (;;)
-		syscall(SYS_getppid);
 }
 
 /* Of a burner that is asleep: this kernel has one CPU, so it is off it when its state says so. */

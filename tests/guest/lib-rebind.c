@@ -7,37 +7,10 @@
 #include <stdarg.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 
 int remount(const char *dir, const char *options)
 {
 	return mount("none", dir, "container", MS_REMOUNT, options) ? errno : 0;
-}
-
-int remount_logged(const char *dir, const char *options, char *log, size_t size)
-{
-	int fd = syscall(SYS_fspick, AT_FDCWD, dir, 1 /* FSPICK_CLOEXEC */), err = 0;
-	char *words = strdup(options), *key;
-	size_t have = 0;
-	ssize_t got;
-
-	ck_assert_msg(fd >= 0, "fspick %s: %s", dir, error_name(errno));
-	while (!err && (key = strsep(&words, ","))) {
-		char *value = strchr(key, '=');
-
-		if (value)
-			*value++ = 0;
-		if (syscall(SYS_fsconfig, fd, value ? 1 /* SET_STRING */ : 0 /* SET_FLAG */, key,
-			    value, 0))
-			err = errno;
-	}
-	if (!err && syscall(SYS_fsconfig, fd, 7 /* CMD_RECONFIGURE */, NULL, NULL, 0))
-		err = errno;
-	while (have + 1 < size && (got = read(fd, log + have, size - have - 1)) > 0)
-		have += got;
-	log[have] = 0;
-	close(fd);
-	return err;
 }
 
 /* A growing text. */

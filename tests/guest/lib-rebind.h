@@ -6,8 +6,6 @@
 #include "lib.h"
 
 int remount(const char *dir, const char *options);
-/* The same word by word, and what the mount context's log says. */
-int remount_logged(const char *dir, const char *options, char *log, size_t size);
 
 /*
  * /proc/containers and all files below ROOT: names, modes, owners, and contents

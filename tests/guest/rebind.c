@@ -5,6 +5,7 @@
  * rebind_debug.c has failures half way, rebind_races.c what happens meanwhile.
  */
 #include "lib-memory.h"
+#include "lib-log.h"
 #include "lib-rebind.h"
 
 #include <fcntl.h>

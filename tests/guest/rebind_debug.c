@@ -4,6 +4,7 @@
  * moves that a subsystem refuses: everything is as it was. Needs the subsystem
  * "debug" (kernel/container/debug.c) and failslab. (jobs 1@debug)
  */
+#include "lib-log.h"
 #include "lib-rebind.h"
 
 #include <fcntl.h>

@@ -10,20 +10,13 @@
  * machine makes fewer steps, not longer tests.
  */
 #include "lib-rebind.h"
+#include "lib-stress.h"
 
 #include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
-
-static double seconds(void)
-{
-	const char *text = getenv("REBIND_SECONDS");
-	double s = text ? atof(text) : 5;
-
-	return s > 0 ? s : 5;
-}
 
 struct worker {
 	char *root;
@@ -34,7 +27,7 @@ struct worker {
 
 static unsigned int draw(struct worker *w, unsigned int n)
 {
-	return rand_r(&w->rand) % n;
+	return draw_from(&w->rand, n);
 }
 
 static char *some_container(struct worker *w)
@@ -47,17 +40,6 @@ static char *some_container(struct worker *w)
 static bool done(struct worker *w)
 {
 	return now() > w->end;
-}
-
-/* Errors that a race may end in; any other is a failure. */
-static void may(int err, const char *what)
-{
-	static const int allowed[] = { 0, ENOENT, ENODEV, ESRCH, EEXIST, EBUSY, EAGAIN };
-
-	for (size_t i = 0; i < sizeof(allowed) / sizeof(allowed[0]); i++)
-		if (err == allowed[i])
-			return;
-	ck_abort_msg("%s: got %s, wanted success or an error of a lost race", what, error_name(err));
 }
 
 static void *thread_main(void *arg)
@@ -207,7 +189,7 @@ TEST_LIMIT(rebinding_while_everything_else_goes_on, 120)
 	expect(make_dir(at(root, "c")), 0);
 	*rebindings = 0;
 	for (int i = 0; i < NR; i++) {
-		w[i] = (struct worker){ root, lib_seed + i, now() + seconds(), rebindings };
+		w[i] = (struct worker){ root, lib_seed + i, now() + seconds_of("REBIND_SECONDS", 5), rebindings };
 		pid[i] = start(workers[i], &w[i]);
 	}
 	for (int i = 0; i < NR; i++)
@@ -226,15 +208,7 @@ static void exit_soon(void *arg)
 {
 	struct worker *w = arg;
 
-	for (;;) {
-		pid_t pid = fork();
-
-		if (pid)
-			break;
-		if (done(w))
-			_exit(0);
-	}
-	_exit(0);
+	fork_and_exit_until(w->end);
 }
 
 /* A chain: each process forks the next and exits; no state may be left with one too many. */
@@ -242,7 +216,7 @@ TEST_LIMIT(rebinding_against_fork_and_exit, 120)
 {
 	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
 	unsigned long rebindings = 0;
-	struct worker w = { root, lib_seed, now() + seconds(), &rebindings };
+	struct worker w = { root, lib_seed, now() + seconds_of("REBIND_SECONDS", 5), &rebindings };
 
 	expect(make_dir(a), 0);
 	for (int i = 0; i < 3; i++)

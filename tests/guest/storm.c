@@ -10,7 +10,7 @@
  *
  * At the end nothing may be left: no process, no container, nothing dying.
  */
-#include "lib.h"
+#include "lib-stress.h"
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -37,18 +37,7 @@ struct worker {
 
 static unsigned int draw(struct worker *w, unsigned int n)
 {
-	return rand_r(&w->rand) / 7 % n;
-}
-
-/* What can go wrong when somebody else was faster; anything else is a failure. */
-static void may(int err, const char *what)
-{
-	static const int lost[] = { 0, ENOENT, ENODEV, EEXIST, EBUSY, ENOTEMPTY, ESRCH, EAGAIN, EXDEV };
-
-	for (unsigned int i = 0; i < sizeof(lost) / sizeof(lost[0]); i++)
-		if (err == lost[i])
-			return;
-	ck_abort_msg("%s: got %s, wanted success or an error of a lost race", what, error_name(err));
+	return draw_from(&w->rand, n);
 }
 
 static char *some_dir(struct worker *w)
@@ -283,8 +272,7 @@ TEST_LIMIT(everything_at_once, 900)
 	static const char *const names[] = { "directories", "directories", "moves", "forks", "forks", "forks",
 					     "kills", "mounts", "reads", "watches" };
 	const int n = sizeof(steps) / sizeof(steps[0]);
-	const char *text = getenv("STORM_SECONDS");
-	double seconds = text ? atof(text) : 10 * lib_slow;
+	double seconds = seconds_of("STORM_SECONDS", 10 * lib_slow);
 	struct worker *w = mmap(NULL, n * sizeof(*w), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	int before = processes();
 	char *root[TREES];

@@ -13,7 +13,7 @@
  * On the vanilla flavour utime is always 0; what fails there for that reason has
  * a message that starts with "time:".
  */
-#include "lib.h"
+#include "lib-cpu.h"
 
 #include <math.h>
 #include <pthread.h>
@@ -72,29 +72,11 @@ static double runtime_ns(void)
 	return clock_ns(CLOCK_PROCESS_CPUTIME_ID);
 }
 
-/* First number of /proc/PID/schedstat: nanoseconds on a CPU, as the scheduler counts. */
-static double schedstat_ns(pid_t pid)
-{
-	return strtoull(read_file(at("/proc", "%d/schedstat", pid)), NULL, 10);
-}
-
 /* User code for about a millisecond. */
 static void spin(void)
 {
 	for (volatile int i = 0; i < 1000000; i++)
 		;
-}
-
-static void spin_for_ever(void *arg __attribute__((unused)))
-{
-	for (volatile unsigned int i = 0;; i++)
-		;
-}
-
-static void call_for_ever(void *arg __attribute__((unused)))
-{
-	for (;;)
-		syscall(SYS_getppid);
 }
 
 /* End a child of start(); what it has used, all of it. */
@@ -140,7 +122,7 @@ TEST_LIMIT(spinning, 40)
 	for (int i = 0; i < n; i++)
 		pid[i] = start(spin_for_ever, NULL);
 	for (int i = 0; i < n; i++)
-		eventually(schedstat_ns(pid[i]) >= ENOUGH, 20);
+		eventually(schedstat_ns(at(".", "%d", pid[i])) >= ENOUGH, 20);
 	for (int i = 0; i < n; i++) {
 		t = end(pid[i]);
 		expect_user(t);
@@ -162,7 +144,7 @@ TEST_LIMIT(system_calls, 40)
 	for (int i = 0; i < n; i++)
 		pid[i] = start(call_for_ever, NULL);
 	for (int i = 0; i < n; i++)
-		eventually(schedstat_ns(pid[i]) >= ENOUGH, 20);
+		eventually(schedstat_ns(at(".", "%d", pid[i])) >= ENOUGH, 20);
 	for (int i = 0; i < n; i++) {
 		t = end(pid[i]);
 		expect_system(t);
@@ -332,7 +314,7 @@ TEST_LIMIT(switches, 60)
 		usleep(300);
 	ck_assert_int_eq(kill(pid, SIGKILL), 0);
 	ck_assert_int_eq(waitid(P_PID, pid, &info, WEXITED | WNOWAIT), 0);
-	runtime = schedstat_ns(pid);
+	runtime = schedstat_ns(at(".", "%d", pid));
 	other = end(pid);
 	mine = my_times(RUSAGE_SELF);
 	runtime += runtime_ns();

@@ -17,7 +17,7 @@ function repeat(i,   r) {
 	if (job[i] == "build")
 		return test[i] == "programs" ? "make tools tests" : "make kernel FLAVOUR=" test[i]
 	r = job[i] (test[i] ~ /^[a-zA-Z0-9_.-]+$/ && test[i] != job[i] ? ":" test[i] : "")
-	return "./uml check --only " r (job[i] ~ /^stress/ ? " --seed " seed : "")
+	return "./uml check --only " r (job[i] ~ /^(stress|storm|model|rebind_races)/ ? " --seed " seed : "")
 }
 
 {
