@@ -11,7 +11,7 @@ set -eu
 cd "$(dirname "$0")/.."
 out=build/bench
 lines=tools/bench/lines
-sets="paths groups" cpus="1 2 4 8" rounds=8 only='' quick='' build=1
+sets="paths groups programs" cpus="1 2 4 8" rounds=8 only='' quick='' build=1
 
 die()
 {
@@ -30,8 +30,9 @@ help()
 	cat <<-EOF
 	  --set paths     only what every program pays, this kernel against Linux as it is
 	  --set groups    only what process groups cost, against cgroups v1 and v2
+	  --set programs  only whole programs of this machine, with 1 CPU against several
 	  --only NAME     one line, or a shell pattern: --only fork/user, --only 'fork*'
-	  --cpus LIST     CPUs of the guest for the paths (default "$cpus")
+	  --cpus LIST     CPUs of the guest, but for groups (default "$cpus")
 	  --rounds N      boots of each kernel (default $rounds)
 	  --quick         3 rounds, fewer batches, 1 CPU: a minute; no number to quote
 	  --no-build      take the kernels as they are
@@ -58,17 +59,17 @@ while [ $# -gt 0 ]; do
 	esac
 	case $1 in
 	--help | -h) help; exit 0 ;;
-	--list) sed -n 's/^\([pg][a-z]*\) \([^ ]*\) /\1 \2	/p' $lines | expand -t 30; exit 0 ;;
+	--list) sed -n 's/^\([a-z][a-z]*\) \([^ ]*\) /\1 \2	/p' $lines | expand -t 30; exit 0 ;;
 	--set)
 		case $2 in
-		paths | groups) sets=$2 ;;
-		*) usage_error "--set $2: neither paths nor groups" ;;
+		paths | groups | programs) sets=$2 ;;
+		*) usage_error "--set $2: not one of paths, groups, programs" ;;
 		esac
 		shift ;;
 	--only) only=$2; shift ;;
 	--cpus) numbers --cpus "$2"; cpus=$2; shift ;;
 	--rounds) numbers --rounds "$2"; rounds=$2; shift ;;
-	--quick) quick=-q rounds=3 cpus=1 ;;
+	--quick) quick=1 rounds=3 cpus=1 ;;
 	--no-build) build=0 ;;
 	*) usage_error "unknown option '$1'" ;;
 	esac
@@ -95,6 +96,7 @@ kernels_of()
 	case $1 in
 	paths) echo vanilla default ;;
 	groups) echo vanilla default cgroup1 cgroup2 ;;
+	programs) echo default ;;
 	esac
 }
 
@@ -122,13 +124,19 @@ one()
 {
 	kernel=build/$(flavour_of "$3")/linux
 	[ -x "$kernel" ] || die "$kernel: not there; cure: without --no-build"
-	log=$out/logs/$1-$2-$3
+	row="$1 $2 $3 $4" ncpus=$2 log=$out/logs/$1-$2-$3
+	which="round $4 of $3 with $2 CPUs"
+	if [ "$1" = programs ]; then
+		set -- "$PWD/tools/bench/programs.sh" "${only:-*}" "${quick:+1}"
+	else
+		set -- "$PWD/$out/guest" -k "$3" -s "$1" -o "${only:-*}" ${quick:+-q}
+	fi
 	# shellcheck disable=SC2086 # words, or nothing
-	$first build/tools/uml-run --kernel "$kernel" --cpus "$2" --mem 1G --timeout 180 --log "$log.kernel" -- \
-		"$PWD/$out/guest" -k "$3" -s "$1" -o "${only:-*}" $quick </dev/null >"$log" 2>"$log.err" ||
-		die "round $4 of $3 with $2 CPUs: $(grep -v '^ *$' "$log.err" | head -n 1) (more in $log*)"
-	[ "$(tail -n 1 "$log")" = end ] || die "round $4 of $3 with $2 CPUs: no last line in $log"
-	sed -n "s/^\([^ ]*\) \([0-9.]*\) \([0-9.]*\)$/$1 $2 $3 $4 \1 \2 \3/p" "$log" >>$out/rows
+	$first build/tools/uml-run --kernel "$kernel" --cpus "$ncpus" --mem 1G --timeout 180 --log "$log.kernel" -- \
+		"$@" </dev/null >"$log" 2>"$log.err" ||
+		die "$which: $(grep -v '^ *$' "$log.err" | head -n 1) (more in $log*)"
+	[ "$(tail -n 1 "$log")" = end ] || die "$which: no last line in $log"
+	sed -n "s/^\([^ ]*\) \([0-9.]*\) \([0-9.]*\)$/$row \1 \2 \3/p" "$log" >>$out/rows
 }
 
 backwards()
@@ -145,7 +153,7 @@ while [ "$round" -le "$rounds" ]; do
 	[ ! -t 2 ] || printf '\rround %d of %d\033[K' "$round" "$rounds" >&2
 	for set in $sets; do
 		list=$cpus
-		[ "$set" = paths ] || list=1
+		[ "$set" != groups ] || list=1
 		for n in $list; do
 			# shellcheck disable=SC2046 # words
 			order=$(kernels_of "$set")

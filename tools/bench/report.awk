@@ -30,11 +30,11 @@ function time(ns) {
 	return sprintf("%.2f ms", ns / 1000000)
 }
 
-# Fills ratio[], low[], high[] of @a against @b.
-function compare(key, a, b,   r, n, list) {
+# Sets ratio, low and high: @key of kernel @a against @other of kernel @b.
+function compare(key, a, other, b,   r, n, list) {
 	for (r = 1; r <= rounds; r++)
-		if ((key, a, r) in min && (key, b, r) in min && min[key, b, r] > 0)
-			list[++n] = min[key, a, r] / min[key, b, r]
+		if ((key, a, r) in min && (other, b, r) in min && min[other, b, r] > 0)
+			list[++n] = min[key, a, r] / min[other, b, r]
 	if (!n)
 		return 0
 	sorted(list, n)
@@ -58,6 +58,44 @@ function summary(key, kernel,   r, n, mins, medians) {
 	least = mins[1]
 	middle = at(medians, n, 0.5)
 	return 1
+}
+
+# One kernel with several numbers of CPUs, against the first of them.
+function programs(list,   c, n, i, j, key, text, shown) {
+	n = split(list, c, " ")
+	for (i = 1; i <= nr; i++) {
+		if (of[i] != "programs" || !(("programs", c[1], names[i]) in seen))
+			continue
+		if (!shown++) {
+			text = sprintf("%s%-22s", blocks++ ? "\n" : "", "programs")
+			for (j = 1; j <= n; j++)
+				text = text sprintf(j == 1 ? " %10s" : "  %31s", c[j] " CPU" (c[j] > 1 ? "s" : ""))
+			print text
+		}
+		text = sprintf("%-22s", names[i])
+		for (j = 1; j <= n; j++) {
+			key = "programs" SUBSEP c[j] SUBSEP names[i]
+			if (!summary(key, "default"))
+				continue
+			text = text sprintf(" %10s", time(least))
+			number(key, "default")
+			if (j > 1 && compare(key, "default", "programs" SUBSEP c[1] SUBSEP names[i], "default")) {
+				text = text sprintf(" %6.3f (%.3f-%.3f)", ratio, low, high)
+				quotient(key, c[1] " CPUs")
+			}
+		}
+		print text
+	}
+}
+
+function number(key, kernel,   part) {
+	split(key, part, SUBSEP)
+	numbers[++nn] = sprintf("{\"set\": \"%s\", \"cpus\": %d, \"line\": \"%s\", \"kernel\": \"%s\", \"min_ns\": %.3f, \"median_ns\": %.3f}", part[1], part[2], part[3], kernel, least, middle)
+}
+
+function quotient(key, against,   part) {
+	split(key, part, SUBSEP)
+	ratios[++nq] = sprintf("{\"set\": \"%s\", \"cpus\": %d, \"line\": \"%s\", \"of\": \"default\", \"against\": \"%s\", \"ratio\": %.4f, \"low\": %.4f, \"high\": %.4f}", part[1], part[2], part[3], against, ratio, low, high)
 }
 
 function block(set, cpus, kernels, against,   k, a, i, j, nk, na, key, head, text, name) {
@@ -86,22 +124,28 @@ function block(set, cpus, kernels, against,   k, a, i, j, nk, na, key, head, tex
 				continue
 			}
 			text = text sprintf(" %10s %10s", time(least), time(middle))
-			numbers[++nn] = sprintf("{\"set\": \"%s\", \"cpus\": %d, \"line\": \"%s\", \"kernel\": \"%s\", \"min_ns\": %.3f, \"median_ns\": %.3f}", set, cpus, name, k[j], least, middle)
+			number(key, k[j])
 		}
 		for (j = 1; j <= na; j++) {
-			if (!compare(key, "default", a[j])) {
+			if (!compare(key, "default", key, a[j])) {
 				text = text sprintf("  %20s", "-")
 				continue
 			}
 			text = text sprintf("  %6.3f (%.3f-%.3f)", ratio, low, high)
-			ratios[++nq] = sprintf("{\"set\": \"%s\", \"cpus\": %d, \"line\": \"%s\", \"of\": \"default\", \"against\": \"%s\", \"ratio\": %.4f, \"low\": %.4f, \"high\": %.4f}", set, cpus, name, a[j], ratio, low, high)
+			quotient(key, a[j])
 		}
 		print text
 	}
 }
 
+BEGIN {
+	known["paths"]
+	known["groups"]
+	known["programs"]
+}
+
 FNR == NR {
-	if ($1 == "paths" || $1 == "groups") {
+	if ($1 in known) {
 		of[++nr] = $1
 		names[nr] = $2
 	}
@@ -125,9 +169,12 @@ END {
 		split(sets[s], part, " ")
 		if (part[1] == "paths")
 			block("paths", part[2], "vanilla default", "vanilla")
+		else if (part[1] == "programs")
+			of_programs = of_programs " " part[2]
 		else
 			block("groups", part[2], "vanilla default cgroup1 cgroup2", "cgroup1 cgroup2")
 	}
+	programs(of_programs)
 	printf "{\n\"rounds\": %d, \"cores\": %d, \"quick\": %s,\n\"numbers\": [", rounds, cores, quick ? "true" : "false" >json
 	for (i = 1; i <= nn; i++)
 		printf "%s\n%s", (i > 1 ? "," : ""), numbers[i] >json
