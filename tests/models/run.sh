@@ -20,6 +20,7 @@ memory_mb=2000
 #   ghost    a reference or a membership without a task, at rest
 #   dead     a task in a container that was removed
 #   apart    a thread that was left behind when its process moved
+#   lost     an interrupt that nobody handles, at rest
 variants()
 {
 	cat <<-'EOT'
@@ -50,6 +51,12 @@ variants()
 	put_outside_lock     membership ghost  -DPUT_OUTSIDE_LOCK
 	rmdir_unlocked       membership dead   -DRMDIR_UNLOCKED
 	fork_reads_first     membership apart  -DTHREADS -DFORK_READS_FIRST
+	ipi                  ipi        ok
+	ipi_no_look          ipi        lost   -DNO_LOOK
+	ipi_look_first       ipi        lost   -DLOOK_FIRST
+	ipi_sleep_anyhow     ipi        lost   -DSLEEP_ANYHOW
+	ipi_mask_late        ipi        lost   -DMASK_LATE
+	ipi_last_unmasked    ipi        lost   -DLAST_LOOK_UNMASKED
 	EOT
 }
 
@@ -80,6 +87,7 @@ found()
 	*'assertion violated'*ghosts*) echo ghost ;;
 	*'assertion violated'*dead*) echo dead ;;
 	*'assertion violated'*together*) echo apart ;;
+	*'assertion violated'*lost*) echo lost ;;
 	*'invalid end state (at'*) echo stuck ;;
 	*'acceptance cycle (at'*) echo endless ;;
 	*'errors: 0'*)

@@ -24,6 +24,8 @@
  * While an interrupt is handled the signal is let through, as the softirqs
  * behind it have interrupts on. It is masked again before the handler returns,
  * so that handlers do not pile up on the signal stack.
+ *
+ * tests/models/ipi.pml has it in Spin.
  */
 
 #include <errno.h>
