@@ -8,7 +8,7 @@ BUDGET	 := 300
 JOBS	 ?= $(shell nproc)
 TOP	 := $(CURDIR)
 # The tree a flavour is built from: with our rooms and hooks in it, or Linux as it is.
-TREE	 := $(if $(filter vanilla bench-vanilla bench-cgroup,$(FLAVOUR)),stock,hooks)
+TREE	 := $(if $(filter vanilla bench-vanilla,$(FLAVOUR)),stock,hooks)
 LINUX	 := $(BUILD)/$(if $(filter stock,$(TREE)),stock,linux)
 # A link to $(LINUX)/obj-$(FLAVOUR): right below its source the kernel is built with relative
 # paths, so that a compiler cache serves every clone.
@@ -71,7 +71,7 @@ budget:
 
 $(OBJ)/.config: $(CONFIGS) tools/config.sh | $(TREE)
 	@mkdir -p $(LINUX)/obj-$(FLAVOUR)
-	@[ -L $(OBJ) ] || { rm -rf $(OBJ) && ln -s $(notdir $(LINUX))/obj-$(FLAVOUR) $(OBJ); }
+	@[ "$$(readlink $(OBJ))" = $(notdir $(LINUX))/obj-$(FLAVOUR) ] || { rm -rf $(OBJ) && ln -s $(notdir $(LINUX))/obj-$(FLAVOUR) $(OBJ); }
 	@tools/config.sh $(LINUX) $(OBJ) $(CONFIGS)
 
 kernel: $(TREE) $(OBJ)/.config

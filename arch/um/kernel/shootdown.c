@@ -65,7 +65,7 @@
  *
  * Context: process context, the turnstile held. Takes sync_tlb_lock; whoever
  * has set stub_data->futex even calls um_stub_enter_unlock(). No interrupt
- * marks a user mm, so interrupts stay on, which saves two calls of the host.
+ * marks a user mm, so interrupts stay on.
  */
 void um_stub_enter_lock(struct mm_id *mm_id)
 {
