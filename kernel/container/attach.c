@@ -294,26 +294,36 @@ int container_attach_pid(struct container_node *node, struct kernfs_node *kn, pi
 	return ret;
 }
 
-/* The first thread at or after *cursor in @ns for which @match holds, referenced. */
+/*
+ * The first thread at or after *cursor in @ns for which @match holds; *cursor is past it then.
+ * Context: rcu_read_lock().
+ */
+static struct task_struct *find_matching(pid_t *cursor, struct pid_namespace *ns,
+					 bool (*match)(struct task_struct *task, const void *arg),
+					 const void *arg)
+{
+	struct task_struct *task;
+	struct pid *pid;
+
+	while ((pid = find_ge_pid(*cursor, ns))) {
+		*cursor = pid_nr_ns(pid, ns) + 1;
+		task = pid_task(pid, PIDTYPE_PID);
+		if (task && match(task, arg))
+			return task;
+	}
+	return NULL;
+}
+
+/* The same with a reference. */
 static struct task_struct *next_matching(pid_t *cursor, struct pid_namespace *ns,
 					 bool (*match)(struct task_struct *task, const void *arg),
 					 const void *arg)
 {
-	struct task_struct *task = NULL;
-	struct pid *pid;
+	struct task_struct *task;
 
-	rcu_read_lock();
-	while ((pid = find_ge_pid(*cursor, ns))) {
-		*cursor = pid_nr_ns(pid, ns) + 1;
-		task = pid_task(pid, PIDTYPE_PID);
-		if (task && match(task, arg)) {
-			get_task_struct(task);
-			break;
-		}
-		task = NULL;
-	}
-	rcu_read_unlock();
-	return task;
+	guard(rcu)();
+	task = find_matching(cursor, ns, match, arg);
+	return task ? get_task_struct(task) : NULL;
 }
 
 static bool in_container(struct task_struct *task, const void *arg)
@@ -323,7 +333,7 @@ static bool in_container(struct task_struct *task, const void *arg)
 	struct container *at = m->container[cont->hierarchy->slot];
 
 	/* after container_exit() a task is nowhere, though it looks like the root's */
-	if (task->flags & PF_EXITING && m == &init_membership)
+	if (m == &init_membership && task->flags & PF_EXITING)
 		return false;
 	return container_is_root(cont) ? !at : at == cont;
 }
@@ -362,19 +372,30 @@ static bool in_state(struct task_struct *task, const void *arg)
 }
 
 /**
- * container_next_task - walk the threads of a container by number
+ * container_next_pid - walk the threads of a container by number
  * @cont: container, pinned by the caller
  * @ns: numbers as seen from here
- * @cursor: number to start from; advanced past the result
+ * @from: number to start from
  * @leaders: processes only
  *
  * Context: no locks needed between calls.
- * Return: a referenced task, or NULL at the end.
+ * Return: the first number from @from on, or 0 at the end.
  */
-struct task_struct *container_next_task(struct container *cont, struct pid_namespace *ns,
-					pid_t *cursor, bool leaders)
+pid_t container_next_pid(struct container *cont, struct pid_namespace *ns, pid_t from,
+			 bool leaders)
 {
-	return next_matching(cursor, ns, leaders ? process_in_container : in_container, cont);
+	guard(rcu)();
+	if (!find_matching(&from, ns, leaders ? process_in_container : in_container, cont))
+		return 0;
+	return from - 1;
+}
+
+/* Some thread of a container, referenced, or NULL. */
+struct task_struct *container_first_task(struct container *cont)
+{
+	pid_t cursor = 0;
+
+	return next_matching(&cursor, &init_pid_ns, in_container, cont);
 }
 
 /* All threads, in any pid namespace, of a container that is no root, and of those below it. */

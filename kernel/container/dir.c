@@ -300,13 +300,12 @@ static void rmdir_refused(struct container *cont)
 {
 	struct container_refusal why = { .what = "rmdir", .error = -EBUSY };
 	struct task_struct *task = NULL;
-	pid_t cursor = 0;
 
 	if (cont->nr_children) {
 		why.reason = "it has children";
 	} else {
 		why.reason = "it has tasks";
-		task = container_next_task(cont, &init_pid_ns, &cursor, false);
+		task = container_first_task(cont);
 	}
 	container_refuse(cont, task, &why);
 	if (task)

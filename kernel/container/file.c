@@ -75,18 +75,16 @@ enum { MEMBER_TASKS, MEMBER_PROCS };
 static void *members_from(struct seq_file *sf, loff_t *pos)
 {
 	struct container_node *node = seq_node(sf);
-	struct task_struct *task;
-	pid_t cursor = *pos;
+	pid_t pid;
 
 	if (*pos > INT_MAX - 1)
 		return NULL;
-	task = container_next_task(node->cont, task_active_pid_ns(current), &cursor,
-				   node->file->private == MEMBER_PROCS);
-	if (!task)
+	pid = container_next_pid(node->cont, task_active_pid_ns(current), *pos,
+				 node->file->private == MEMBER_PROCS);
+	if (!pid)
 		return NULL;
-	put_task_struct(task);
-	*pos = cursor - 1;
-	return (void *)(unsigned long)*pos;
+	*pos = pid;
+	return (void *)(unsigned long)pid;
 }
 
 static void *members_start(struct seq_file *sf, loff_t *pos)
@@ -106,7 +104,8 @@ static void members_stop(struct seq_file *sf, void *v)
 
 static int members_show(struct seq_file *sf, void *v)
 {
-	seq_printf(sf, "%lu\n", (unsigned long)v);
+	seq_put_decimal_ull(sf, "", (unsigned long)v);
+	seq_putc(sf, '\n');
 	return 0;
 }
 

@@ -296,9 +296,9 @@ int container_attach_pid(struct container_node *node, struct kernfs_node *kn, pi
 			 bool process, const struct file *file);
 int container_attach_tasks(struct container *to, struct task_struct **tasks, unsigned int nr);
 int container_attach_clone(struct container *to, struct task_struct *task, bool unborn);
-struct task_struct *container_next_task(struct container *cont, struct pid_namespace *ns,
-					pid_t *cursor, bool leaders);
-
+pid_t container_next_pid(struct container *cont, struct pid_namespace *ns, pid_t from,
+			 bool leaders);
+struct task_struct *container_first_task(struct container *cont);
 struct task_struct *container_next_task_below(struct container *cont, pid_t *cursor);
 
 /* clone.c */

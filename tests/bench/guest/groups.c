@@ -20,6 +20,7 @@
 
 #define ROOT "/tmp/groups"
 #define TASKS 10000
+#define OTHERS 2000
 
 /* how each kernel names things; cgroup v2 has one hierarchy */
 static const struct words {
@@ -107,45 +108,96 @@ static void sleeper(void *unused)
 		pause();
 }
 
+static int ready[2];
+static int settled;
+
+static void *settle(void *number)
+{
+	if (number)
+		put("0", ROOT "0/g%ld/%s", (long)number, words[kind].threads);
+	__atomic_add_fetch(&settled, 1, __ATOMIC_RELAXED);
+	sleeper(NULL);
+	return NULL;
+}
+
+struct crowd {
+	int threads;
+	bool apart;		/* each thread but the first in a group of its own */
+};
+
+static void be_a_crowd(void *arg)
+{
+	struct crowd *crowd = arg;
+	pthread_attr_t attr;
+	pthread_t one;
+
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 16384);
+	pthread_attr_setguardsize(&attr, 0);
+	for (long i = 1; i < crowd->threads; i++)
+		if (pthread_create(&one, &attr, settle, crowd->apart ? (void *)i : NULL))
+			die("only %ld threads of %d; cure: more memory", i, crowd->threads);
+	while (__atomic_load_n(&settled, __ATOMIC_RELAXED) < crowd->threads - 1)
+		usleep(1000);
+	if (write(ready[1], "", 1) == 1)
+		sleeper(NULL);
+}
+
+/* A child with so many threads, when all are where they belong. */
+static pid_t start_crowd(int threads, bool apart)
+{
+	struct crowd crowd = { threads, apart };
+	pid_t pid;
+	char c;
+
+	if (pipe(ready))
+		die("pipe: %s", strerror(errno));
+	/* a guest of 1 GB allows 8192 */
+	put("20000", "/proc/sys/kernel/threads-max");
+	pid = start(be_a_crowd, &crowd);
+	close(ready[1]);
+	if (read(ready[0], &c, 1) != 1)
+		die("the process of %d threads is gone", threads);
+	close(ready[0]);
+	return pid;
+}
+
 /* a process goes there and back */
-static void attach(void)
+static void attach(const char *name)
 {
 	const char *file = kind == CGROUP1 ? words[kind].threads : words[kind].processes;
 	double ns[BATCHES];
 	pid_t pid;
 
-	if (!wanted("attach"))
-		return;
 	group(0, "a");
 	group(0, "b");
 	pid = start(sleeper, NULL);
 	ask(ns, batches(60), "write", 20, ROOT "0/a/%s " ROOT "0/b/%s %d", file, file, pid);
-	report("attach", ns, batches(60));
+	report(name, ns, batches(60));
 	stop(pid);
 }
 
-static void *thread(void *unused)
+/* the same, with so many groups of tasks besides */
+static void attach_among_many(void)
 {
-	sleeper(unused);
-	return NULL;
-}
+	char name[16], path[64];
+	pid_t pid;
 
-static int ready[2];
-
-static void crowd(void *unused)
-{
-	pthread_attr_t attr;
-	pthread_t one;
-
-	(void)unused;
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, 16384);
-	pthread_attr_setguardsize(&attr, 0);
-	for (int i = 1; i < TASKS; i++)
-		if (pthread_create(&one, &attr, thread, NULL))
-			die("tasks: only %d threads of %d; cure: more memory", i, TASKS);
-	if (write(ready[1], "", 1) == 1)
-		sleeper(NULL);
+	if (!wanted("attach/2000"))
+		return;
+	for (int i = 1; i < OTHERS; i++) {
+		snprintf(name, sizeof(name), "g%d", i);
+		group(0, name);
+	}
+	pid = start_crowd(OTHERS, true);
+	attach("attach/2000");
+	stop(pid);
+	for (int i = 1; i < OTHERS; i++) {
+		snprintf(path, sizeof(path), ROOT "0/g%d", i);
+		/* the last threads may still be on their way out */
+		while (rmdir(path) && errno == EBUSY)
+			usleep(1000);
+	}
 }
 
 /* its list of threads: this process, and 10,000 of a child */
@@ -153,18 +205,10 @@ static void tasks(void)
 {
 	double ns[BATCHES];
 	pid_t pid;
-	char c;
 
 	if (!wanted("tasks"))
 		return;
-	if (pipe(ready))
-		die("pipe: %s", strerror(errno));
-	/* a guest of 1 GB allows 8192 */
-	put("20000", "/proc/sys/kernel/threads-max");
-	pid = start(crowd, NULL);
-	close(ready[1]);
-	if (read(ready[0], &c, 1) != 1)
-		die("tasks: the process of %d threads is gone", TASKS);
+	pid = start_crowd(TASKS, false);
 	ask(ns, batches(20), "read", 1, ROOT "0/bench/%s %d", words[kind].threads, TASKS + 1);
 	report("tasks", ns, batches(20));
 	stop(pid);
@@ -184,7 +228,11 @@ void groups(void)
 		ask(ns, batches(60), "charge", 30, NO_WORDS);
 		report("charge", ns, batches(60));
 	}
-	attach();
+	if (wanted("attach"))
+		attach("attach");
+	/* v2 has no threads in groups of their own */
+	if (kind != CGROUP2)
+		attach_among_many();
 	if (wanted("mkdir")) {
 		ask(ns, batches(60), "mkdir", 4, ROOT "0/m");
 		report("mkdir", ns, batches(60));
