@@ -127,7 +127,7 @@ one()
 	row="$1 $2 $3 $4" ncpus=$2 log=$out/logs/$1-$2-$3
 	which="round $4 of $3 with $2 CPUs"
 	if [ "$1" = programs ]; then
-		set -- "$PWD/tools/bench/programs.sh" "${only:-*}" "${quick:+1}"
+		set -- "$PWD/tools/bench/programs.sh" "${only:-*}"
 	else
 		set -- "$PWD/$out/guest" -k "$3" -s "$1" -o "${only:-*}" ${quick:+-q}
 	fi

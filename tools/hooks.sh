@@ -169,7 +169,13 @@ count()
 }
 
 case ${1:-} in
-apply | stock | save) build=$2; "$1" ;;
+apply | stock | save)
+	build=$2
+	mkdir -p "$build"
+	# one at a time: two builds may be started beside each other
+	exec 9>"$build/hooks.lock"
+	flock 9
+	"$1" ;;
 count) count "$2" ;;
 *) die "usage: hooks.sh apply|stock|save BUILD, hooks.sh count BUDGET" ;;
 esac
