@@ -77,20 +77,23 @@ static void *nap(void *arg)
 	return NULL;
 }
 
+/* An actor's own threads but the first, as they give themselves their numbers. */
+static volatile pid_t thread_tid[MODEL_THREADS];
+static int nr_threads;
+
 static pid_t new_thread(void)
 {
-	static volatile pid_t tid[MODEL_THREADS];
-	static int n;
+	volatile pid_t *tid = &thread_tid[nr_threads++];
 	pthread_attr_t attr;
 	pthread_t thread;
 
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, 65536);
-	if (pthread_create(&thread, &attr, nap, (void *)&tid[n]))
+	if (pthread_create(&thread, &attr, nap, (void *)tid))
 		return -1;
-	while (!tid[n])
+	while (!*tid)
 		usleep(50);
-	return tid[n++];
+	return *tid;
 }
 
 static void act_out(int me) __attribute__((noreturn));
@@ -99,6 +102,9 @@ static void act_out(int me)
 	struct order o;
 	pid_t pid;
 
+	/* the threads of whoever forked stayed there */
+	memset((void *)thread_tid, 0, sizeof(thread_tid));
+	nr_threads = 0;
 	while (read(w.actors[me].wire[1], &o, sizeof(o)) == sizeof(o)) {
 		pid = o.what == 'F' ? fork() : new_thread();
 		if (!pid)

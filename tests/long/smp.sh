@@ -28,8 +28,8 @@ run()
 	grep -q '^not ok' "$out/log" && failed=1
 }
 
-run 300 smp compaction
-run 100 smp pageout
+run 120 smp compaction
+run 280 smp pageout
 run 12 smp '[rsw]*'
 run 11 smp_threads '*'
 run 11 smp_copies '*'
