@@ -10,6 +10,7 @@ cd "$(dirname "$0")/.."
 out=build/demo
 limit=64M
 mem=192M
+cpus=1
 kernel=./linux.uml
 
 die()
@@ -23,6 +24,7 @@ help()
 	cat <<-EOF
 	  --limit SIZE   page_limit of the tenant "batch" in the second run (default $limit)
 	  --mem SIZE     memory of the guest (default $mem)
+	  --cpus N       CPUs of the guest (default $cpus)
 	  --kernel FILE  the kernel (default: ./linux.uml, built first)
 	EOF
 }
@@ -43,11 +45,12 @@ pages()
 while [ $# -gt 0 ]; do
 	case $1 in
 	--help) help; exit 0 ;;
-	--limit | --mem | --kernel)
+	--limit | --mem | --cpus | --kernel)
 		[ $# -gt 1 ] || die "$1 needs a value; see ./uml demo --help"
 		case $1 in
 		--limit) limit=$2 ;;
 		--mem) mem=$2 ;;
+		--cpus) cpus=$2 ;;
 		--kernel) kernel=$2 ;;
 		esac
 		shift 2 ;;
@@ -75,7 +78,7 @@ scene()
 	echo "$3"
 	term=0
 	[ ! -t 1 ] || term=1
-	build/tools/uml-run --kernel "$kernel" --mem "$mem" --swap 512M --timeout 300 -- \
+	build/tools/uml-run --kernel "$kernel" --cpus "$cpus" --mem "$mem" --swap 512M --timeout 300 -- \
 		sh tools/demo/guest.sh "$2" 2>$out/"$1".err | tee $out/"$1" |
 		awk -v term=$term -v mem="$mem_pages" -f tools/demo/live.awk
 	grep -q '^end$' $out/"$1" || {
