@@ -40,6 +40,18 @@ test_panic()
 	contains 'kernel log' 'Kernel panic' "$(cat "$WORK"/fail/run-*/log)"
 }
 
+test_killed_stub()
+{
+	"$uml" --timeout 60 sh -c 'echo ready; sleep 30; echo status $?' >"$WORK/o" 2>"$WORK/e" &
+	wait_for 20 grep -q ready "$WORK/o"
+	sleep 1.5
+	# the newest one's is that of sleep, or of the shell if that has not come so far
+	kill -KILL "$(pgrep -n -P "$(kernel_pid)" uml-userspace)"
+	wait %1
+	status=$?
+	[ $status = 139 ] || { equal status 0 $status; contains 'what sleep ended with' 'status 139' "$(cat "$WORK/o")"; }
+}
+
 test_log_file()
 {
 	guest --log "$WORK/log" true

@@ -6,9 +6,9 @@
  * thread: a signal that comes then leaves a note, and is handled when they are
  * on again. Only the signal of the other CPUs was masked in the host instead,
  * for it carries data (which interrupt it is) that has to be kept. So each
- * local_irq_save() and each local_irq_restore() was a system call of the host,
- * with one CPU as well, and this_cpu_add() is made of them: two microseconds
- * for a page that is charged, uncharged, or put on a list.
+ * local_irq_save() and local_irq_restore() that changed something was a system
+ * call of the host, with one CPU as well, and this_cpu_add() is made of them: two
+ * microseconds for a page that is charged, uncharged, or put on a list.
  *
  * The cure. There are few kinds of interrupts and none counts, so a bit of
  * ipi_notes for each kind keeps what the signal carried. Interrupts on and off
@@ -90,6 +90,8 @@ int os_ipi_pending(void)
  */
 void os_local_ipi_enable(void)
 {
+	int save_errno = errno;
+
 	while (os_ipi_pending()) {
 		signals_enabled = 0;
 		um_trace_signals_off();
@@ -98,4 +100,5 @@ void os_local_ipi_enable(void)
 		signals_enabled = 1;
 		__atomic_signal_fence(__ATOMIC_SEQ_CST);
 	}
+	errno = save_errno;
 }

@@ -45,8 +45,9 @@ unsigned int os_stub_stay(struct mm_id *mm_id)
  * @mm_id: whose stub
  * @stay: what os_stub_stay() returned
  *
- * The stub wakes all who wait for its word when it makes it odd. Once in a
- * second the wait looks whether there is still somebody to wait for.
+ * The stub wakes all who wait for its word when it makes it odd. One that was
+ * killed from outside does not: each tick that interrupts the wait, and at the
+ * latest a second, looks whether there is still somebody to wait for.
  *
  * Context: any; takes no lock, sleeps in the host. Signals that arrive
  * meanwhile are handled or left pending as everywhere else.
@@ -63,7 +64,7 @@ void os_stub_leave(struct mm_id *mm_id, unsigned int stay)
 	os_alarm_process(__READ_ONCE(mm_id->pid));
 	while (os_stub_stay(mm_id) == stay) {
 		if (syscall(__NR_futex, &data->futex, FUTEX_WAIT, stay, &patience, NULL, 0) < 0 &&
-		    errno == ETIMEDOUT && stub_is_dead(__READ_ONCE(mm_id->pid)))
+		    errno != EAGAIN && stub_is_dead(__READ_ONCE(mm_id->pid)))
 			return;
 	}
 }
