@@ -278,6 +278,17 @@ void container_files_show(struct container *cont, int id, bool show)
 		kernfs_show(files->node[i].kn, show);
 }
 
+/* What container_files_add() made can be seen from now on. Context: container_mutex. */
+void container_files_activate(struct container *cont, int id)
+{
+	struct container_files *files = &cont->files[id];
+	unsigned int i;
+
+	container_assert_locked();
+	for (i = 0; i < files->nr; i++)
+		kernfs_activate(files->node[i].kn);
+}
+
 /* For good. Waits for callbacks, too. Context: container_mutex. */
 void container_files_remove(struct container *cont, int id)
 {

@@ -263,6 +263,7 @@ extern struct kernfs_syscall_ops container_syscall_ops;
 int container_add_files(struct container *cont, const char **clash);
 int container_files_add(struct container *cont, int id, const char **clash);
 void container_files_show(struct container *cont, int id, bool show);
+void container_files_activate(struct container *cont, int id);
 void container_files_remove(struct container *cont, int id);
 void container_files_free(struct container *cont);
 

@@ -126,6 +126,22 @@ static void remove_files(struct container_rebinding *rb, unsigned long mask)
 			container_files_remove(cont, id);
 }
 
+/* Not the whole tree: a container that a fork has made is hidden until the child is there. */
+static void show_files(struct container_rebinding *rb)
+{
+	struct container_subsys *ss;
+	struct container *cont;
+	unsigned int i;
+	int id;
+
+	for_each_rebound_container(cont, i, rb) {
+		if (test_bit(CONTAINER_HIDDEN, &cont->flags))
+			continue;
+		for_each_bound_subsys(ss, id, rb->add)
+			container_files_activate(cont, id);
+	}
+}
+
 /* What joins gets a state in one container, below one that has it already. */
 static int make_states_of(struct container_rebinding *rb, struct container *cont)
 {
@@ -322,7 +338,7 @@ static void commit(struct container_rebinding *rb)
 			ss->recharge(ss->root_css);
 		container_css_bind(ss, NULL);
 	}
-	kernfs_activate(h->root->kn);
+	show_files(rb);
 }
 
 /**
