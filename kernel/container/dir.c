@@ -414,5 +414,8 @@ struct kernfs_syscall_ops container_syscall_ops = {
  */
 int container_path(struct container *cont, char *buf, size_t len)
 {
-	return kernfs_path_from_node(cont->kn, NULL, buf, len);
+	int ret = kernfs_path_from_node(cont->kn, NULL, buf, len);
+
+	/* cut off, it would be the path of another container */
+	return ret >= (int)len - 1 ? -ENAMETOOLONG : ret;
 }

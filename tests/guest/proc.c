@@ -216,3 +216,25 @@ TEST(kernel_threads_and_init_are_in_the_root)
 	ck_assert_str_eq(container_of_pid(2, "cpuacct"), "/");
 }
 
+/* Cut off, it would be that of another container: a release agent once removed that one. */
+TEST(a_path_that_is_too_long_is_not_cut)
+{
+	char *root = mount_hierarchy("cpuacct"), name[251];
+	int depth;
+
+	memset(name, 'd', sizeof(name) - 1);
+	name[sizeof(name) - 1] = 0;
+	ck_assert_int_eq(chdir(root), 0);
+	for (depth = 0; depth < 4096 / 250 + 1; depth++) {
+		expect(make_dir(name), 0);
+		ck_assert_int_eq(chdir(name), 0);
+	}
+	expect(write_file("tasks", "0"), 0);
+	ck_assert_str_eq(container_of_pid(getpid(), "cpuacct"), "?");
+	expect(write_file(at(root, "tasks"), "0"), 0);
+	while (depth--) {
+		ck_assert_int_eq(chdir(".."), 0);
+		expect(remove_dir(name), 0);
+	}
+	ck_assert_int_eq(chdir("/"), 0);
+}
