@@ -109,12 +109,12 @@ static struct container *place_of(struct task_struct *task, struct container_hie
 	return cont;
 }
 
-/* Could both, opener and writer, write the file @name of @cont? */
-static int may_write(struct container *cont, const struct file *file, const char *name)
+/* Could the opener write the file @name of @cont, and the writer, if @both? */
+static int may_write(struct container *cont, const struct file *file, const char *name, bool both)
 {
 	struct kernfs_node *kn = kernfs_find_and_get(cont->kn, name);
 	struct inode *inode;
-	int ret;
+	int ret = 0;
 
 	if (WARN_ON_ONCE(!kn))
 		return -ENODEV;
@@ -122,8 +122,9 @@ static int may_write(struct container *cont, const struct file *file, const char
 	kernfs_put(kn);
 	if (!inode)
 		return -ENOMEM;
-	ret = inode_permission(&nop_mnt_idmap, inode, MAY_WRITE);
-	if (!ret && file->f_cred != current_cred()) {
+	if (both)
+		ret = inode_permission(&nop_mnt_idmap, inode, MAY_WRITE);
+	if (!ret && (!both || file->f_cred != current_cred())) {
 		scoped_with_creds(file->f_cred)
 			ret = inode_permission(&nop_mnt_idmap, inode, MAY_WRITE);
 	}
@@ -170,10 +171,15 @@ int container_may_move(struct container *to, struct task_struct **tasks, unsigne
 		/* the threads of a process are mostly in one place */
 		if (!from || from == crossed)
 			continue;
-		ret = may_write(common_ancestor(from, to), file, name);
+		ret = may_write(common_ancestor(from, to), file, name, true);
 		if (ret == -EACCES)
 			return refuse(to, tasks[i],
 				      "the common ancestor's file is not writable", ret);
+		/* it may have been taken back since it was opened; who got it passed need not open it */
+		if (!ret)
+			ret = may_write(to, file, name, false);
+		if (ret == -EACCES)
+			return refuse(to, tasks[i], "the file is not its opener's to write any more", ret);
 		if (ret)
 			return ret;
 		crossed = from;

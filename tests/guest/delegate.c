@@ -567,6 +567,40 @@ TEST(what_is_taken_back_is_gone_at_once)
 	expect(remove_dir(alices), 0);
 }
 
+static void lose_below(void)
+{
+	int fd = open(at(alices, "a/procs"), O_WRONLY);
+	char byte;
+
+	ck_assert_int_ge(fd, 0);
+	send_fd(wire[0], fd);
+	ck_assert_int_eq(read(wire[0], &byte, 1), 1);
+	fd_refuses(fd, one);
+	ck_assert_str_eq(place(one), "/alice");
+}
+
+/* The common ancestor is still hers, the destination is not. */
+TEST(what_is_taken_back_below_ones_own_is_gone)
+{
+	char *a;
+	pid_t pid;
+
+	delegate();
+	a = at(alices, "a");
+	expect(make_dir(a), 0);
+	give(a, ALICE);
+	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, wire), 0);
+	one = sleeper_of_in(ALICE, alices);
+	pid = start(as_alice, lose_below);
+	close(receive_fd(wire[1]));
+	give(a, 0);
+	ck_assert_int_eq(write(wire[1], "", 1), 1);
+	finish(pid);
+	stop(one);
+	expect(remove_dir(a), 0);
+	expect(remove_dir(alices), 0);
+}
+
 static void move_a_zombie(void)
 {
 	/* what exits is nowhere: not in the root, which is not hers */
