@@ -25,7 +25,7 @@
 #define TREES 3
 #define NAMES 6
 
-static const char *const options[TREES] = { "cpuacct", "memory", "none,name=storm" };
+static const char *const options[TREES] = { "cpuacct", "none,name=second", "none,name=storm" };
 
 struct worker {
 	void (*step)(struct worker *w);
@@ -33,6 +33,7 @@ struct worker {
 	unsigned int rand;
 	double end;
 	unsigned long steps;
+	unsigned long rebindings;
 };
 
 static unsigned int draw(struct worker *w, unsigned int n)
@@ -173,9 +174,10 @@ static void mounts(struct worker *w)
 	if (!dir)
 		dir = new_dir();
 	if (draw(w, 3) == 0) {
-		/* onto what the tree has, or what the other one does: the latter is refused while it does */
-		err = mount("none", w->root[draw(w, 2)], "container", MS_REMOUNT, lists[draw(w, 3)]) ? errno : 0;
+		/* memory is nobody else's, but while it is mounted below */
+		err = mount("none", w->root[0], "container", MS_REMOUNT, lists[draw(w, 3)]) ? errno : 0;
 		may(err, "remount");
+		w->rebindings += !err;
 		return;
 	}
 	err = mount("none", dir, "container", 0, more[draw(w, 6)]) ? errno : 0;
@@ -274,6 +276,7 @@ TEST_LIMIT(everything_at_once, 900)
 	const int n = sizeof(steps) / sizeof(steps[0]);
 	double seconds = seconds_of("STORM_SECONDS", 10 * lib_slow);
 	struct worker *w = mmap(NULL, n * sizeof(*w), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	unsigned long rebindings = 0;
 	int before = processes();
 	char *root[TREES];
 	pid_t pid[16];
@@ -282,13 +285,16 @@ TEST_LIMIT(everything_at_once, 900)
 	for (int t = 0; t < TREES; t++)
 		root[t] = mount_hierarchy(options[t]);
 	for (int i = 0; i < n; i++) {
-		w[i] = (struct worker){ steps[i], { root[0], root[1], root[2] }, lib_seed * 31 + i, now() + seconds, 0 };
+		w[i] = (struct worker){ steps[i], { root[0], root[1], root[2] }, lib_seed * 31 + i, now() + seconds, 0, 0 };
 		pid[i] = start(work, &w[i]);
 	}
 	for (int i = 0; i < n; i++) {
 		finish(pid[i]);
 		printf("# %s: %lu steps\n", names[i], w[i].steps);
+		rebindings += w[i].rebindings;
 	}
+	printf("# %lu rebindings\n", rebindings);
+	ck_assert_uint_gt(rebindings, 0);
 	for (int t = 0; t < TREES; t++)
 		eventually(clear(root[t]), 10);
 	eventually(processes() == before, 10);
