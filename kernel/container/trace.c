@@ -12,10 +12,10 @@ static int container_trace_id(struct container_hierarchy *h)
 	return h ? h->slot + 1 : 0;
 }
 
-/* The parking place has no directory. */
+/* The parking place has no directory. A path that does not fit is cut. */
 static void container_trace_path_n(struct container *cont, char *buf, size_t size)
 {
-	if (!cont->kn || container_path(cont, buf, size) < 0)
+	if (!cont->kn || kernfs_path_from_node(cont->kn, NULL, buf, size) < 0)
 		strscpy(buf, "?", size);
 }
 
