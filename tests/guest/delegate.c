@@ -4,7 +4,7 @@
  * everything that he may not. Whether somebody moved is read from
  * /proc/PID/container; each refusal is followed by a look that nobody did.
  */
-#include "lib.h"
+#include "lib-users.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -17,55 +17,9 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
-#define ALICE 1001
-#define BOB 1002
-
-static void become(uid_t uid)
-{
-	ck_assert_int_eq(setresgid(uid, uid, uid) | setresuid(uid, uid, uid), 0);
-}
-
-/* Processes of a user that sleep; they are in place when this returns. */
-static void become_and_sleep(void *arg)
-{
-	volatile uid_t *uid = arg;
-
-	become(*uid);
-	*uid = 0;
-	for (;;)
-		pause();
-}
-
-static pid_t sleeper_of(uid_t uid)
-{
-	volatile uid_t *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	pid_t pid;
-
-	*shared = uid;
-	pid = start(become_and_sleep, (void *)shared);
-	/* the child has to be scheduled */
-	eventually(!*shared, 10);
-	return pid;
-}
-
-static pid_t sleeper_of_in(uid_t uid, const char *container)
-{
-	pid_t pid = sleeper_of(uid);
-
-	expect(move_to(container, pid), 0);
-	return pid;
-}
-
 static char *place(pid_t pid)
 {
 	return container_of_pid(pid, "cpuacct");
-}
-
-static void give(const char *dir, uid_t uid)
-{
-	ck_assert_int_eq(chown(dir, uid, uid), 0);
-	ck_assert_int_eq(chown(at(dir, "tasks"), uid, uid), 0);
-	ck_assert_int_eq(chown(at(dir, "procs"), uid, uid), 0);
 }
 
 static char *root, *alices;

@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Users of the suites about delegation; see lib-users.h. */
+#include "lib-users.h"
+
+#include <sys/mman.h>
+
+void become(uid_t uid)
+{
+	ck_assert_int_eq(setresgid(uid, uid, uid) | setresuid(uid, uid, uid), 0);
+}
+
+static void become_and_sleep(void *arg)
+{
+	volatile uid_t *uid = arg;
+
+	become(*uid);
+	*uid = 0;
+	for (;;)
+		pause();
+}
+
+pid_t sleeper_of(uid_t uid)
+{
+	volatile uid_t *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	pid_t pid;
+
+	*shared = uid;
+	pid = start(become_and_sleep, (void *)shared);
+	/* the child has to be scheduled */
+	eventually(!*shared, 10);
+	return pid;
+}
+
+pid_t sleeper_of_in(uid_t uid, const char *container)
+{
+	pid_t pid = sleeper_of(uid);
+
+	expect(move_to(container, pid), 0);
+	return pid;
+}
+
+void give(const char *dir, uid_t uid)
+{
+	ck_assert_int_eq(chown(dir, uid, uid), 0);
+	ck_assert_int_eq(chown(at(dir, "tasks"), uid, uid), 0);
+	ck_assert_int_eq(chown(at(dir, "procs"), uid, uid), 0);
+}
