@@ -37,10 +37,11 @@
  * tick ends, and up to a tick of time in the kernel.
  *
  * Locking: none. Each CPU has a record. Interrupts come at any point of
- * um_user_enter() and um_user_leave(), which do not disable them. So a stretch of time is taken by a cmpxchg of the
- * moment it began at, and @kernel and @user, written by these two, only grow
- * and are written by nobody else; all else is done with interrupts off. There
- * is no preemption in UML's kernel, so a task keeps its CPU meanwhile.
+ * um_user_enter() and um_user_leave(), which do not disable them. So a stretch
+ * of time is taken by a cmpxchg of the moment it began at, and @kernel and
+ * @user, written by these two, only grow and are written by nobody else; all
+ * else is done with interrupts off. There is no preemption in UML's kernel, so
+ * a task keeps its CPU meanwhile.
  *
  * Not with time travel: there no time passes in user code, or it passes as
  * time.c says.
