@@ -36,6 +36,9 @@ struct worker {
 	unsigned long rebindings;
 };
 
+/* What can go wrong here when somebody else was faster. */
+static const int lost[] = { ENOENT, ENODEV, EEXIST, EBUSY, ENOTEMPTY, ESRCH, EAGAIN, EXDEV, 0 };
+
 static unsigned int draw(struct worker *w, unsigned int n)
 {
 	return draw_from(&w->rand, n);
@@ -67,13 +70,13 @@ static void directories(struct worker *w)
 	char *dir = some_dir(w), to[256];
 
 	switch (draw(w, 5)) {
-	case 0: may(remove_dir(dir), "rmdir"); break;
+	case 0: may(remove_dir(dir), "rmdir", lost); break;
 	case 1:
 		snprintf(to, sizeof(to), "%.*s/c%u", (int)(strchr(dir + 5, '/') - dir), dir, draw(w, NAMES));
 		if (strcmp(dir, to) && strncmp(dir, to, strlen(to)) && strncmp(dir, to, strlen(dir)))
-			may(rename_dir(dir, to), "rename");
+			may(rename_dir(dir, to), "rename", lost);
 		break;
-	default: may(make_dir(dir), "mkdir");
+	default: may(make_dir(dir), "mkdir", lost);
 	}
 }
 
@@ -86,7 +89,7 @@ static void move_others(struct worker *w)
 	if (try_read(some_file(w, process ? "procs" : "tasks"), &text))
 		return;
 	for (p = text; (line = strsep(&p, "\n")) && *line;)
-		may(write_file(some_file(w, process ? "procs" : "tasks"), line), "move");
+		may(write_file(some_file(w, process ? "procs" : "tasks"), line), "move", lost);
 	free(text);
 }
 
@@ -106,7 +109,7 @@ static void live(struct worker *w)
 	char *mem;
 
 	for (unsigned int i = draw(w, 3); i; i--)
-		may(write_file(some_file(w, draw(w, 4) ? "tasks" : "procs"), "0"), "enter");
+		may(write_file(some_file(w, draw(w, 4) ? "tasks" : "procs"), "0"), "enter", lost);
 	switch (draw(w, 6)) {
 	case 0:
 		execl("/bin/true", "true", NULL);
@@ -158,7 +161,7 @@ static void forks(struct worker *w)
 
 static void kills(struct worker *w)
 {
-	may(write_file(some_file(w, "kill"), "1"), "kill");
+	may(write_file(some_file(w, "kill"), "1"), "kill", lost);
 	usleep(draw(w, 20000));
 }
 
@@ -176,16 +179,16 @@ static void mounts(struct worker *w)
 	if (draw(w, 3) == 0) {
 		/* memory is nobody else's, but while it is mounted below */
 		err = mount("none", w->root[0], "container", MS_REMOUNT, lists[draw(w, 3)]) ? errno : 0;
-		may(err, "remount");
+		may(err, "remount", lost);
 		w->rebindings += !err;
 		return;
 	}
 	err = mount("none", dir, "container", 0, more[draw(w, 6)]) ? errno : 0;
-	may(err, "mount");
+	may(err, "mount", lost);
 	if (err)
 		return;
 	if (!make_dir(at(dir, "m%u", w->rand & 3)))
-		may(remove_dir(at(dir, "m%u", w->rand & 3)), "rmdir");
+		may(remove_dir(at(dir, "m%u", w->rand & 3)), "rmdir", lost);
 	expect(unmount(dir), 0);
 }
 
@@ -213,10 +216,10 @@ static void watches(struct worker *w)
 	if (p.fd >= 0) {
 		inotify_add_watch(notify, path, IN_MODIFY);
 		if (read(p.fd, buf, sizeof(buf)) < 0)
-			may(errno, "events");
+			may(errno, "events", lost);
 		poll(&p, 1, draw(w, 20));
 		if (read(notify, buf, sizeof(buf)) < 0)
-			may(errno, "inotify");
+			may(errno, "inotify", lost);
 		close(p.fd);
 	}
 	close(notify);
@@ -261,7 +264,7 @@ static bool clear(const char *dir)
 
 			if (!exists(path))
 				continue;
-			may(write_file(at(path, "kill"), "1"), "kill");
+			may(write_file(at(path, "kill"), "1"), "kill", lost);
 			empty &= !remove_dir(path);
 		}
 	return empty;
