@@ -278,13 +278,18 @@ void container_files_show(struct container *cont, int id, bool show)
 		kernfs_show(files->node[i].kn, show);
 }
 
-/* What container_files_add() made can be seen from now on. Context: container_mutex. */
+/*
+ * What container_files_add() made can be seen from now on, or with the container
+ * if a fork still hides that. Context: container_mutex.
+ */
 void container_files_activate(struct container *cont, int id)
 {
 	struct container_files *files = &cont->files[id];
 	unsigned int i;
 
 	container_assert_locked();
+	if (test_bit(CONTAINER_HIDDEN, &cont->flags))
+		return;
 	for (i = 0; i < files->nr; i++)
 		kernfs_activate(files->node[i].kn);
 }

@@ -114,7 +114,9 @@ static int make_files(struct container_rebinding *rb)
 	return 0;
 }
 
-static void remove_files(struct container_rebinding *rb, unsigned long mask)
+/* Something for the files that each subsystem of @mask has in each container. */
+static void for_all_files(struct container_rebinding *rb, unsigned long mask,
+			  void (*fn)(struct container *cont, int id))
 {
 	struct container_subsys *ss;
 	struct container *cont;
@@ -123,23 +125,7 @@ static void remove_files(struct container_rebinding *rb, unsigned long mask)
 
 	for_each_rebound_container(cont, i, rb)
 		for_each_bound_subsys(ss, id, mask)
-			container_files_remove(cont, id);
-}
-
-/* Not the whole tree: a container that a fork has made is hidden until the child is there. */
-static void show_files(struct container_rebinding *rb)
-{
-	struct container_subsys *ss;
-	struct container *cont;
-	unsigned int i;
-	int id;
-
-	for_each_rebound_container(cont, i, rb) {
-		if (test_bit(CONTAINER_HIDDEN, &cont->flags))
-			continue;
-		for_each_bound_subsys(ss, id, rb->add)
-			container_files_activate(cont, id);
-	}
+			fn(cont, id);
 }
 
 /* What joins gets a state in one container, below one that has it already. */
@@ -293,7 +279,7 @@ static int prepare(struct container_rebinding *rb)
 states:
 	drop_states(rb, rb->add);
 files:
-	remove_files(rb, rb->add);
+	for_all_files(rb, rb->add, container_files_remove);
 	return ret;
 }
 
@@ -331,14 +317,15 @@ static void commit(struct container_rebinding *rb)
 		/* who found an old state in a group has done with it, or has a reference */
 		synchronize_rcu();
 		drop_states(rb, rb->remove);
-		remove_files(rb, rb->remove);
+		for_all_files(rb, rb->remove, container_files_remove);
 	}
 	for_each_bound_subsys(ss, id, rb->remove) {
 		if (ss->recharge)
 			ss->recharge(ss->root_css);
 		container_css_bind(ss, NULL);
 	}
-	show_files(rb);
+	/* not kernfs_activate() of the whole tree: a container may be hidden until a fork is done */
+	for_all_files(rb, rb->add, container_files_activate);
 }
 
 /**
