@@ -8,12 +8,12 @@
  * move whom is permission.c's.
  *
  * Locking: container_thread_rwsem for writing when a whole process moves, so
- * that it gains no thread in between; container_mutex; task_lock around each
- * swap, where PF_EXITING is looked at again (fork.c has the other side).
+ * that it gains no thread in between, and when tasks are counted by callbacks;
+ * container_mutex; task_lock around each swap, where PF_EXITING is looked at
+ * again (fork.c has the other side).
  */
 #include "internal.h"
 
-#include <linux/percpu-rwsem.h>
 #include <linux/pid_namespace.h>
 #include <linux/sched/cputime.h>
 #include <linux/sched/signal.h>
@@ -282,14 +282,12 @@ int container_attach_pid(struct container_node *node, struct kernfs_node *kn, pi
 	int ret = -ENODEV;
 
 	container_kn_enter(kn, cont);
-	if (process)
-		percpu_down_write(&container_thread_rwsem);
+	container_moving_begins(process);
 	container_lock();
 	if (!cont->dead)
 		ret = attach_pid_locked(node, pid, process, file);
 	container_unlock();
-	if (process)
-		percpu_up_write(&container_thread_rwsem);
+	container_moving_ends(process);
 	container_kn_leave(kn, cont);
 	return ret;
 }

@@ -21,8 +21,8 @@
  * when it has no task and no child any more, and its parent after it, if that
  * is one too.
  *
- * Locking: container_mutex; container_thread_rwsem, which the fork of a thread
- * holds, is outside of it.
+ * Locking: container_mutex; container_thread_rwsem outside of it, for a move as
+ * in attach.c. The fork of a thread holds that for reading.
  *
  * Lifetime: a container that is not shown lives by its task's membership.
  */
@@ -122,7 +122,7 @@ static struct container *clone_locked(struct container_hierarchy *h, struct task
  * Nothing happens when @ss is bound nowhere. The directory belongs to the
  * caller's fsuid.
  *
- * Context: process; takes container_mutex.
+ * Context: process; takes container_thread_rwsem and container_mutex.
  * Return: 0; -ENOMEM; -ENOSPC (too deep); -EEXIST (a hundred names in a row
  * are taken); -ESRCH (the task exits); or what a subsystem said to the new
  * container or to the task in it. After an error everything is as it was.
@@ -131,12 +131,14 @@ int container_clone(struct container_subsys *ss, struct task_struct *task)
 {
 	struct container *cont = NULL;
 
+	container_moving_begins(false);
 	container_lock();
 	if (ss->hierarchy)
 		cont = clone_locked(ss->hierarchy, task, false);
 	if (!IS_ERR_OR_NULL(cont))
 		container_show(cont);
 	container_unlock();
+	container_moving_ends(false);
 	return PTR_ERR_OR_ZERO(cont);
 }
 

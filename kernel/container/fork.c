@@ -11,9 +11,10 @@
  * from before the parent's group is looked at: moving a process holds it for
  * writing and so misses no thread that is being made. (With the look first, a
  * process that moved in between left its new thread behind.) If a subsystem has
- * callbacks for tasks, every fork and exit does so: rebinding, too, holds it for
- * writing, and then a task's fork(), attach() and exit() are told of the states
- * in the order in which it had them.
+ * callbacks for tasks, every fork and exit does so, and every move and rebinding
+ * holds it for writing: a task's fork(), attach() and exit() are told of the
+ * states in the order in which it had them. (A child can be found and moved
+ * before fork() is told; that was then told of the state after.)
  *
  * Exit swaps the pointer under task_lock, as attach does, and attach looks for
  * PF_EXITING under the same lock: either attach sees that the task exits, or
@@ -48,6 +49,26 @@ void __init container_fork_init(void)
 			exit_mask |= BIT(id);
 		all_are_counted |= container_subsys_has_tasks(ss);
 	}
+}
+
+/**
+ * container_moving_begins - nobody is born or exits until container_moving_ends()
+ * @process: all threads of a process are going to move
+ *
+ * For one thread only if a subsystem counts by callbacks.
+ *
+ * Context: process; sleeps; outside of container_mutex.
+ */
+void container_moving_begins(bool process)
+{
+	if (process || all_are_counted)
+		percpu_down_write(&container_thread_rwsem);
+}
+
+void container_moving_ends(bool process)
+{
+	if (process || all_are_counted)
+		percpu_up_write(&container_thread_rwsem);
 }
 
 static void birth_begins(u64 flags)

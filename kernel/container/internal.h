@@ -5,10 +5,11 @@
  * Locks, outer to inner:
  *
  *   kernfs/VFS directory locks    as the VFS takes them for mkdir and rmdir
- *   container_thread_rwsem        write: moving a whole process, rebinding;
- *                                 read: a clone of a thread, from can_fork to
- *                                 post_fork; every fork and exit, if a subsystem
- *                                 has callbacks for tasks
+ *   container_thread_rwsem        write: moving a whole process; if a subsystem
+ *                                 has callbacks for tasks every move and
+ *                                 rebinding. read: a clone of a thread, from
+ *                                 can_fork to post_fork; with callbacks every
+ *                                 fork and exit
  *   container_mutex               trees, bindings, memberships; sleeps, allocates
  *   task_lock(task)               the swap of task->containers
  *   group_lock                    hash of groups, containers' lists of groups
@@ -364,6 +365,8 @@ extern struct percpu_rw_semaphore container_thread_rwsem;
 void container_fork_init(void);
 
 /*
+void container_moving_begins(bool process);
+void container_moving_ends(bool process);
  * Must a subsystem be told when a task's state changes? One that only judges who may
  * enter is not asked when it is bound to a tree with tasks.
  */

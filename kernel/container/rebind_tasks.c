@@ -42,16 +42,14 @@ static unsigned long subsys_with_tasks(unsigned long mask)
  */
 void container_rebind_lock(void)
 {
-	if (subsys_with_tasks(~0UL))
-		percpu_down_write(&container_thread_rwsem);
+	container_moving_begins(false);
 	container_lock();
 }
 
 void container_rebind_unlock(void)
 {
 	container_unlock();
-	if (subsys_with_tasks(~0UL))
-		percpu_up_write(&container_thread_rwsem);
+	container_moving_ends(false);
 }
 
 /* Where a task is, unless that is the root, or the task has left everything. */
