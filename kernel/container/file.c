@@ -10,6 +10,7 @@
 #include "internal.h"
 
 #include <linux/cred.h>
+#include <linux/ctype.h>
 #include <linux/fs.h>
 #include <linux/kstrtox.h>
 #include <linux/mm.h>
@@ -39,6 +40,12 @@ static int file_show(struct seq_file *sf, void *v)
 	return 0;
 }
 
+/* kstrtox.h takes signs */
+static int parse_number(const char *buf, u64 *val)
+{
+	return isdigit(buf[0]) ? kstrtou64(buf, 10, val) : -EINVAL;
+}
+
 static ssize_t file_write(struct kernfs_open_file *of, char *buf, size_t nbytes, loff_t off)
 {
 	struct container_node *node = of->kn->priv;
@@ -51,7 +58,7 @@ static ssize_t file_write(struct kernfs_open_file *of, char *buf, size_t nbytes,
 	if (node->file->write) {
 		ret = node->file->write(node->cont, node->file, buf);
 	} else if (node->file->write_u64) {
-		ret = kstrtou64(buf, 10, &val);
+		ret = parse_number(buf, &val);
 		if (!ret)
 			ret = node->file->write_u64(node->cont, node->file, val);
 	} else {
@@ -112,13 +119,13 @@ static int members_show(struct seq_file *sf, void *v)
 static ssize_t members_write(struct kernfs_open_file *of, char *buf, size_t nbytes, loff_t off)
 {
 	struct container_node *node = of->kn->priv;
-	long long pid;
+	u64 pid;
 	int ret;
 
-	ret = kstrtoll(strstrip(buf), 10, &pid);
+	ret = parse_number(strstrip(buf), &pid);
 	if (ret)
 		return ret;
-	if (pid < 0 || pid > INT_MAX)
+	if (pid > INT_MAX)
 		return -ERANGE;
 	ret = container_attach_pid(node, of->kn, pid, node->file->private == MEMBER_PROCS,
 				   of->file);
@@ -349,11 +356,13 @@ int container_parse_pages(const char *buf, unsigned long *pages)
 		*pages = ULONG_MAX;
 		return 0;
 	}
-	suffix = len ? strchr(suffixes, toupper(buf[len - 1])) : NULL;
+	if (!isdigit(buf[0]))
+		return -EINVAL;
+	suffix = strchr(suffixes, toupper(buf[len - 1]));
 	if (!suffix)
 		return kstrtoul(buf, 10, pages);
-	if (len > sizeof(digits) || !isdigit(buf[0]))
-		return isdigit(buf[0]) ? -ERANGE : -EINVAL;
+	if (len > sizeof(digits))
+		return -ERANGE;
 	/* kstrtoull() would overlook a newline before the suffix */
 	if (!isdigit(buf[len - 2]))
 		return -EINVAL;

@@ -183,8 +183,11 @@ static void check_number_errors(const char *file)
 	expect(write_file(file, "1 2"), EINVAL);
 	expect(write_file(file, "1\n2\n"), EINVAL);
 	expect(write_file(file, "1.5"), EINVAL);
-	expect(write_file(file, "-1"), ERANGE);
-	expect(write_file(file, "-2147483648"), ERANGE);
+	/* a sign is no part of a number */
+	expect(write_file(file, "-1"), EINVAL);
+	expect(write_file(file, "-0"), EINVAL);
+	expect(write_file(file, "+0"), EINVAL);
+	expect(write_file(file, "-2147483648"), EINVAL);
 	expect(write_file(file, "2147483648"), ERANGE);
 	expect(write_file(file, "99999999999999999999999"), ERANGE);
 	memset(digits, '0', sizeof(digits));

@@ -318,7 +318,8 @@ TEST(only_zero_can_be_written)
 	ck_assert_uint_gt(had, 0);
 	expect(write_file(file, "1"), EINVAL);
 	expect(write_file(file, "none"), EINVAL);
-	expect(write_file(file, "-1"), EINVAL);
+	expect(write_file(file, "-0"), EINVAL);
+	expect(write_file(file, "+0"), EINVAL);
 	expect(write_file(file, "\n"), EINVAL);
 	expect(write_file(file, "0 0"), EINVAL);
 	expect(write_file(file, "18446744073709551616"), ERANGE);

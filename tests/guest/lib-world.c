@@ -352,7 +352,7 @@ static void step_nonsense(int tree, int mount, int cont, unsigned int number)
 		const char *file, *text;
 		int error;
 	} wrong[] = {
-		{ "tasks", "x", EINVAL }, { "procs", "-1", ERANGE }, { "tasks", "99999999", ESRCH },
+		{ "tasks", "x", EINVAL }, { "procs", "-1", EINVAL }, { "tasks", "99999999", ESRCH },
 		{ "procs", "", EINVAL }, { "notify_on_release", "2", ERANGE }, { "kill", "0", ERANGE },
 		{ "tasks", "2147483648", ERANGE }, { "releasable", "1", EACCES },
 	};

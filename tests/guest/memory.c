@@ -354,7 +354,7 @@ TEST(bad_input_changes_nothing)
 		const char *text;
 		int err;
 	} limits[] = {
-		{ "abc\n", EINVAL }, { "-1\n", EINVAL }, { "1.5\n", EINVAL }, { "1X\n", EINVAL },
+		{ "abc\n", EINVAL }, { "-1\n", EINVAL }, { "+1\n", EINVAL }, { "+1K\n", EINVAL }, { "1.5\n", EINVAL }, { "1X\n", EINVAL },
 		{ "K\n", EINVAL }, { "10 20\n", EINVAL }, { "maximum\n", EINVAL },
 		{ "99999999999999999999\n", ERANGE }, { "99999999999999999T\n", ERANGE },
 	};
