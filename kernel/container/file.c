@@ -184,19 +184,33 @@ static bool file_wanted(struct container *cont, const struct container_file *fil
 	return true;
 }
 
+/**
+ * container_file_name - what a control file is called in a hierarchy
+ * @h: hierarchy
+ * @ss: whose file it is; NULL for the core's
+ * @file: its name without a prefix
+ * @buf: result
+ * @len: size of @buf, 2 * CONTAINER_FILE_NAME_MAX
+ */
+void container_file_name(const struct container_hierarchy *h, const struct container_subsys *ss,
+			 const char *file, char *buf, size_t len)
+{
+	if (ss && !(h->flags & CONTAINER_NOPREFIX))
+		snprintf(buf, len, "%s.%s", ss->name, file);
+	else
+		strscpy(buf, file, len);
+}
+
 static int add_file(struct container *cont, int id, const struct container_file *file)
 {
-	const char *prefix = id == CONTAINER_CORE_FILES ? NULL : container_subsystems[id]->name;
+	struct container_subsys *ss = id == CONTAINER_CORE_FILES ? NULL : container_subsystems[id];
 	static struct lock_class_key active_key;
 	struct container_files *files = &cont->files[id];
 	struct container_node *node = &files->node[files->nr];
 	char name[2 * CONTAINER_FILE_NAME_MAX];
 	struct kernfs_node *kn;
 
-	if (prefix && !(cont->hierarchy->flags & CONTAINER_NOPREFIX))
-		snprintf(name, sizeof(name), "%s.%s", prefix, file->name);
-	else
-		strscpy(name, file->name);
+	container_file_name(cont->hierarchy, ss, file->name, name, sizeof(name));
 	node->cont = cont;
 	node->file = file;
 	kn = __kernfs_create_file(cont->kn, name, file_mode(file), current_fsuid(),

@@ -261,6 +261,8 @@ int container_remove(struct container *cont);
 extern struct kernfs_syscall_ops container_syscall_ops;
 
 /* file.c */
+void container_file_name(const struct container_hierarchy *h, const struct container_subsys *ss,
+			 const char *file, char *buf, size_t len);
 int container_add_files(struct container *cont, const char **clash);
 int container_files_add(struct container *cont, int id, const char **clash);
 void container_files_show(struct container *cont, int id, bool show);
@@ -280,9 +282,9 @@ void container_show_subsystems(struct seq_file *sf, struct container_hierarchy *
 
 /* Why a rebinding failed; valid under container_mutex. NULL where it does not apply. */
 struct container_rebind_failure {
-	const struct container_subsys *ss;	/* who refused */
+	const struct container_subsys *ss;	/* who refused, or whose file it is */
 	struct container *cont;			/* where */
-	const char *file;			/* two files have this name */
+	const char *file;			/* whose name is taken */
 };
 
 void container_rebind_lock(void);
@@ -363,10 +365,10 @@ int container_kill_write(struct container *cont, const struct container_file *fi
 /* fork.c */
 extern struct percpu_rw_semaphore container_thread_rwsem;
 void container_fork_init(void);
-
-/*
 void container_moving_begins(bool process);
 void container_moving_ends(bool process);
+
+/*
  * Must a subsystem be told when a task's state changes? One that only judges who may
  * enter is not asked when it is bound to a tree with tasks.
  */

@@ -210,8 +210,6 @@ static int container_get_tree(struct fs_context *fc)
 
 	container_lock();
 	ret = find_hierarchy(fc, mc);
-	if (!ret && mc->release_agent)
-		ret = container_release_set_agent(mc->h, mc->release_agent);
 	/* for the superblock; container_kill_sb() drops it, after a failure too */
 	if (!ret)
 		mc->h->users++;
@@ -227,6 +225,25 @@ static int container_get_tree(struct fs_context *fc)
 		container_hierarchy_release_user(mc->h);
 		container_unlock();
 	}
+	/* last, as it cannot fail: a tree that exists keeps its agent after an error */
+	if (!ret && mc->release_agent) {
+		container_release_give_agent(mc->h, mc->release_agent);
+		mc->release_agent = NULL;
+	}
+	return ret;
+}
+
+/* Is a container called like the file that was to be made? */
+static bool is_a_container(const struct container_rebind_failure *fail)
+{
+	char name[2 * CONTAINER_FILE_NAME_MAX];
+	struct kernfs_node *kn;
+	bool ret;
+
+	container_file_name(fail->cont->hierarchy, fail->ss, fail->file, name, sizeof(name));
+	kn = kernfs_find_and_get(fail->cont->kn, name);
+	ret = kn && kernfs_type(kn) == KERNFS_DIR;
+	kernfs_put(kn);
 	return ret;
 }
 
@@ -236,7 +253,7 @@ static void say_rebind_failed(struct fs_context *fc, const struct container_rebi
 {
 	char *path;
 
-	if (error == -EEXIST) {
+	if (error == -EEXIST && !is_a_container(fail)) {
 		errorfc(fc, "'noprefix': two subsystems have a file '%s'", fail->file);
 		return;
 	}
@@ -245,8 +262,12 @@ static void say_rebind_failed(struct fs_context *fc, const struct container_rebi
 		return;
 	if (container_path(fail->cont, path, PATH_MAX) < 0)
 		strscpy(path, "?", PATH_MAX);
-	errorfc(fc, "subsystem '%s' refuses, for container %s: error %d; the file 'why' there says more",
-		fail->ss->name, path, -error);
+	if (error == -EEXIST)
+		errorfc(fc, "a child of container %s is called like the file '%s' of subsystem '%s'; rename it",
+			path, fail->file, fail->ss->name);
+	else if (error != -ENOMEM)
+		errorfc(fc, "subsystem '%s' refuses, for container %s: error %d; the file 'why' there says more",
+			fail->ss->name, path, -error);
 	kfree(path);
 }
 

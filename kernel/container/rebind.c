@@ -107,8 +107,11 @@ static int make_files(struct container_rebinding *rb)
 	for_each_rebound_container(cont, i, rb) {
 		for_each_bound_subsys(ss, id, rb->add) {
 			ret = container_files_add(cont, id, &rb->fail->file);
-			if (ret)
+			if (ret) {
+				rb->fail->ss = ss;
+				rb->fail->cont = cont;
 				return ret;
+			}
 		}
 	}
 	return 0;
@@ -335,8 +338,8 @@ static void commit(struct container_rebinding *rb)
  * @fail: filled in after an error, as far as it applies
  *
  * Context: container_rebind_lock().
- * Return: 0; -ENOMEM; -EEXIST (two files of one name, without prefixes); -EBUSY
- * (something is charged to a state that would go); or what a subsystem said.
+ * Return: 0; -ENOMEM; -EEXIST (two files of one name, without prefixes, or a child
+ * that is called like a file); -EBUSY (something is charged to a state that would go); or what a subsystem said.
  * After an error everything is as it was.
  */
 int container_rebind(struct container_hierarchy *h, unsigned long mask,

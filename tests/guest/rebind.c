@@ -325,6 +325,23 @@ TEST(noprefix_clash_changes_nothing)
 	remove_tree(root);
 }
 
+TEST(a_child_called_like_a_file)
+{
+	char *root = mount_hierarchy("cpuacct"), *child = at(root, "a/memory.stat");
+
+	make_tree(root);
+	expect(make_dir(child), 0);
+	refused(root, "cpuacct,memory", EEXIST,
+		"a child of container /a is called like the file 'stat' of subsystem 'memory'");
+	expect(rename_dir(child, at(root, "a/other")), 0);
+	expect(remount(root, "cpuacct,memory"), 0);
+	/* and the other way round */
+	expect(make_dir(child), EEXIST);
+	expect(rename_dir(at(root, "a/other"), child), ENOTDIR);
+	expect(remove_dir(at(root, "a/other")), 0);
+	remove_tree(root);
+}
+
 TEST(all_is_what_is_to_be_had)
 {
 	char *root = mount_hierarchy("cpuacct"), *other = mount_hierarchy("none,name=o");
