@@ -169,6 +169,9 @@ struct container_membership *container_group_find(struct container_membership *f
 /**
  * container_group_get_current - a reference to the group of the current task
  *
+ * A kernel worker works for everybody, wherever somebody has put it: the programs
+ * that it starts, release agents among them, are the first task's children.
+ *
  * Context: any but a task past container_exit().
  * Return: the group, referenced, for a child to start in.
  */
@@ -176,6 +179,10 @@ struct container_membership *container_group_get_current(void)
 {
 	struct container_membership *m;
 
+	if (current->flags & PF_WQ_WORKER) {
+		refcount_inc(&init_membership.ref);
+		return &init_membership;
+	}
 	rcu_read_lock();
 	/*
 	 * An attach may swap our pointer and drop the last reference in

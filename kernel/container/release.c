@@ -9,7 +9,8 @@
  *   2. the work item of events.c: a container that is to be released joins its
  *      hierarchy's list and waits there
  *   3. the hierarchy's own work item takes it off the list, looks again, and
- *      starts the agent: never more than RELEASE_BURST in RELEASE_WINDOW
+ *      starts the agent: never more than RELEASE_BURST in RELEASE_WINDOW. Without
+ *      the memory for that it waits on, and the work item comes back
  *
  * A hierarchy without an agent leaves its list alone until it gets one. Nobody
  * waits for an agent: one that hangs costs a process and nothing else, one
@@ -43,6 +44,8 @@
 
 #define RELEASE_BURST	16
 #define RELEASE_WINDOW	(HZ / 10)
+/* When there was no memory. */
+#define RELEASE_RETRY	HZ
 
 static DEFINE_SPINLOCK(release_lock);
 
@@ -76,6 +79,7 @@ static void remove_locked(struct container *cont)
 	container_hierarchy_release_user(h);
 }
 
+/* Work for phase 3 in @delay jiffies, unless there is some already. */
 static void release_kick(struct container_hierarchy *h, unsigned long delay)
 {
 	refcount_inc(&h->ref);
@@ -86,16 +90,13 @@ static void release_kick(struct container_hierarchy *h, unsigned long delay)
 /* It joins the list, unless it waits already. */
 static void wait_for_agent_locked(struct container *cont)
 {
-	struct container_hierarchy *h = cont->hierarchy;
-
 	container_assert_locked();
 	spin_lock(&release_lock);
 	if (list_empty(&cont->release_link)) {
 		container_get(cont);
-		list_add_tail(&cont->release_link, &h->release_list);
+		list_add_tail(&cont->release_link, &cont->hierarchy->release_list);
 	}
 	spin_unlock(&release_lock);
-	release_kick(h, 0);
 }
 
 /**
@@ -112,10 +113,12 @@ void container_release_consider(struct container *cont)
 	container_lock();
 	/* a task that leaves after this sets it again; who was being refused has gone */
 	clear_bit(CONTAINER_RELEASE, &cont->flags);
-	if (to_be_released_locked(cont))
+	if (to_be_released_locked(cont)) {
 		wait_for_agent_locked(cont);
-	else if (to_be_removed_locked(cont))
+		release_kick(cont->hierarchy, 0);
+	} else if (to_be_removed_locked(cont)) {
 		remove_locked(cont);
+	}
 	container_unlock();
 }
 
@@ -154,7 +157,8 @@ static char *release_env[] = {
 
 static void release_call_free(struct release_call *call)
 {
-	container_put(call->cont);
+	if (call->cont)
+		container_put(call->cont);
 	kfree(call->agent);
 	kfree(call->path);
 	kfree(call);
@@ -176,17 +180,18 @@ static void release_call_done(struct subprocess_info *info)
 	release_call_free(call);
 }
 
-static struct release_call *release_call_alloc(struct container *cont, const char *agent)
+/* Room for a call; @agent goes over to it, or is freed. */
+static struct release_call *release_call_alloc(char *agent)
 {
 	struct release_call *call = kzalloc_obj(*call);
 
-	if (!call)
+	if (!call) {
+		kfree(agent);
 		return NULL;
-	container_get(cont);
-	call->cont = cont;
-	call->agent = kstrdup(agent, GFP_KERNEL);
+	}
+	call->agent = agent;
 	call->path = kmalloc(PATH_MAX, GFP_KERNEL);
-	if (!call->agent || !call->path || container_path(cont, call->path, PATH_MAX) < 0) {
+	if (!call->path) {
 		release_call_free(call);
 		return NULL;
 	}
@@ -195,8 +200,23 @@ static struct release_call *release_call_alloc(struct container *cont, const cha
 	return call;
 }
 
-/* Does not wait, whatever the agent is. */
-static void release_call_start(struct release_call *call)
+static bool release_call_aim_locked(struct release_call *call, struct container *cont)
+{
+	struct container_refusal why = { .what = "release", .error = -ENAMETOOLONG,
+					 .reason = "the agent cannot be told a path this long" };
+
+	container_assert_locked();
+	if (container_path(cont, call->path, PATH_MAX) < 0) {
+		container_refuse(cont, NULL, &why);
+		return false;
+	}
+	container_get(cont);
+	call->cont = cont;
+	return true;
+}
+
+/* Does not wait, whatever the agent is. False for want of memory; @call is gone then, too. */
+static bool release_call_start(struct release_call *call)
 {
 	struct subprocess_info *info;
 
@@ -205,10 +225,11 @@ static void release_call_start(struct release_call *call)
 					 release_call_done, call);
 	if (!info) {
 		release_call_free(call);
-		return;
+		return false;
 	}
 	/* an error here has called release_call_done() */
 	call_usermodehelper_exec(info, UMH_NO_WAIT);
+	return true;
 }
 
 /* How long to wait before the next agent may be started; 0 takes that turn. */
@@ -247,7 +268,7 @@ static struct container *release_next(struct container_hierarchy *h, char **agen
 		goto out;
 	*agent = kstrdup(h->release_agent, GFP_ATOMIC);
 	if (!*agent) {
-		*delay = HZ;
+		*delay = RELEASE_RETRY;
 		goto out;
 	}
 	cont = list_first_entry(&h->release_list, struct container, release_link);
@@ -257,25 +278,45 @@ out:
 	return cont;
 }
 
+/* The agent for a container that is still to be released; takes @agent. False for want of memory. */
+static bool release_one(struct container *cont, char *agent)
+{
+	struct release_call *call = release_call_alloc(agent);
+	bool due, aimed = false;
+
+	container_lock();
+	due = to_be_released_locked(cont);
+	if (due && call)
+		aimed = release_call_aim_locked(call, cont);
+	container_unlock();
+	if (aimed)
+		return release_call_start(call);
+	if (!call)
+		return !due;
+	release_call_free(call);
+	return true;
+}
+
 /* Phase 3. */
 static void release_work_fn(struct work_struct *work)
 {
 	struct container_hierarchy *h =
 		container_of(to_delayed_work(work), struct container_hierarchy, release_work);
-	struct release_call *call;
 	struct container *cont;
 	unsigned long delay;
+	bool done = true;
 	char *agent;
 
-	while ((cont = release_next(h, &agent, &delay))) {
-		call = NULL;
-		container_lock();
-		if (to_be_released_locked(cont))
-			call = release_call_alloc(cont, agent);
-		container_unlock();
-		if (call)
-			release_call_start(call);
-		kfree(agent);
+	while (done && (cont = release_next(h, &agent, &delay))) {
+		done = release_one(cont, agent);
+		if (!done) {
+			/* the last in the list now; the next time everything is looked at again */
+			container_lock();
+			if (!cont->dead)
+				wait_for_agent_locked(cont);
+			container_unlock();
+			delay = RELEASE_RETRY;
+		}
 		container_put(cont);
 	}
 	if (delay)

@@ -177,6 +177,39 @@ TEST(the_last_exit_runs_the_agent)
 	expect(remove_dir(a), 0);
 }
 
+/* Moves every thread called NAME... from the container FROM; returns how many. */
+static int move_all(const char *from, const char *name, const char *to)
+{
+	pid_t ids[1024];
+	int n = read_ids(at(from, "tasks"), ids, 1024), moved = 0;
+	char *comm;
+
+	for (int i = 0; i < n; i++)
+		if (!try_read(at("/proc", "%d/comm", ids[i]), &comm) &&
+		    !strncmp(comm, name, strlen(name)) && !move_to(to, ids[i]))
+			moved++;
+	return moved;
+}
+
+/* It is started by a kernel worker, which anybody may have put anywhere. */
+TEST(the_agent_is_in_the_roots)
+{
+	char *root = mount_with("cat /proc/self/container >>$log"), *a = at(root, "a"), *k = at(root, "k");
+
+	make_notifying(a);
+	expect(make_dir(k), 0);
+	for (int i = 1; i <= 5; i++) {
+		/* there may be new ones */
+		ck_assert_int_ge(move_all(root, "kworker", k) + (i > 1), 1);
+		stop(sleeper_in(a));
+		eventually(lines() >= i, SOON);
+	}
+	ck_assert_msg(!strstr(log_text(), ":/k\n"), "%s", log_text());
+	ck_assert_int_ge(move_all(k, "", root), 1);
+	expect(remove_dir(k), 0);
+	expect(remove_dir(a), 0);
+}
+
 TEST(the_last_rmdir_and_the_last_move_run_the_agent)
 {
 	char *root = mount_with(NOTE), *a = at(root, "a"), *b = at(root, "a/b"), *c = at(root, "a/c");
