@@ -69,6 +69,23 @@ static void clone_for_ever(void *arg)
 	}
 }
 
+/* N processes that clone, killed a moment after there have been some clones. */
+static void kill_cloners(int n)
+{
+	unsigned long before = shared[0];
+	pid_t pids[n];
+
+	for (long i = 0; i < n; i++)
+		pids[i] = start(clone_for_ever, (void *)(random() + i));
+	while (shared[0] < before + n)
+		usleep(500);
+	usleep(random() % 3000);
+	for (int i = 0; i < n; i++)
+		kill(pids[i], SIGKILL);
+	for (int i = 0; i < n; i++)
+		ck_assert_int_eq(wait_for(pids[i]), 128 + SIGKILL);
+}
+
 /*
  * Kill a task that clones, at any moment of it. What it has made by then is
  * removed: the directory of a child that never was by the clone itself, that
@@ -80,17 +97,8 @@ TEST_LIMIT(a_killed_clone_leaves_nothing, 60)
 	int rounds = 0;
 
 	mount_ns("ns");
-	for (end = now() + SECONDS; now() < end; rounds++) {
-		pid_t pids[3];
-
-		for (long i = 0; i < 3; i++)
-			pids[i] = start(clone_for_ever, (void *)(random() + i));
-		usleep(random() % 5000);
-		for (int i = 0; i < 3; i++)
-			kill(pids[i], SIGKILL);
-		for (int i = 0; i < 3; i++)
-			ck_assert_int_eq(wait_for(pids[i]), 128 + SIGKILL);
-	}
+	for (end = now() + SECONDS; now() < end || rounds < 10; rounds++)
+		kill_cloners(3);
 	/* children of the killed are another's; they exit by themselves */
 	eventually(empty(), SOON);
 	printf("# %d rounds, %lu clones\n", rounds, shared[0]);
@@ -311,4 +319,55 @@ TEST_LIMIT(the_hierarchy_comes_and_goes, 60)
 	/* killed with it mounted, perhaps: at most one mount is left in this namespace */
 	umount("/tmp/m");
 	eventually(!hierarchy_of("ns").id, SOON);
+}
+
+/* Remounts a tree with one subsystem more and one less. */
+static void remount_all_the_time(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		if (!mount("none", root, "container", MS_REMOUNT, "ns,cpuacct"))
+			shared[3]++;
+		mount("none", root, "container", MS_REMOUNT, "ns");
+	}
+}
+
+/* A container in each that can be seen; refused, if it goes just then. */
+static void fill_all_the_time(void *arg)
+{
+	(void)arg;
+	for (;;) {
+		DIR *d = opendir(root);
+		struct dirent *e;
+
+		while (d && (e = readdir(d)))
+			if (!strncmp(e->d_name, "node_", 5) && !mkdir(at(root, "%s/sub", e->d_name), 0755))
+				shared[4]++;
+		if (d)
+			closedir(d);
+	}
+}
+
+/*
+ * A container that a clone still hides stays hidden when its files change: whoever
+ * made a child in one that is undone with its clone would leave that for ever.
+ */
+TEST_LIMIT(remounts_show_no_hidden_container, 90)
+{
+	int rounds = 0;
+	pid_t pids[2];
+	double end;
+
+	mount_ns("ns");
+	for (int i = 0; i < 2; i++)
+		pids[i] = start(i ? remount_all_the_time : fill_all_the_time, NULL);
+	for (end = now() + 2 * SECONDS; now() < end || rounds < 10 || shared[3] < 10; rounds++)
+		kill_cloners(2);
+	for (int i = 0; i < 2; i++)
+		stop(pids[i]);
+	printf("# %d rounds, %lu clones, %lu remounts, %lu children made\n", rounds, shared[0], shared[3],
+	       shared[4]);
+	expect(mount("none", root, "container", MS_REMOUNT, "ns") ? errno : 0, 0);
+	eventually((remove_subs(), empty()), SOON);
+	eventually(no_dying("ns") && states_of("cpuacct") == 1, SOON);
 }
