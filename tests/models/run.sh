@@ -57,6 +57,10 @@ variants()
 	ipi_sleep_anyhow     ipi        lost   -DSLEEP_ANYHOW
 	ipi_mask_late        ipi        lost   -DMASK_LATE
 	ipi_last_unmasked    ipi        lost   -DLAST_LOOK_UNMASKED
+	ipi_signal_first     ipi        lost   -DSIGNAL_FIRST
+	ipi_idle_ipis_only   ipi        lost   -DIPIS_ONLY
+	ipi_idle_io_unmasked ipi        lost   -DIO_NOT_MASKED
+	ipi_idle_pause       ipi        lost   -DUNMASK_THEN_PAUSE
 	EOT
 }
 

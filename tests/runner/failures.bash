@@ -52,6 +52,33 @@ test_killed_stub()
 	[ $status = 139 ] || { equal status 0 $status; contains 'what sleep ended with' 'status 139' "$(cat "$WORK/o")"; }
 }
 
+ready()
+{
+	[ "$(grep -c ready "$WORK/o")" = "$1" ]
+}
+
+# An interrupt to another CPU is a signal of the host, which keeps only so many of some kinds. Here it
+# keeps none between the boot and the end: both need it for threads and timers.
+test_no_signals_kept()
+{
+	local kept
+	mkfifo "$WORK/go"
+	exec 4<>"$WORK/go"
+	: >"$WORK/o"
+	"$uml" --cpus 2 --timeout 50 sh -c 'echo ready; read -r go; for i in $(seq 40); do
+			taskset -c 1 true; taskset -c 0 true
+		done; echo moved; read -r end' <"$WORK/go" >"$WORK/o" 2>"$WORK/e" &
+	wait_for 20 ready 1 || fail "expected a guest, got $(tail -n 1 "$WORK/e")"
+	kept=$(prlimit --pid "$(kernel_pid)" --sigpending --noheadings --output SOFT)
+	prlimit --pid "$(kernel_pid)" --sigpending=0:
+	echo >&4
+	wait_for 45 grep -q moved "$WORK/o" || fail 'expected 40 moves to each CPU, got fewer'
+	prlimit --pid "$(kernel_pid)" --sigpending="$kept":
+	echo >&4
+	wait $!
+	equal status 0 $?
+}
+
 test_log_file()
 {
 	guest --log "$WORK/log" true

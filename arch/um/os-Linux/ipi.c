@@ -10,20 +10,27 @@
  * call of the host, with one CPU as well, and this_cpu_add() is made of them: two
  * microseconds for a page that is charged, uncharged, or put on a list.
  *
- * The cure. There are few kinds of interrupts and none counts, so a bit of
- * ipi_notes for each kind keeps what the signal carried. Interrupts on and off
- * are then a store.
+ * The cure. There are few kinds of interrupts and none counts, so who sends one
+ * leaves a note, a bit of ipi_notes for each kind, and the signal carries
+ * nothing. Interrupts on and off are then a store.
  *
- * ipi_notes belongs to one thread. Its handler adds and takes, and so does the
- * code that it interrupts, so both do it in one instruction; no other thread
- * looks. A note is never left behind with interrupts on: who turns them on
- * looks for notes afterwards (os_local_ipi_enable()), and what comes after that
- * look finds them on. Nor in a sleeping CPU: os_idle_sleep() looks with the
- * signal masked, and a signal that comes later ends the sleep.
+ * It is an ordinary signal, not a real-time one: of these the host keeps each,
+ * and refuses one when RLIMIT_SIGPENDING is reached; an interrupt that was not
+ * sent is a CPU that waits for ever. An ordinary one is pending or is not, so
+ * sending it does not fail, and one that is pending already is enough: its
+ * handler looks after it was taken, and the note came before.
+ *
+ * Other CPUs add to ipi_notes, its own CPU takes, and each is one instruction.
+ * What the sender wrote before is seen by who took the note (release, acquire).
+ * A note is never left behind with interrupts on: its signal comes after it, and
+ * is handled then, or finds interrupts off; who turns them on looks for notes
+ * afterwards (os_local_ipi_enable()). Nor in a CPU that sleeps (idle.c). A signal
+ * whose note was taken by a look before finds nothing to do.
  *
  * While an interrupt is handled the signal is let through, as the softirqs
- * behind it have interrupts on. It is masked again before the handler returns,
- * so that handlers do not pile up on the signal stack.
+ * behind it have interrupts on. It is masked again before the handler's last
+ * look, so that handlers do not pile up on the signal stack and none comes
+ * between that look and the end.
  *
  * tests/models/ipi.pml has it in Spin.
  */
@@ -35,11 +42,26 @@
 #include <smp.h>
 #include "internal.h"
 
-static __thread unsigned int ipi_notes;
+/* The first word of a CPU's line of the cache has a bit for each interrupt that is asked for. */
+#define LINE 16
+static unsigned int ipi_notes[CONFIG_NR_CPUS][LINE];
+
+/**
+ * os_ipi_note() - what the next IPI_SIGNAL is for
+ * @cpu: for whom
+ * @vector: which interrupt
+ *
+ * Context: any; the signal is sent afterwards. Pairs with handle_notes().
+ */
+void os_ipi_note(int cpu, int vector)
+{
+	__atomic_or_fetch(ipi_notes[cpu], 1u << vector, __ATOMIC_RELEASE);
+}
 
 static void handle_notes(void)
 {
-	unsigned int notes = __atomic_exchange_n(&ipi_notes, 0, __ATOMIC_RELAXED);
+	/* acquire: pairs with os_ipi_note() */
+	unsigned int notes = __atomic_exchange_n(ipi_notes[uml_curr_cpu()], 0, __ATOMIC_ACQUIRE);
 
 	for (; notes; notes &= notes - 1)
 		uml_ipi_handler(__builtin_ctz(notes));
@@ -60,17 +82,17 @@ void os_ipi_signal(int sig, siginfo_t *si, void *uc)
 {
 	int save_errno = errno;
 
-	__atomic_or_fetch(&ipi_notes, 1u << si->si_value.sival_int, __ATOMIC_RELAXED);
+	/* who turns them on looks */
 	if (!signals_enabled)
 		return;
 
 	signals_enabled = 0;
 	um_trace_signals_off();
-	do {
+	while (os_ipi_pending()) {
 		let_through(SIG_UNBLOCK);
 		handle_notes();
 		let_through(SIG_BLOCK);
-	} while (os_ipi_pending());
+	}
 	um_trace_signals_on();
 	signals_enabled = 1;
 
@@ -80,7 +102,7 @@ void os_ipi_signal(int sig, siginfo_t *si, void *uc)
 /** os_ipi_pending() - has an interrupt come while they were off? */
 int os_ipi_pending(void)
 {
-	return __atomic_load_n(&ipi_notes, __ATOMIC_RELAXED) != 0;
+	return __atomic_load_n(ipi_notes[uml_curr_cpu()], __ATOMIC_RELAXED) != 0;
 }
 
 /**
