@@ -57,6 +57,35 @@ ready()
 	[ "$(grep -c ready "$WORK/o")" = "$1" ]
 }
 
+# mmap() with MAP_POPULATE and munmap() of 1024 pages: most of the time goes into syncs, where the kernel waits
+# for the stub with locks held and interrupts off. Killed there or elsewhere, it is the end of that
+# process, and of no other.
+killed_in_syncs()
+{
+	local i guest times=12
+	: >"$WORK/o"
+	"$uml" "$@" --timeout 50 sh -c 'for i in $(seq '$times'); do
+			perl -e '\''$| = 1; print "ready\n";
+				syscall(11, syscall(9, 0, 4 << 20, 3, 0x8022, -1, 0), 4 << 20) while 1'\''
+			echo status $?
+		done' >"$WORK/o" 2>"$WORK/e" &
+	guest=$!
+	for i in $(seq $times); do
+		wait_for 20 ready $i || fail "kill $i: expected process $i, got $(tail -n 1 "$WORK/o")"
+		sleep 0.0$((RANDOM % 90 + 10))
+		kill -KILL "$(pgrep -n -P "$(kernel_pid)" uml-userspace)"
+	done
+	wait $guest
+	equal "status with $*" 0 $?
+	equal 'processes that ended with 139' $times "$(grep -c '^status 139' "$WORK/o")"
+}
+
+test_killed_stub_in_a_sync()
+{
+	killed_in_syncs --cpus 1
+	killed_in_syncs --cpus 2
+}
+
 # An interrupt to another CPU is a signal of the host, which keeps only so many of some kinds. Here it
 # keeps none between the boot and the end: both need it for threads and timers.
 test_no_signals_kept()

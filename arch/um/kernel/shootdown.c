@@ -63,11 +63,14 @@
  * Syncs what is marked; more calls may be queued for the stub then, so their
  * number is handed over again.
  *
+ * Return: 0, or a negative errno without the lock: some sync, this one or an
+ * earlier one, has failed, and the stub does not have what the page table says.
+ *
  * Context: process context, the turnstile held. Takes sync_tlb_lock; whoever
  * has set stub_data->futex even calls um_stub_enter_unlock(). No interrupt
  * marks a user mm, so interrupts stay on.
  */
-void um_stub_enter_lock(struct mm_id *mm_id)
+int um_stub_enter_lock(struct mm_id *mm_id)
 {
 	struct mm_struct *mm = container_of(mm_id, struct mm_struct, context.id);
 	struct stub_data *data = (void *)mm_id->stack;
@@ -79,6 +82,11 @@ void um_stub_enter_lock(struct mm_id *mm_id)
 		data->syscall_data_len = mm_id->syscall_data_len;
 		spin_lock(&mm->context.sync_tlb_lock);
 	}
+	if (mm_id->syscall_data_len < 0) {
+		spin_unlock(&mm->context.sync_tlb_lock);
+		return mm_id->syscall_data_len;
+	}
+	return 0;
 }
 
 /**

@@ -1,6 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Making a stub leave user code: the host's half of kernel/shootdown.c.
+ *
+ * A stub may be killed from outside at any moment, and does not say so. Who
+ * waits for one may hold page-table locks and have interrupts off, SIGCHLD's
+ * included: so each wait looks by itself whether there is still somebody to
+ * wait for, and a wait that is over for that reason is an error, which goes to
+ * where no lock is held (do_syscall_stub() keeps it for um_stub_enter_lock()).
+ * There the task is ended.
  */
 
 #include <errno.h>
@@ -11,6 +18,7 @@
 #include <unistd.h>
 #include <asm/unistd.h>
 #include <asm-generic/rwonce.h>
+#include <kern_util.h>
 #include <linux/futex.h>
 #include <mm_id.h>
 #include <os.h>
@@ -18,7 +26,9 @@
 #include <skas/shootdown.h>
 #include <stub-data.h>
 
-/* Killed from outside: it leaves without saying so. */
+/* How long one that was killed between the look and the sleep is waited for. */
+static const struct timespec patience = { .tv_sec = 1 };
+
 static bool stub_is_dead(int pid)
 {
 	siginfo_t info = {};
@@ -55,7 +65,6 @@ unsigned int os_stub_stay(struct mm_id *mm_id)
 void os_stub_leave(struct mm_id *mm_id, unsigned int stay)
 {
 	struct stub_data *data = (void *)mm_id->stack;
-	const struct timespec patience = { .tv_sec = 1 };
 
 	if (os_stub_has_left(stay) || os_stub_stay(mm_id) != stay)
 		return;
@@ -67,4 +76,57 @@ void os_stub_leave(struct mm_id *mm_id, unsigned int stay)
 		    errno != EAGAIN && stub_is_dead(__READ_ONCE(mm_id->pid)))
 			return;
 	}
+}
+
+/**
+ * os_stub_sleep() - sleep until a stub has left, or something else has come
+ * @mm_id: whose stub
+ * @in_sync: interrupts may be off, so that nobody would say that it is dead
+ *
+ * Return: 0, when the word is to be looked at again; -1 and errno otherwise.
+ */
+int os_stub_sleep(struct mm_id *mm_id, int in_sync)
+{
+	struct stub_data *data = (void *)mm_id->stack;
+
+	if (syscall(__NR_futex, &data->futex, FUTEX_WAIT, __READ_ONCE(data->futex) & ~FUTEX_IN_KERN,
+		    in_sync ? &patience : NULL, NULL, 0) == 0 || errno == EAGAIN)
+		return 0;
+	if (errno != EINTR && errno != ETIMEDOUT)
+		return -1;
+	if (in_sync && stub_is_dead(__READ_ONCE(mm_id->pid))) {
+		errno = ESRCH;
+		return -1;
+	}
+	return 0;
+}
+
+/**
+ * os_stub_gone() - a stub will not leave any more, so it has left
+ * @mm_id: whose stub
+ *
+ * Context: any. The entry of another CPU may be making the word even just now,
+ * so both do it in one instruction. Whichever is second sees what the other did
+ * before: we find the word even, make it odd and wake; or it finds that the pid,
+ * which our caller has stored, is none.
+ */
+void os_stub_gone(struct mm_id *mm_id)
+{
+	struct stub_data *data = (void *)mm_id->stack;
+
+	__atomic_or_fetch(&data->futex, FUTEX_IN_KERN, __ATOMIC_SEQ_CST);
+	os_futex_wake(&data->futex);
+}
+
+/**
+ * os_stub_end_task() - end the current task, whose stub cannot run
+ * @mm_id: of current
+ *
+ * Context: the turnstile is held, and nothing else. It is given back first:
+ * other threads wait in it, which cannot be killed there.
+ */
+void os_stub_end_task(struct mm_id *mm_id)
+{
+	exit_turnstile(mm_id);
+	fatal_sigsegv();
 }
