@@ -7,8 +7,9 @@
 #   # SPDX-License-Identifier: GPL-2.0-only
 #   # Test: attach:a_zombie_is_esrch        (job:pattern, as for --only)
 #   # What goes wrong, in a sentence.
-# The tree is copied to build/mutations/tree with the objects of build/default,
-# so that a mutation recompiles a file or two and links. A mutation survives when its
+# The tree is copied to build/mutations/tree with the objects of build/default (and of
+# build/kunit, where a KUnit test must turn red; not there, they are built once), so that a
+# mutation recompiles a file or two and links. A mutation survives when its
 # test still passes; then the tests are not good enough, and this fails. One
 # that hangs or panics the kernel counts as found.
 set -u
@@ -50,8 +51,8 @@ copy_tree()
 	mkdir "$tree/build/linux"
 	(cd build/linux && find . -maxdepth 1 ! -name . ! -name 'obj-*' -exec cp -al -t "$tree/build/linux" {} +) ||
 		die "cannot make $tree"
-	for part in linux/obj-default default tools tests hooked; do
-		cp -a "build/$part" "$tree/build/$part" || die "cannot make $tree"
+	for part in linux/obj-default default linux/obj-kunit kunit tools tests hooked; do
+		[ ! -e "build/$part" ] || cp -a "build/$part" "$tree/build/$part" || die "cannot make $tree"
 	done
 	find "$tree/build" -name '*.cmd' -print0 | xargs -0 sed -i "s|$top/build/|$tree/build/|g"
 }
@@ -65,15 +66,18 @@ header()
 # Prints the verdict of one mutation: killed, survived or broken, and why.
 judge()
 {
-	local patch=tests/mutations/$1.patch test out=$work/$1
+	local patch=tests/mutations/$1.patch test out=$work/$1 flavour=default
 	test=$(header "$patch" Test)
+	case $test in
+	kunit*) flavour=kunit ;;
+	esac
 	[ -n "$test" ] || { echo "broken	its header names no test"; return; }
 	mkdir -p "$out"
 	grep -v '^# ' "$patch" | patch -d "$tree" -p1 -s --no-backup-if-mismatch >"$out/patch.log" 2>&1 || {
 		echo "broken	does not apply: $(head -n 1 "$out/patch.log")"
 		return
 	}
-	if ! make -C "$tree" kernel >"$out/build.log" 2>&1; then
+	if ! make -C "$tree" kernel FLAVOUR=$flavour >"$out/build.log" 2>&1; then
 		echo "broken	does not compile: $(grep -m 1 'error:' "$out/build.log")"
 	else
 		(cd "$tree" && tools/check.sh --only "$test" --jobs 1 --no-debug --no-build) >"$out/check.log" 2>&1

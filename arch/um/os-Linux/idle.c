@@ -20,7 +20,8 @@
  *
  * SIGWINCH and SIGUSR1 leave no note, they are handled on the spot.
  *
- * tests/models/ipi.pml has it in Spin.
+ * tests/models/ipi.pml has it in Spin; kernel/idle_test.c lets each signal come
+ * before the look and in the middle of it.
  */
 
 #include <signal.h>
@@ -47,6 +48,7 @@ void os_idle_sleep(void)
 	sigaddset(&noted, IPI_SIGNAL);
 	sigprocmask(SIG_BLOCK, &noted, &before);
 
+	/* the last one is where the test lets signals come */
 	if (!os_signals_pending() && !os_ipi_pending() && !uml_need_resched())
 		sigsuspend(&before);
 

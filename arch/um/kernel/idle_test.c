@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests of the sleep of an idle CPU (os-Linux/idle.c): nothing that came while interrupts
+ * were off is slept through, be it before the look for notes or in the middle of it.
+ *
+ * The timer is put off, so that nothing but what the test sends ends the sleep. A sleep that should
+ * not have been one ends after AWHILE, which is longer than any host puts a process aside.
+ */
+#include <kunit/static_stub.h>
+#include <kunit/test.h>
+#include <linux/cpumask.h>
+#include <linux/irqflags.h>
+#include <linux/jiffies.h>
+#include <linux/sched.h>
+#include <linux/signal.h>
+#include <linux/smp.h>
+#include <kern_util.h>
+#include <os.h>
+#include <skas.h>
+
+#define AWHILE (20ULL * NSEC_PER_SEC)
+
+/* an interrupt from another CPU */
+#define IPI 0
+
+static int signal_to_come;
+
+static void let_come(int sig)
+{
+	if (sig == IPI)
+		arch_smp_send_reschedule(0);
+	else
+		os_test_signal(sig);
+}
+
+/* instead of need_resched() */
+static int come_in_the_look(void)
+{
+	let_come(signal_to_come);
+	return 0;
+}
+
+static int yes(void)
+{
+	return 1;
+}
+
+static int idle_test_init(struct kunit *test)
+{
+	/* the host gives SIGIO to this one alone */
+	return set_cpus_allowed_ptr(current, cpumask_of(0));
+}
+
+/* With @sig noted before, unless it is -1. */
+static void expect_no_sleep(struct kunit *test, int sig)
+{
+	unsigned long flags;
+	long long began, slept;
+
+	local_irq_save(flags);
+	os_timer_one_shot(0, AWHILE);
+	if (sig >= 0)
+		let_come(sig);
+	began = os_nsecs();
+	os_idle_sleep();
+	slept = os_nsecs() - began;
+	/* a tick too many does no harm */
+	os_timer_set_interval(0, NSEC_PER_SEC / HZ);
+	local_irq_restore(flags);
+	KUNIT_EXPECT_LT_MSG(test, slept, AWHILE, "signal %d", sig);
+}
+
+static void idle_with_a_note(struct kunit *test)
+{
+	expect_no_sleep(test, SIGALRM);
+	expect_no_sleep(test, SIGIO);
+	expect_no_sleep(test, IPI);
+	/* ptrace mode takes no SIGCHLD */
+	if (using_seccomp)
+		expect_no_sleep(test, SIGCHLD);
+}
+
+static void idle_interrupted_in_the_look(struct kunit *test)
+{
+	static const int come[] = { SIGALRM, SIGIO, IPI, SIGCHLD };
+	int i;
+
+	kunit_activate_static_stub(test, uml_need_resched, come_in_the_look);
+	for (i = 0; i < ARRAY_SIZE(come); i++) {
+		signal_to_come = come[i];
+		if (signal_to_come != SIGCHLD || using_seccomp)
+			expect_no_sleep(test, -1);
+	}
+}
+
+static void idle_with_a_task_to_run(struct kunit *test)
+{
+	kunit_activate_static_stub(test, uml_need_resched, yes);
+	expect_no_sleep(test, -1);
+}
+
+static struct kunit_case idle_cases[] = {
+	KUNIT_CASE(idle_with_a_note),
+	KUNIT_CASE(idle_interrupted_in_the_look),
+	KUNIT_CASE(idle_with_a_task_to_run),
+	{}
+};
+
+static struct kunit_suite idle_suite = {
+	.name = "um_idle",
+	.init = idle_test_init,
+	.test_cases = idle_cases,
+};
+
+kunit_test_suite(idle_suite);
+
+MODULE_LICENSE("GPL");
