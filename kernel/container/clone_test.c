@@ -261,6 +261,43 @@ static void finished_fork_is_shown(struct kunit *test)
 	kthread_stop(task);
 }
 
+/* Can it be looked up? kernfs_find_and_get() finds what is not active, too. */
+static bool is_shown(struct kernfs_node *kn)
+{
+	return atomic_read(&kn->active) >= 0;
+}
+
+static void rebinding_shows_no_hidden_container(struct kunit *test)
+{
+	unsigned long with = BIT(debug_subsys_id) | BIT(cpuacct_subsys_id);
+	struct task_struct *task = start_sleeper(test);
+	struct container_rebind_failure fail = { };
+	struct container_hierarchy *h = test->priv;
+	struct container_files *files;
+	struct container *cont;
+
+	debug_subsys.exit(task, debug_subsys.root_css);
+	KUNIT_ASSERT_EQ(test, container_clone_fork(&debug_subsys, task), 0);
+	cont = place_of(h, task);
+	/* a counting subsystem hears of the task when its fork is done: now */
+	debug_subsys.fork(task, cont->state[debug_subsys_id]);
+	KUNIT_EXPECT_FALSE(test, is_shown(cont->kn));
+	container_rebind_lock();
+	KUNIT_EXPECT_EQ(test, container_rebind(h, with, &fail), 0);
+	files = &cont->files[cpuacct_subsys_id];
+	KUNIT_EXPECT_GT(test, files->nr, 0);
+	KUNIT_EXPECT_FALSE(test, is_shown(cont->kn));
+	KUNIT_EXPECT_FALSE(test, files->nr && is_shown(files->node[0].kn));
+	container_rebind_unlock();
+	container_clone_forked(task);
+	KUNIT_EXPECT_TRUE(test, is_shown(cont->kn));
+	KUNIT_EXPECT_TRUE(test, files->nr && is_shown(files->node[0].kn));
+	container_rebind_lock();
+	KUNIT_EXPECT_EQ(test, container_rebind(h, BIT(debug_subsys_id), &fail), 0);
+	container_rebind_unlock();
+	kthread_stop(task);
+}
+
 static struct kunit_case clone_test_cases[] = {
 	KUNIT_CASE(clone_makes_and_moves),
 	KUNIT_CASE(refused_clone_leaves_nothing),
@@ -269,6 +306,7 @@ static struct kunit_case clone_test_cases[] = {
 	KUNIT_CASE(names_run_out),
 	KUNIT_CASE(cancelled_fork_leaves_nothing),
 	KUNIT_CASE(finished_fork_is_shown),
+	KUNIT_CASE(rebinding_shows_no_hidden_container),
 	{}
 };
 
