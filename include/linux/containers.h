@@ -105,6 +105,10 @@ struct container_attach {
  *	state, at boot). Sleeps. Returns the css or ERR_PTR().
  * @online: the state is linked to its parent and will be used. May fail;
  *	destroy() follows then, offline() does not.
+ * @post_clone: tasks will be in the container before anyone can set it up: it has
+ *	been made by container_clone(), or was there before the subsystem was bound.
+ *	After @online, and before @can_attach is asked. Takes what the tasks need
+ *	from the parent's state.
  * @offline: the container is being removed; states may stay referenced.
  * @destroy: free the state. Called without container_mutex, from a kworker
  *	(or, after a failed create or online, from the caller).
@@ -112,8 +116,9 @@ struct container_attach {
  * @cancel_attach: an earlier can_attach() returned 0, but nobody was moved.
  * @attach: the tasks have been moved; @from is the state that each left.
  *	Called per task, cannot fail.
- * @fork: a new task is visible and in its container. Under RCU, and in a section
- *	that moves of processes and rebindings wait for: no container_lock().
+ * @fork: a new task is visible and in its container, where it has not run yet. May
+ *	sleep; in a section that moves of processes and rebindings wait for: no
+ *	container_lock(). A move of the thread alone may come before or meanwhile.
  * @exit: @task leaves @css for good. Runs in the exiting task, in such a section.
  * @bind: the root state now belongs to container @root (of a mounted
  *	hierarchy or of the parking place). On a tree with children: after their
@@ -136,6 +141,7 @@ struct container_attach {
 struct container_subsys {
 	struct container_subsys_state *(*create)(struct container_subsys_state *parent);
 	int (*online)(struct container_subsys_state *css);
+	void (*post_clone)(struct container_subsys_state *css);
 	void (*offline)(struct container_subsys_state *css);
 	void (*destroy)(struct container_subsys_state *css);
 	int (*can_attach)(struct container_subsys_state *css, struct container_attach *set);

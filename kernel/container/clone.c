@@ -106,6 +106,7 @@ static struct container *clone_locked(struct container_hierarchy *h, struct task
 	if (IS_ERR(cont))
 		return cont;
 	set_bit(CONTAINER_AUTO, &cont->flags);
+	container_css_post_clone(cont, h->subsys_mask);
 	ret = container_attach_clone(cont, task, unborn);
 	if (ret) {
 		container_unmake(cont);

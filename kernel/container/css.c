@@ -147,6 +147,24 @@ int container_css_online(struct container_subsys_state *css)
 }
 
 /**
+ * container_css_post_clone - tasks will be in a container before anyone can set it up
+ * @cont: container, no root; its states are online
+ * @mask: subsystems to tell
+ *
+ * Context: container_mutex.
+ */
+void container_css_post_clone(struct container *cont, unsigned long mask)
+{
+	struct container_subsys *ss;
+	int id;
+
+	container_assert_locked();
+	for_each_bound_subsys(ss, id, mask)
+		if (ss->post_clone)
+			ss->post_clone(cont->state[id]);
+}
+
+/**
  * container_css_kill - take a state that is online out of the tree
  * @css: state without tasks and children; online, or closed
  *

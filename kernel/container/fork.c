@@ -11,10 +11,10 @@
  * from before the parent's group is looked at: moving a process holds it for
  * writing and so misses no thread that is being made. (With the look first, a
  * process that moved in between left its new thread behind.) If a subsystem has
- * callbacks for tasks, every fork and exit does so, and every move and rebinding
- * holds it for writing: a task's fork(), attach() and exit() are told of the
- * states in the order in which it had them. (A child can be found and moved
- * before fork() is told; that was then told of the state after.)
+ * callbacks for tasks, every fork and exit does so, and every rebinding holds it
+ * for writing; and every move if a subsystem counts by them: then a task's fork(),
+ * attach() and exit() are told of the states in the order in which it had them.
+ * (Else a child can be found and moved before fork() is told of the state after.)
  *
  * Exit swaps the pointer under task_lock, as attach does, and attach looks for
  * PF_EXITING under the same lock: either attach sees that the task exits, or
@@ -35,6 +35,8 @@ static unsigned long fork_mask __ro_after_init;
 static unsigned long exit_mask __ro_after_init;
 
 /* Is there a subsystem that must not see forks and exits while it is rebound? */
+static bool all_are_told __ro_after_init;
+/* Or while a single thread is moved? */
 static bool all_are_counted __ro_after_init;
 
 void __init container_fork_init(void)
@@ -47,7 +49,8 @@ void __init container_fork_init(void)
 			fork_mask |= BIT(id);
 		if (ss->exit)
 			exit_mask |= BIT(id);
-		all_are_counted |= container_subsys_has_tasks(ss);
+		all_are_told |= container_subsys_has_tasks(ss);
+		all_are_counted |= container_subsys_counts_tasks(ss);
 	}
 }
 
@@ -73,13 +76,13 @@ void container_moving_ends(bool process)
 
 static void birth_begins(u64 flags)
 {
-	if (flags & CLONE_THREAD || all_are_counted)
+	if (flags & CLONE_THREAD || all_are_told)
 		percpu_down_read(&container_thread_rwsem);
 }
 
 static void birth_ends(u64 flags)
 {
-	if (flags & CLONE_THREAD || all_are_counted)
+	if (flags & CLONE_THREAD || all_are_told)
 		percpu_up_read(&container_thread_rwsem);
 }
 
@@ -140,7 +143,7 @@ void container_cancel_fork(struct task_struct *child, u64 flags)
  */
 void container_post_fork(struct task_struct *child, u64 flags)
 {
-	struct container_group *group;
+	struct container_membership *m;
 	struct container_subsys *ss;
 	int id;
 
@@ -148,12 +151,12 @@ void container_post_fork(struct task_struct *child, u64 flags)
 		container_clone_forked(child);
 	if (!fork_mask && !trace_container_fork_enabled())
 		goto out;
-	rcu_read_lock();
-	group = rcu_dereference(child->containers);
-	trace_container_fork(child, to_membership(group));
+	/* somebody may move it; our reference keeps the containers, and the semaphore their states */
+	m = container_group_get(child);
+	trace_container_fork(child, m);
 	for_each_bound_subsys(ss, id, fork_mask)
-		ss->fork(child, rcu_dereference(group->state[id]));
-	rcu_read_unlock();
+		ss->fork(child, rcu_dereference_protected(m->group.state[id], 1));
+	container_group_put(m);
 out:
 	birth_ends(flags);
 }
@@ -173,7 +176,7 @@ void container_exit(struct task_struct *task)
 	struct container_subsys *ss;
 	int id;
 
-	if (all_are_counted)
+	if (all_are_told)
 		percpu_down_read(&container_thread_rwsem);
 	task_lock(task);
 	m = to_membership(rcu_dereference_protected(task->containers,
@@ -186,6 +189,6 @@ void container_exit(struct task_struct *task)
 	for_each_bound_subsys(ss, id, exit_mask)
 		ss->exit(task, rcu_dereference_protected(m->group.state[id], 1));
 	container_group_put(m);
-	if (all_are_counted)
+	if (all_are_told)
 		percpu_up_read(&container_thread_rwsem);
 }

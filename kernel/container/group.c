@@ -167,6 +167,29 @@ struct container_membership *container_group_find(struct container_membership *f
 }
 
 /**
+ * container_group_get - a reference to the group of a task
+ * @task: current, or one that has not run yet
+ *
+ * Context: any but a task past container_exit().
+ * Return: the group, referenced.
+ */
+struct container_membership *container_group_get(struct task_struct *task)
+{
+	struct container_membership *m;
+
+	rcu_read_lock();
+	/*
+	 * An attach may swap the pointer and drop the last reference in
+	 * between; then the pointer has already changed.
+	 */
+	do {
+		m = to_membership(rcu_dereference(task->containers));
+	} while (!refcount_inc_not_zero(&m->ref));
+	rcu_read_unlock();
+	return m;
+}
+
+/**
  * container_group_get_current - a reference to the group of the current task
  *
  * A kernel worker works for everybody, wherever somebody has put it: the programs
@@ -177,22 +200,11 @@ struct container_membership *container_group_find(struct container_membership *f
  */
 struct container_membership *container_group_get_current(void)
 {
-	struct container_membership *m;
-
 	if (current->flags & PF_WQ_WORKER) {
 		refcount_inc(&init_membership.ref);
 		return &init_membership;
 	}
-	rcu_read_lock();
-	/*
-	 * An attach may swap our pointer and drop the last reference in
-	 * between; then the pointer has already changed.
-	 */
-	do {
-		m = to_membership(rcu_dereference(current->containers));
-	} while (!refcount_inc_not_zero(&m->ref));
-	rcu_read_unlock();
-	return m;
+	return container_group_get(current);
 }
 
 /**

@@ -6,10 +6,10 @@
  *
  *   kernfs/VFS directory locks    as the VFS takes them for mkdir and rmdir
  *   container_thread_rwsem        write: moving a whole process; if a subsystem
- *                                 has callbacks for tasks every move and
- *                                 rebinding. read: a clone of a thread, from
- *                                 can_fork to post_fork; with callbacks every
- *                                 fork and exit
+ *                                 has callbacks for tasks, rebinding; if one
+ *                                 counts tasks by them, every move. read: a
+ *                                 clone of a thread, from can_fork to
+ *                                 post_fork; with callbacks every fork and exit
  *   container_mutex               trees, bindings, memberships; sleeps, allocates
  *   task_lock(task)               the swap of task->containers
  *   group_lock                    hash of groups, containers' lists of groups
@@ -228,6 +228,7 @@ struct container *container_of_group(struct container_membership *m,
 				     struct container_hierarchy *h);
 struct container_membership *container_group_find(struct container_membership *from,
 						  struct container *to);
+struct container_membership *container_group_get(struct task_struct *task);
 struct container_membership *container_group_get_current(void);
 void container_group_put(struct container_membership *m);
 void container_group_rebind(struct container *cont, int id, struct container_subsys_state *css);
@@ -237,6 +238,7 @@ unsigned int container_nr_groups(void);
 /* css.c */
 int container_css_create(struct container *cont, struct container_subsys *ss);
 int container_css_online(struct container_subsys_state *css);
+void container_css_post_clone(struct container *cont, unsigned long mask);
 void container_css_kill(struct container_subsys_state *css);
 void container_css_abort(struct container_subsys_state *css);
 void container_css_close(struct container_subsys_state *css);
@@ -375,6 +377,16 @@ void container_moving_ends(bool process);
 static inline bool container_subsys_has_tasks(const struct container_subsys *ss)
 {
 	return ss->attach || ss->fork || ss->exit;
+}
+
+/*
+ * Do its callbacks have to add up, so that for each task they come in the order in which it
+ * had its states? Without exit() there is nothing to be added up: fork() and attach() each
+ * look at where the task is now.
+ */
+static inline bool container_subsys_counts_tasks(const struct container_subsys *ss)
+{
+	return ss->exit;
 }
 
 /* proc.c */

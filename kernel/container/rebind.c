@@ -149,6 +149,8 @@ static int make_states_of(struct container_rebinding *rb, struct container *cont
 			return container_rebind_refused(rb, cont, NULL, &why, count);
 		}
 	}
+	/* its tasks are there already */
+	container_css_post_clone(cont, rb->add);
 	return 0;
 }
 

@@ -42,14 +42,14 @@ static unsigned long subsys_with_tasks(unsigned long mask)
  */
 void container_rebind_lock(void)
 {
-	container_moving_begins(false);
+	container_moving_begins(subsys_with_tasks(~0UL));
 	container_lock();
 }
 
 void container_rebind_unlock(void)
 {
 	container_unlock();
-	container_moving_ends(false);
+	container_moving_ends(subsys_with_tasks(~0UL));
 }
 
 /* Where a task is, unless that is the root, or the task has left everything. */
