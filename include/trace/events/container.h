@@ -14,6 +14,7 @@
 #define _TRACE_CONTAINER_H
 
 #include <linux/container_why.h>
+#include <linux/cpumask.h>
 #include <linux/sched.h>
 #include <linux/tracepoint.h>
 
@@ -132,6 +133,26 @@ TRACE_EVENT(container_bind,
 		__entry->to = container_trace_id(to);
 	),
 	TP_printk("subsystem=%s from=%d to=%d", __get_str(subsystem), __entry->from, __entry->to)
+);
+
+/* A cpuset's cpus or cpu_exclusive are about to be these; its tasks follow. */
+TRACE_EVENT(container_cpuset,
+	TP_PROTO(struct container *cont, const struct cpumask *cpus, bool exclusive),
+	TP_ARGS(cont, cpus, exclusive),
+	TP_STRUCT__entry(
+		__field(int,	hierarchy)
+		__array(char,	path, CONTAINER_TRACE_PATH)
+		__array(char,	cpus, CONTAINER_TRACE_PATH)
+		__field(bool,	exclusive)
+	),
+	TP_fast_assign(
+		__entry->hierarchy = container_trace_id(cont->hierarchy);
+		container_trace_path(cont, __entry->path);
+		snprintf(__entry->cpus, CONTAINER_TRACE_PATH, "%*pbl", cpumask_pr_args(cpus));
+		__entry->exclusive = exclusive;
+	),
+	TP_printk("hierarchy=%d path=%s cpus=%s exclusive=%d", __entry->hierarchy,
+		  __entry->path, __entry->cpus, __entry->exclusive)
 );
 
 /* A release agent was handed a container. */
