@@ -162,6 +162,16 @@ test_memory_limit()
 	equal page_limit 5000 "$out"
 }
 
+test_cpuset()
+{
+	guest --cpus 4 --cpuset 1,3 --container a/b sh -c 'grep Cpus_allowed_list /proc/self/status; cat /containers/a/b/cpuset.cpus'
+	equal 'CPUs of the command' $'Cpus_allowed_list:\t1,3\n1,3' "$out"
+	guest --cpuset 0 --memory 5000 sh -c 'cd /containers/run; cat cpuset.cpus memory.page_limit'
+	equal 'both limits' $'0\n5000' "$out"
+	guest --cpus 2 --cpuset 2 true
+	contains message 'CPUs 0 to 1' "$err"
+}
+
 test_many_files()
 {
 	ulimit -Sn 256

@@ -25,6 +25,7 @@ struct job {
 	struct join_job head;
 	char *container;
 	char *page_limit;
+	char *cpuset;
 	char *cwd;
 	char *root;
 	char **argv;

@@ -55,26 +55,56 @@ static void make_container(struct guest *g, char *path)
 	}
 }
 
-void limits_container(struct guest *g)
+/* Write @text to a file of CMD's container. */
+static void set_limit(struct guest *g, const char *file, const char *text)
 {
 	char path[4096];
 	int err;
+
+	container_path(g, path, sizeof(path), file);
+	err = write_file(path, text);
+	if (err)
+		die(g, 125, "write %s to %s: %s", text, path, strerror(err));
+}
+
+/*
+ * A mount without options leaves cpuset out, whose new containers let nobody in. One that is
+ * bound to a tree gives what is there all CPUs.
+ */
+static void add_cpuset(struct guest *g)
+{
+	char names[256] = "", options[300];
+	FILE *f = fopen("/proc/containers", "re");
+
+	/* below the heading ours is the only hierarchy */
+	if (!f || fscanf(f, "%*[^\n] %*d %*d %*d %255s", names) != 1)
+		die(g, 125, "/proc/containers has no hierarchy of /containers");
+	fclose(f);
+	snprintf(options, sizeof(options), "%s,cpuset", names);
+	if (mount("none", CONTAINERS, "container", MS_REMOUNT, options))
+		die(g, 125, "mount -o remount,%s: %s%s", options, strerror(errno),
+		    errno == ENOENT ? ": this kernel has no cpuset, so --cpuset cannot hold" : "");
+}
+
+void limits_container(struct guest *g)
+{
+	char path[4096];
 
 	if (!(g->job.head.flags & JOIN_CONTAINER))
 		return;
 	mkdir(CONTAINERS, 0755);
 	if (mount("none", CONTAINERS, "container", 0, NULL))
 		die(g, 125, "mount -t container: %s%s", strerror(errno), errno == ENODEV ?
-		    ": this kernel has no containers (flavour vanilla?), so --memory and "
-		    "--container cannot hold" : "");
+		    ": this kernel has no containers (flavour vanilla?), so --memory, "
+		    "--cpuset and --container cannot hold" : "");
 	container_path(g, path, sizeof(path), "");
 	make_container(g, path);
-	if (!*g->job.page_limit)
-		return;
-	container_path(g, path, sizeof(path), "memory.page_limit");
-	err = write_file(path, g->job.page_limit);
-	if (err)
-		die(g, 125, "write %s to %s: %s", g->job.page_limit, path, strerror(err));
+	if (*g->job.page_limit)
+		set_limit(g, "memory.page_limit", g->job.page_limit);
+	if (*g->job.cpuset) {
+		add_cpuset(g);
+		set_limit(g, "cpuset.cpus", g->job.cpuset);
+	}
 }
 
 /* In the child that becomes CMD: 0 is the writer itself. Return: 0 or errno. */

@@ -171,6 +171,7 @@ static int make_job(struct run *r)
 		snprintf(limit, sizeof(limit), "%llu", o->page_limit);
 	put(&t, o->container ? o->container : "");
 	put(&t, limit);
+	put(&t, o->cpuset ? o->cpuset : "");
 	put(&t, getcwd(cwd, sizeof(cwd)) ? cwd : "/");
 	put(&t, root);
 	while (o->argv[j.argc])

@@ -38,6 +38,7 @@ static const struct known {
 	{ "gdb-arg", LIST, offsetof(struct options, gdb_args) },
 	{ "memory", VALUE, 0 },
 	{ "container", VALUE, 0 },
+	{ "cpuset", TEXT, offsetof(struct options, cpuset) },
 	{ "cpus", VALUE, 0 },
 	{ "mem", VALUE, 0 },
 	{ "swap", VALUE, 0 },
@@ -116,6 +117,28 @@ static const char *container_name(const char *s)
 		p += n + (p[n] == '/');
 	}
 	return s;
+}
+
+/* "0-2,5": CPUs of the guest. */
+static void check_cpuset(const char *s, unsigned int cpus)
+{
+	const char *p = s;
+	unsigned long first, last;
+	char *end;
+
+	do {
+		first = last = strtoul(p, &end, 10);
+		if (*p >= '0' && *p <= '9' && *end == '-') {
+			p = end + 1;
+			last = strtoul(p, &end, 10);
+		}
+		if (*p < '0' || *p > '9' || (*end && *end != ',') || last < first)
+			usage_error("--cpuset %s: not a list of CPUs, such as 0-2,5", s);
+		if (last >= cpus)
+			usage_error("--cpuset %s: the guest has CPUs 0 to %u; more with --cpus", s,
+				    cpus - 1);
+		p = end + 1;
+	} while (*end);
 }
 
 static void set_mem(struct options *o, const char *arg)
@@ -222,7 +245,9 @@ static void check(struct run *r)
 		shell_argv[0] = o->gdb ? "true" : shell && *shell ? (char *)shell : "/bin/sh";
 		o->argv = shell_argv;
 	}
-	if (o->has_limit && !o->container)
+	if (o->cpuset)
+		check_cpuset(o->cpuset, o->cpus);
+	if ((o->has_limit || o->cpuset) && !o->container)
 		o->container = "run";
 	/* A limit without a place to swap to only kills; a sparse file costs nothing until used. */
 	if (o->swap == ULLONG_MAX)

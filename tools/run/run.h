@@ -52,6 +52,7 @@ struct list {
 struct options {
 	const char *kernel;
 	const char *container;	/* NULL: none */
+	const char *cpuset;
 	const char *rootfs;
 	const char *log;
 	const char *verdict;
