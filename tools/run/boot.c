@@ -65,6 +65,8 @@ static struct list kernel_arguments(struct run *r)
 	add(&l, "seccomp=%s", seccomp ? "on" : !strcmp(o->mode, "ptrace") ? "off" : "auto");
 	if (o->cpus > 1)
 		add(&l, "ncpus=%u", o->cpus);
+	if (o->nodes)
+		add(&l, "numa=fake=%u", o->nodes);
 	add(&l, "ubd0rd=%s/job", r->dir);
 	if (o->swap)
 		add(&l, "ubd1d=%s/swap", r->dir);

@@ -16,6 +16,7 @@ static const char text[] =
 "  --mem SIZE           memory of the guest (default 512M)\n"
 "  --swap SIZE          swap of the guest (default: 1G with --memory, else none; 0: none)\n"
 "  --cpus N             CPUs of the guest (default 1, pinned with its processes to one core)\n"
+"  --nodes N            memory nodes of the guest, each with a share of memory and CPUs (default 1)\n"
 "  --timeout S          end the guest after S seconds, keep what it was doing\n"
 "\n"
 "Guest\n"

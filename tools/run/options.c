@@ -40,6 +40,7 @@ static const struct known {
 	{ "container", VALUE, 0 },
 	{ "cpuset", TEXT, offsetof(struct options, cpuset) },
 	{ "cpus", VALUE, 0 },
+	{ "nodes", VALUE, 0 },
 	{ "mem", VALUE, 0 },
 	{ "swap", VALUE, 0 },
 	{ "timeout", VALUE, 0 },
@@ -164,6 +165,8 @@ static void set_value(struct options *o, const char *name, const char *arg)
 		o->container = container_name(arg);
 	} else if (!strcmp(name, "cpus")) {
 		o->cpus = count("--cpus", arg, 64);
+	} else if (!strcmp(name, "nodes")) {
+		o->nodes = count("--nodes", arg, 64);
 	} else if (!strcmp(name, "mem")) {
 		set_mem(o, arg);
 	} else if (!strcmp(name, "swap")) {

@@ -62,6 +62,7 @@ struct options {
 	unsigned long long page_limit;	/* pages */
 	unsigned long long mem, swap;	/* bytes */
 	unsigned int cpus;
+	unsigned int nodes;	/* 0: as the kernel does without numa= */
 	double timeout, boot_timeout;	/* seconds; 0: none */
 	bool has_limit, shell, gdb, leaks, dry_run, clean_env;
 	struct list env, append, gdb_args;

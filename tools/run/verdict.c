@@ -148,6 +148,21 @@ static void tell_mode(struct run *r)
 	    "says so without this line");
 }
 
+/* A kernel that makes fewer nodes than it was asked for says why and boots; with "quiet" nothing is known. */
+static void tell_nodes(struct run *r)
+{
+	char line[400], last[40];
+
+	if (r->opt.nodes < 2 || !klog_find(r->log_path, "Linux version", line, sizeof(line)))
+		return;
+	snprintf(last, sizeof(last), "Faking node %u at", r->opt.nodes - 1);
+	if (klog_find(r->log_path, last, line, sizeof(line)))
+		return;
+	if (!klog_find(r->log_path, "numa=fake=", line, sizeof(line)))
+		strcpy(line, "this kernel is built without CONFIG_NUMA");
+	say("the guest has fewer nodes than --nodes %u: %s", r->opt.nodes, line);
+}
+
 static void copy_log(struct run *r)
 {
 	char buf[65536];
@@ -174,6 +189,7 @@ int verdict_give(struct run *r)
 
 	judge(r, &o);
 	tell_mode(r);
+	tell_nodes(r);
 	copy_log(r);
 	if (o.line[0])
 		say("%s", o.line);
