@@ -100,8 +100,8 @@ head_word()
 }
 
 # The jobs of a suite: NAME and NAME@debug, or what its head comment says, e.g.
-# "(jobs 1 4 1p 4@debug)": NAME-1 and NAME-4 with that many CPUs, NAME-1p with one in
-# ptrace mode, NAME-4@debug.
+# "(jobs 1 4 1p 4n2 4@debug)": NAME-1 and NAME-4 with that many CPUs, NAME-1p with one in
+# ptrace mode, NAME-4n2 with 4 CPUs and 2 memory nodes, NAME-4@debug.
 jobs_of()
 {
 	words=$(head_word "$1" jobs)
@@ -124,6 +124,7 @@ machine_of()
 {
 	name=${1%@*}
 	case $name in
+	*-[0-9]*n[0-9]*) word=${name##*-}; echo "--cpus ${word%n*} --nodes ${word#*n}" ;;
 	*-[0-9]*p) word=${name##*-}; echo "--mode ptrace --cpus ${word%p}" ;;
 	*-[0-9]*) echo "--cpus ${name##*-}" ;;
 	*) echo '--cpus 1' ;;
