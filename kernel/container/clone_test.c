@@ -261,6 +261,25 @@ static void finished_fork_is_shown(struct kunit *test)
 	kthread_stop(task);
 }
 
+/* A tree that is unmounted while a clone hides its last container goes with that. */
+static void cancelled_fork_ends_an_unmounted_tree(struct kunit *test)
+{
+	struct task_struct *task = start_sleeper(test);
+	struct container_hierarchy *h = test->priv;
+
+	KUNIT_ASSERT_EQ(test, container_clone_fork(&debug_subsys, task), 0);
+	container_lock();
+	container_hierarchy_release_user(h);
+	KUNIT_EXPECT_PTR_EQ(test, debug_subsys.hierarchy, h);
+	container_unlock();
+	container_clone_cancel(task);
+	rcu_assign_pointer(task->containers, &container_group_get_current()->group);
+	KUNIT_EXPECT_NULL(test, debug_subsys.hierarchy);
+	/* nothing is left for clone_test_exit(), whose user is gone */
+	test->priv = NULL;
+	kthread_stop(task);
+}
+
 /* Can it be looked up? kernfs_find_and_get() finds what is not active, too. */
 static bool is_shown(struct kernfs_node *kn)
 {
@@ -306,6 +325,7 @@ static struct kunit_case clone_test_cases[] = {
 	KUNIT_CASE(names_run_out),
 	KUNIT_CASE(cancelled_fork_leaves_nothing),
 	KUNIT_CASE(finished_fork_is_shown),
+	KUNIT_CASE(cancelled_fork_ends_an_unmounted_tree),
 	KUNIT_CASE(rebinding_shows_no_hidden_container),
 	{}
 };

@@ -265,14 +265,20 @@ void container_show(struct container *cont)
  * container_unmake - undo container_make()
  * @cont: container that was not shown, without tasks
  *
+ * The tree may have been unmounted since, and goes with its last container.
+ *
  * Context: container_mutex.
  */
 void container_unmake(struct container *cont)
 {
+	struct container_hierarchy *h = cont->hierarchy;
+
 	container_assert_locked();
 	WARN_ON_ONCE(cont->nr_children || container_populated(cont));
 	trace_container_rmdir(cont);
+	h->users++;
 	container_kill_locked(cont);
+	container_hierarchy_release_user(h);
 }
 
 /**

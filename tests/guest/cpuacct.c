@@ -9,7 +9,6 @@
  */
 #include "lib-cpu.h"
 
-#include <math.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -93,10 +92,12 @@ static uint64_t usage_self(const char *container)
 }
 
 /*
- * A busy loop over one complete interval. The intervals of `load` are ten
- * seconds of the kernel's uptime each, so the test waits for the next one.
+ * A busy loop over one complete interval. The intervals of `load` are ten seconds of
+ * ticks each. The ticks that a slow boot loses (some seconds of a machine that shares
+ * its core) are not made up for, so nobody outside knows where an interval begins: the
+ * first that the loop fills ends within twenty seconds, the first without it likewise.
  */
-TEST_LIMIT(load_is_percent_of_the_last_interval, 60)
+TEST_LIMIT(load_is_percent_of_the_last_interval, 70)
 {
 	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a"), *b = at(root, "b");
 	pid_t pid;
@@ -104,20 +105,15 @@ TEST_LIMIT(load_is_percent_of_the_last_interval, 60)
 	expect(make_dir(a), 0);
 	expect(make_dir(b), 0);
 	ck_assert_uint_eq(read_u64(at(a, "cpuacct.load")), 0);
-	while (fmod(now(), 10) < 9.7)
-		usleep(20000);
 	pid = start_in(a, spin_for_ever, NULL);
-	usleep(11000000);
-	/*
-	 * The loop shares the CPU with what this kernel does itself and starts
-	 * before the interval: 90 leaves a second for that. Above 101 it would
-	 * have run on more than the one CPU.
-	 */
-	ck_assert_uint_ge(read_u64(at(a, "cpuacct.load")), 90);
+	/* 90 leaves a second for what this kernel does itself; the one before is less, or less than whole */
+	eventually(read_u64(at(a, "cpuacct.load")) >= 90, 25);
+	/* Above 101 it would have run on more than the one CPU. */
 	ck_assert_uint_le(read_u64(at(a, "cpuacct.load")), 101);
 	ck_assert_uint_eq(read_u64(at(b, "cpuacct.load")), 0);
 	ck_assert_uint_ge(read_u64(at(root, "cpuacct.load")), read_u64(at(a, "cpuacct.load")));
 	stop(pid);
+	eventually(read_u64(at(a, "cpuacct.load")) == 0, 25);
 	expect(remove_dir(a), 0);
 	expect(remove_dir(b), 0);
 }
