@@ -180,10 +180,16 @@ static void drop_states(struct container *cont)
 	}
 }
 
-/* The directory leaves the tree: no task, no child, nothing new. */
+/*
+ * The directory leaves the tree: no task, no child, nothing new. A tree that is mounted
+ * nowhere any more goes with its last container.
+ */
 static void container_kill_locked(struct container *cont)
 {
+	struct container_hierarchy *h = cont->hierarchy;
+
 	container_assert_locked();
+	h->users++;
 	WRITE_ONCE(cont->dead, true);
 	container_release_forget(cont);
 	list_del(&cont->sibling);
@@ -192,12 +198,13 @@ static void container_kill_locked(struct container *cont)
 		set_bit(CONTAINER_USED, &cont->parent->flags);
 		set_bit(CONTAINER_RELEASE, &cont->parent->flags);
 	}
-	cont->hierarchy->nr_containers--;
+	h->nr_containers--;
 	count_dying(cont, 1);
 	/* waits for callbacks of its files, so offline() sees no late write */
 	kernfs_remove(cont->kn);
 	drop_states(cont);
 	container_put(cont);
+	container_hierarchy_release_user(h);
 }
 
 /**
@@ -265,20 +272,14 @@ void container_show(struct container *cont)
  * container_unmake - undo container_make()
  * @cont: container that was not shown, without tasks
  *
- * The tree may have been unmounted since, and goes with its last container.
- *
  * Context: container_mutex.
  */
 void container_unmake(struct container *cont)
 {
-	struct container_hierarchy *h = cont->hierarchy;
-
 	container_assert_locked();
 	WARN_ON_ONCE(cont->nr_children || container_populated(cont));
 	trace_container_rmdir(cont);
-	h->users++;
 	container_kill_locked(cont);
-	container_hierarchy_release_user(h);
 }
 
 /**

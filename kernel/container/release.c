@@ -68,17 +68,6 @@ static bool to_be_removed_locked(struct container *cont)
 	return !cont->dead && test_bit(CONTAINER_AUTO, &cont->flags) && is_releasable(cont);
 }
 
-/* It may be the last one of a hierarchy that is mounted nowhere. */
-static void remove_locked(struct container *cont)
-{
-	struct container_hierarchy *h = cont->hierarchy;
-
-	container_assert_locked();
-	h->users++;
-	container_remove(cont);
-	container_hierarchy_release_user(h);
-}
-
 /* Work for phase 3 in @delay jiffies, unless there is some already. */
 static void release_kick(struct container_hierarchy *h, unsigned long delay)
 {
@@ -117,7 +106,7 @@ void container_release_consider(struct container *cont)
 		wait_for_agent_locked(cont);
 		release_kick(cont->hierarchy, 0);
 	} else if (to_be_removed_locked(cont)) {
-		remove_locked(cont);
+		container_remove(cont);
 	}
 	container_unlock();
 }
