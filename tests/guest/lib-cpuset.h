@@ -16,7 +16,7 @@ int nr_cpus(void);
 /* All of the machine. */
 unsigned int all_cpus(void);
 
-/* "0-2,4", and back. */
+/* "0-2,4", and back; nodes are listed like CPUs. */
 char *cpus_text(unsigned int cpus);
 unsigned int cpus_of_text(const char *text);
 

@@ -9,7 +9,7 @@
  * each node. How many nodes there must be is on the kernel's command line.
  * Job 1 has no numa= there: one node, and everything else holds all the same.
  */
-#include "lib.h"
+#include "lib-cpuset.h"
 
 #include <ctype.h>
 #include <dirent.h>
@@ -38,21 +38,9 @@ static int nr_nodes(void)
 	return at ? atoi(at + strlen("numa=fake=")) : 1;
 }
 
-/* "0-2,5\n" */
 static unsigned long read_mask(const char *path)
 {
-	unsigned long mask = 0;
-	char *text = read_file(path);
-
-	for (char *word = strtok(text, ",\n"); word; word = strtok(NULL, ",\n")) {
-		int from, to, n = sscanf(word, "%d-%d", &from, &to);
-
-		ck_assert_msg(n >= 1, "%s: not a list: %s", path, word);
-		for (int i = from; i <= (n == 2 ? to : from); i++)
-			mask |= 1UL << i;
-	}
-	free(text);
-	return mask;
+	return cpus_of_text(read_file(path));
 }
 
 static unsigned long all_nodes(void)
