@@ -3,8 +3,8 @@
  * cpuset: what may be written, with which error, and where tasks run then.
  * (jobs 1 4 4@debug)
  *
- * With one CPU there is nothing to be divided: a test that needs several has
- * nothing to say there, and the job is for all the others. cpuset_domains.c has
+ * With one CPU there is nothing to be divided: a test that needs several is not
+ * in that job (TEST_CPUS). cpuset_domains.c has
  * scheduler domains, cpuset_trees.c mounts, namespaces and rebinding.
  */
 #include "lib-cpuset.h"
@@ -143,10 +143,8 @@ TEST(nonsense_changes_nothing)
 	remove_tree();
 }
 
-TEST(lists_are_printed_as_they_are_written)
+TEST_CPUS(lists_are_printed_as_they_are_written, 4)
 {
-	if (nr_cpus() < 4)
-		return;
 	make_tree();
 	for (unsigned int cpus = 1; cpus <= 15; cpus++) {
 		expect(set_cpus(a, cpus), 0);
@@ -156,10 +154,8 @@ TEST(lists_are_printed_as_they_are_written)
 	remove_tree();
 }
 
-TEST(a_subset_of_the_parents)
+TEST_CPUS(a_subset_of_the_parents, 4)
 {
-	if (nr_cpus() < 4)
-		return;
 	make_tree();
 	refused(set_cpus(b, CPU(0)), EACCES, b, "its parent has not all of these CPUs (EACCES)");
 	expect(set_cpus(a, CPU(0) | CPU(1)), 0);
@@ -192,12 +188,10 @@ TEST(exclusive_only_below_exclusive)
 	remove_tree();
 }
 
-TEST(exclusive_sets_overlap_no_sibling)
+TEST_CPUS(exclusive_sets_overlap_no_sibling, 4)
 {
 	char *c;
 
-	if (nr_cpus() < 4)
-		return;
 	make_tree();
 	c = at(root, "c");
 	expect(make_dir(c), 0);
@@ -224,14 +218,12 @@ TEST(exclusive_sets_overlap_no_sibling)
 	expect(remove_dir(c), 0);
 }
 
-TEST(a_change_moves_running_tasks_at_once)
+TEST_CPUS(a_change_moves_running_tasks_at_once, 4)
 {
 	static const unsigned int sets[] = { CPU(1), CPU(2) | CPU(3), CPU(0), CPU(3), CPU(0) | CPU(2) };
 	struct loop *one, *two;
 	pid_t pid;
 
-	if (nr_cpus() < 4)
-		return;
 	make_tree();
 	expect(set_cpus(a, all_cpus()), 0);
 	expect(set_cpus(b, all_cpus()), 0);
@@ -255,13 +247,11 @@ TEST(a_change_moves_running_tasks_at_once)
 	remove_tree();
 }
 
-TEST(a_busy_machine_does_not_drive_them_out)
+TEST_CPUS(a_busy_machine_does_not_drive_them_out, 4)
 {
 	struct loop *inside, *outside[8];
 	int n = 2 * nr_cpus();
 
-	if (nr_cpus() < 4)
-		return;
 	make_tree();
 	expect(set_cpus(a, CPU(1) | CPU(2)), 0);
 	for (int i = 0; i < n && i < 8; i++)
@@ -275,12 +265,10 @@ TEST(a_busy_machine_does_not_drive_them_out)
 	remove_tree();
 }
 
-TEST(entering_and_leaving)
+TEST_CPUS(entering_and_leaving, 4)
 {
 	struct loop *l;
 
-	if (nr_cpus() < 4)
-		return;
 	make_tree();
 	expect(set_cpus(a, CPU(0) | CPU(1)), 0);
 	expect(set_cpus(b, CPU(1)), 0);
@@ -322,13 +310,11 @@ static void have_a_thread(void *wire)
 		pause();
 }
 
-TEST(threads_are_moved_one_by_one_or_together)
+TEST_CPUS(threads_are_moved_one_by_one_or_together, 4)
 {
 	pid_t pid, tid;
 	int wire[2];
 
-	if (nr_cpus() < 4)
-		return;
 	make_tree();
 	expect(set_cpus(a, CPU(2)), 0);
 	ck_assert_int_eq(pipe(wire), 0);
@@ -358,13 +344,11 @@ static void fork_and_report(void *wire)
 		pause();
 }
 
-TEST(a_child_has_its_parents)
+TEST_CPUS(a_child_has_its_parents, 4)
 {
 	pid_t pids[2], pid;
 	int wire[2];
 
-	if (nr_cpus() < 4)
-		return;
 	make_tree();
 	expect(set_cpus(a, CPU(1) | CPU(3)), 0);
 	ck_assert_int_eq(pipe(wire), 0);
@@ -382,12 +366,10 @@ TEST(a_child_has_its_parents)
 	remove_tree();
 }
 
-TEST(setaffinity_is_bounded_and_remembered)
+TEST_CPUS(setaffinity_is_bounded_and_remembered, 4)
 {
 	pid_t pid;
 
-	if (nr_cpus() < 4)
-		return;
 	make_tree();
 	expect(set_cpus(a, CPU(0) | CPU(1)), 0);
 	pid = sleeper_in(a);
@@ -419,13 +401,11 @@ static void pin_and_fork(void *wire)
 	fork_and_report(wire);
 }
 
-TEST(what_was_asked_for_is_inherited)
+TEST_CPUS(what_was_asked_for_is_inherited, 4)
 {
 	pid_t pids[2], pid;
 	int wire[2];
 
-	if (nr_cpus() < 4)
-		return;
 	make_tree();
 	expect(set_cpus(a, CPU(0) | CPU(1)), 0);
 	ck_assert_int_eq(pipe(wire), 0);

@@ -3,7 +3,7 @@
  * cpuset and trees: mounts, binding and unbinding while tasks live in the tree,
  * containers that the kernel makes (ns), the trace. (jobs 1 4 4@debug)
  *
- * What needs several CPUs has nothing to say with one; see cpuset.c.
+ * What needs several CPUs is not in the job with one (TEST_CPUS).
  */
 #include "lib-cpuset.h"
 #include "lib-rebind.h"
@@ -92,13 +92,11 @@ TEST(binding_to_a_tree_with_tasks)
 	expect(remove_dir(a), 0);
 }
 
-TEST(unbinding_remembers_what_was_asked_for)
+TEST_CPUS(unbinding_remembers_what_was_asked_for, 4)
 {
 	char *root = mount_hierarchy("cpuset"), *a = at(root, "a");
 	pid_t pid;
 
-	if (nr_cpus() < 4)
-		return;
 	expect(make_dir(a), 0);
 	expect(set_cpus(a, CPU(0) | CPU(1)), 0);
 	pid = sleeper_in(a);
@@ -175,14 +173,12 @@ static void clone_in(void *pid)
 	*(pid_t *)pid = clone_child();
 }
 
-TEST(a_cloned_container_leaves_exclusive_ones_alone)
+TEST_CPUS(a_cloned_container_leaves_exclusive_ones_alone, 4)
 {
 	char *root = mount_hierarchy("ns,cpuset"), *mine = at(root, "mine"), *rest = at(root, "rest");
 	struct loop *l;
 	pid_t pid;
 
-	if (nr_cpus() < 4)
-		return;
 	expect(make_dir(mine), 0);
 	expect(set_cpus(mine, CPU(0) | CPU(1)), 0);
 	expect(write_u64(at(mine, "cpuset.cpu_exclusive"), 1), 0);

@@ -24,18 +24,22 @@
 static struct {
 	const TTest *test;
 	unsigned int limit;
+	int cpus;
 } tests[MAX_TESTS];
 static int nr_tests;
+/* Of the machine that the tests run on (--cpus, for the plan of another). */
+static int machine_cpus;
 static const char *suite_name;
 bool lib_without_containers;
 
-void lib_register(const TTest *test, unsigned int limit)
+void lib_register(const TTest *test, unsigned int limit, int needed)
 {
 	if (nr_tests == MAX_TESTS) {
 		fprintf(stderr, "%s: more than %d tests: raise MAX_TESTS\n", test->name, MAX_TESTS);
 		exit(2);
 	}
 	tests[nr_tests].test = test;
+	tests[nr_tests].cpus = needed;
 	tests[nr_tests++].limit = limit;
 }
 
@@ -269,8 +273,9 @@ static bool run(int number, const TTest *test, unsigned int limit)
 
 static void usage(FILE *to)
 {
-	fprintf(to, "usage: %s [--plan] [--only PATTERN] [--slow FACTOR] [--seed N]\n"
+	fprintf(to, "usage: %s [--plan] [--cpus N] [--only PATTERN] [--slow FACTOR] [--seed N]\n"
 		"  --plan         print the names of the tests that would run, run none\n"
+		"  --cpus N       leave out the tests that need more CPUs than that (default: than there are)\n"
 		"  --only PATTERN run the tests whose names match (a shell pattern)\n"
 		"  --slow FACTOR  multiply every time limit\n"
 		"  --seed N       start random choices from N\n", suite_name);
@@ -278,13 +283,14 @@ static void usage(FILE *to)
 
 static bool wanted(int i, const char *only)
 {
-	return !only || !fnmatch(only, tests[i].test->name, 0);
+	return tests[i].cpus <= machine_cpus && (!only || !fnmatch(only, tests[i].test->name, 0));
 }
 
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "plan", no_argument, NULL, 'p' },
+		{ "cpus", required_argument, NULL, 'c' },
 		{ "only", required_argument, NULL, 'o' },
 		{ "slow", required_argument, NULL, 's' },
 		{ "seed", required_argument, NULL, 'r' },
@@ -297,9 +303,11 @@ int main(int argc, char **argv)
 
 	suite_name = basename(argv[0]);
 	lib_seed = time(NULL) ^ getpid();
+	machine_cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (opt) {
 		case 'p': plan = true; break;
+		case 'c': machine_cpus = atoi(optarg); break;
 		case 'o': only = optarg; break;
 		case 's': lib_slow = atof(optarg); break;
 		case 'r': lib_seed = strtoul(optarg, NULL, 0); break;

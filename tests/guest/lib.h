@@ -24,16 +24,21 @@
 #include <sys/types.h>
 #include <unistd.h>
 
-/* A test that must end within LIMIT seconds; TEST() within 20. */
-#define TEST_LIMIT(id, limit)							\
+/*
+ * A test that must end within LIMIT seconds, and needs a machine of CPUS: on a smaller one it
+ * is not in the plan.
+ */
+#define TEST_FOR(id, limit, cpus)						\
 	static void id(int loop);						\
 	static const TTest id##_ttest = { #id, id, __FILE__, __LINE__ };	\
 	static void __attribute__((constructor)) id##_register(void)		\
 	{									\
-		lib_register(&id##_ttest, limit);				\
+		lib_register(&id##_ttest, limit, cpus);				\
 	}									\
 	static void id(int loop __attribute__((unused)))
 
+#define TEST_LIMIT(id, limit) TEST_FOR(id, limit, 1)
+#define TEST_CPUS(id, cpus) TEST_FOR(id, 20, cpus)
 #define TEST(id) TEST_LIMIT(id, 20)
 
 /* For a suite that runs in a kernel without containers too: one line in its file. */
@@ -44,7 +49,7 @@
 	}
 extern bool lib_without_containers;
 
-void lib_register(const TTest *test, unsigned int limit);
+void lib_register(const TTest *test, unsigned int limit, int cpus);
 
 /* A verb that returns an errno (0: success) against the wanted one. */
 #define expect(call, wanted)							\
