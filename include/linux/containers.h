@@ -116,6 +116,8 @@ struct container_attach {
  * @cancel_attach: an earlier can_attach() returned 0, but nobody was moved.
  * @attach: the tasks have been moved; @from is the state that each left.
  *	Called per task, cannot fail.
+ * @settle: what attach() has begun, and left to somebody else, is done: the write
+ *	that moved the tasks is about to return. Without locks; sleeps.
  * @fork: a new task is visible and in its container, where it has not run yet. May
  *	sleep; in a section that moves of processes and rebindings wait for: no
  *	container_lock(). A move of the thread alone may come before or meanwhile.
@@ -148,6 +150,7 @@ struct container_subsys {
 	void (*cancel_attach)(struct container_subsys_state *css, struct container_attach *set);
 	void (*attach)(struct container_subsys_state *css, struct container_subsys_state *from,
 		       struct task_struct *task);
+	void (*settle)(void);
 	void (*fork)(struct task_struct *task, struct container_subsys_state *css);
 	void (*exit)(struct task_struct *task, struct container_subsys_state *css);
 	void (*bind)(struct container_subsys_state *root_css, struct container *root);

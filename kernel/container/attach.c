@@ -265,6 +265,22 @@ static int attach_pid_locked(struct container_node *node, pid_t pid, bool proces
 }
 
 /**
+ * container_settle - what attach() of some subsystems has begun is done
+ * @mask: subsystems
+ *
+ * Context: process, without locks.
+ */
+void container_settle(unsigned long mask)
+{
+	struct container_subsys *ss;
+	int id;
+
+	for_each_bound_subsys(ss, id, mask)
+		if (ss->settle)
+			ss->settle();
+}
+
+/**
  * container_attach_pid - what a write to `tasks` or `procs` does
  * @node: the file written to; its operation holds the active reference
  * @kn: its kernfs node
@@ -279,6 +295,7 @@ int container_attach_pid(struct container_node *node, struct kernfs_node *kn, pi
 			 bool process, const struct file *file)
 {
 	struct container *cont = node->cont;
+	unsigned long mask = 0;
 	int ret = -ENODEV;
 
 	container_kn_enter(kn, cont);
@@ -286,8 +303,11 @@ int container_attach_pid(struct container_node *node, struct kernfs_node *kn, pi
 	container_lock();
 	if (!cont->dead)
 		ret = attach_pid_locked(node, pid, process, file);
+	if (!ret)
+		mask = cont->hierarchy->subsys_mask;
 	container_unlock();
 	container_moving_ends(process);
+	container_settle(mask);
 	container_kn_leave(kn, cont);
 	return ret;
 }

@@ -300,6 +300,7 @@ extern struct file_system_type container_fs_type;
 /* attach.c */
 int container_attach_pid(struct container_node *node, struct kernfs_node *kn, pid_t pid,
 			 bool process, const struct file *file);
+void container_settle(unsigned long mask);
 int container_attach_tasks(struct container *to, struct task_struct **tasks, unsigned int nr);
 int container_attach_clone(struct container *to, struct task_struct *task, bool unborn);
 pid_t container_next_pid(struct container *cont, struct pid_namespace *ns, pid_t from,

@@ -337,6 +337,7 @@ static int container_reconfigure(struct fs_context *fc)
 		container_rebind_lock();
 		ret = rebind_locked(fc, mc, h);
 		container_rebind_unlock();
+		container_settle(~0UL);
 	}
 	if (!ret && mc->release_agent) {
 		container_release_give_agent(h, mc->release_agent);
