@@ -202,9 +202,11 @@ plan_of()
 		"$build/tests/guest/$(suite_of "$1")" --plan |
 			grep -vxF "$(head_word "$(suite_of "$1")" 'no proof:' | tr ' ' '\n')" ;;
 	*)
-		# tests that need more CPUs than the job has are not in its plan
-		cpus=$(machine_of "$1" | sed 's/.*--cpus \([0-9]*\).*/\1/')
-		"$build/tests/guest/$(suite_of "$1")" --plan --cpus "$cpus"
+		# tests that need more CPUs or nodes than the job has are not in its plan
+		machine=$(machine_of "$1")
+		cpus=$(echo "$machine" | sed 's/.*--cpus \([0-9]*\).*/\1/')
+		nodes=$(echo "$machine" | sed -n 's/.*--nodes \([0-9]*\).*/\1/p')
+		"$build/tests/guest/$(suite_of "$1")" --plan --cpus "$cpus" --nodes "${nodes:-1}"
 		;;
 	esac | while read -r name; do
 		# shellcheck disable=SC2254

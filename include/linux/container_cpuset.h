@@ -2,8 +2,8 @@
 /*
  * What Linux asks a cpuset. Linux has these calls under the names of its own
  * cpusets, with stubs when CONFIG_CPUSETS=n; this file stands in for those that
- * are about CPUs (include/hooks.patch); those about memory nodes stay as they
- * are. Included by <linux/cpuset.h>.
+ * are about CPUs (include/hooks.patch); container_memset.h for those about memory
+ * nodes. Included by <linux/cpuset.h>.
  */
 #ifndef _LINUX_CONTAINER_CPUSET_H
 #define _LINUX_CONTAINER_CPUSET_H

@@ -31,10 +31,17 @@ static __always_inline int cgroup_init(void)
 	return container_init();
 }
 
+#ifdef CONFIG_CONTAINER_MEMSET
+void container_memset_copied(struct task_struct *child);
+#else
+static inline void container_memset_copied(struct task_struct *child) {}
+#endif
+
 /* copy_process(): the child is a copy, its group not referenced yet */
 static inline void cgroup_fork(struct task_struct *child)
 {
 	RCU_INIT_POINTER(child->containers, NULL);
+	container_memset_copied(child);
 }
 
 /* copy_process(): last chance to refuse; pid allocated, not visible yet */

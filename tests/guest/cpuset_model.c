@@ -2,15 +2,35 @@
 /*
  * cpuset_model: random writes, directories and moves, done to the kernel and to
  * a model in user space that is to be right by inspection. After each step the
- * answer, all files and the affinity of all tasks are compared. (jobs 4 4@debug)
+ * answer, all files and the affinity of all tasks are compared; then the same for
+ * memset, whose rules are the same for nodes. (jobs 4n4 4n4@debug)
  *
  * CPUSET_STEPS steps (default 1000, fewer in a slow kernel); choices follow from
  * --seed, which is printed.
  */
-#include "lib-cpuset.h"
+#include "lib-memset.h"
 
 #define SETS 8
 #define TASKS 4
+
+/* What is compared: CPUs or nodes, of which there are four each. */
+struct kind {
+	const char *subsystem, *list, *flag, *effective;
+	int (*set)(const char *container, unsigned int mask);
+	unsigned int (*of_task)(pid_t pid);
+	bool can_ask;
+};
+
+static const struct kind cpus_kind = {
+	"cpuset", "cpuset.cpus", "cpuset.cpu_exclusive", "cpuset.effective_cpus",
+	set_cpus, affinity, true
+};
+
+static const struct kind nodes_kind = {
+	"memset", "memset.mems", "memset.mem_exclusive", "memset.mems", set_mems, allowed, false
+};
+
+static const struct kind *kind;
 
 /* Index 0 is the root. A set has a slot for life; its parent has a lower one. */
 static struct set {
@@ -62,9 +82,9 @@ static int step_cpus(int i)
 {
 	unsigned int cpus = draw(8) ? draw(all_cpus() + 1) : all_cpus();
 	int wanted = cpus ? -judge(i, cpus, sets[i].exclusive) : ENOSPC;
-	int got = set_cpus(sets[i].dir, cpus);
+	int got = kind->set(sets[i].dir, cpus);
 
-	ck_assert_msg(got == wanted, "cpus of %s to %s: got %s, the model says %s", sets[i].dir,
+	ck_assert_msg(got == wanted, "list of %s to %s: got %s, the model says %s", sets[i].dir,
 		      cpus_text(cpus), error_name(got), error_name(wanted));
 	if (!got)
 		sets[i].cpus = cpus;
@@ -75,9 +95,9 @@ static int step_exclusive(int i)
 {
 	bool on = draw(2);
 	int wanted = -judge(i, sets[i].cpus, on);
-	int got = write_u64(at(sets[i].dir, "cpuset.cpu_exclusive"), on);
+	int got = write_u64(at(sets[i].dir, "%s", kind->flag), on);
 
-	ck_assert_msg(got == wanted, "cpu_exclusive of %s to %d: got %s, the model says %s",
+	ck_assert_msg(got == wanted, "exclusive of %s to %d: got %s, the model says %s",
 		      sets[i].dir, on, error_name(got), error_name(wanted));
 	if (!got)
 		sets[i].exclusive = on;
@@ -145,15 +165,15 @@ static int step_ask(void)
 
 static void step(void)
 {
-	int i = 1 + draw(SETS - 1), kind = draw(20);
+	int i = 1 + draw(SETS - 1), what = draw(20);
 
-	if (kind < 2 || (kind < 15 && !sets[i].live))
+	if (what < 2 || (what < 15 && !sets[i].live))
 		step_dir(i);
-	else if (kind < 10)
+	else if (what < 10)
 		step_cpus(i);
-	else if (kind < 15)
+	else if (what < 15)
 		step_exclusive(i);
-	else if (kind < 18)
+	else if (what < 18 || !kind->can_ask)
 		step_move(sets[i].live ? i : 0);
 	else
 		step_ask();
@@ -161,12 +181,12 @@ static void step(void)
 
 static void compare_set(const struct set *s)
 {
-	char *cpus = read_file(at(s->dir, "cpuset.cpus"));
+	char *cpus = read_file(at(s->dir, "%s", kind->list));
 
 	ck_assert_msg(cpus_of_text(cpus) == s->cpus, "%s has %s, the model %s", s->dir, cpus,
 		      cpus_text(s->cpus));
-	ck_assert_str_eq(read_file(at(s->dir, "cpuset.effective_cpus")), cpus);
-	ck_assert_int_eq(read_u64(at(s->dir, "cpuset.cpu_exclusive")), s->exclusive);
+	ck_assert_str_eq(read_file(at(s->dir, "%s", kind->effective)), cpus);
+	ck_assert_int_eq(read_u64(at(s->dir, "%s", kind->flag)), s->exclusive);
 }
 
 static void compare(void)
@@ -179,9 +199,9 @@ static void compare(void)
 
 		if (!wanted)
 			wanted = sets[tasks[t].in].cpus;
-		ck_assert_msg(affinity(tasks[t].pid) == wanted,
+		ck_assert_msg(kind->of_task(tasks[t].pid) == wanted,
 			      "a task in %s has %s, the model says %s", sets[tasks[t].in].dir,
-			      cpus_text(affinity(tasks[t].pid)), cpus_text(wanted));
+			      cpus_text(kind->of_task(tasks[t].pid)), cpus_text(wanted));
 	}
 }
 
@@ -203,14 +223,16 @@ static unsigned long wanted_steps(void)
 	return n > 0 ? n : 1000;
 }
 
-TEST_LIMIT(kernel_and_model_agree, 3600)
+static void compare_kind(const struct kind *k)
 {
 	unsigned long n = wanted_steps();
 
+	kind = k;
+	ck_assert_uint_eq(all_cpus(), all_nodes());
 	seed = lib_seed;
 	printf("# --seed %u\n", seed);
 	sets[0] = (struct set){ .live = true, .cpus = all_cpus(), .exclusive = true,
-				.dir = mount_hierarchy("cpuset") };
+				.dir = mount_hierarchy(kind->subsystem) };
 	for (int t = 0; t < TASKS; t++)
 		tasks[t] = (struct task){ .pid = sleeper() };
 	for (unsigned long i = 0; i < n; i++) {
@@ -218,4 +240,14 @@ TEST_LIMIT(kernel_and_model_agree, 3600)
 		compare();
 	}
 	take_down();
+}
+
+TEST_LIMIT(kernel_and_model_agree, 3600)
+{
+	compare_kind(&cpus_kind);
+}
+
+TEST_LIMIT(kernel_and_model_agree_about_nodes, 3600)
+{
+	compare_kind(&nodes_kind);
 }

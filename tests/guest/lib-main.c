@@ -24,22 +24,23 @@
 static struct {
 	const TTest *test;
 	unsigned int limit;
-	int cpus;
+	int cpus, nodes;
 } tests[MAX_TESTS];
 static int nr_tests;
-/* Of the machine that the tests run on (--cpus, for the plan of another). */
-static int machine_cpus;
+/* Of the machine that the tests run on (--cpus, --nodes, for the plan of another). */
+static int machine_cpus, machine_nodes;
 static const char *suite_name;
 bool lib_without_containers;
 
-void lib_register(const TTest *test, unsigned int limit, int needed)
+void lib_register(const TTest *test, unsigned int limit, int cpus, int nodes)
 {
 	if (nr_tests == MAX_TESTS) {
 		fprintf(stderr, "%s: more than %d tests: raise MAX_TESTS\n", test->name, MAX_TESTS);
 		exit(2);
 	}
 	tests[nr_tests].test = test;
-	tests[nr_tests].cpus = needed;
+	tests[nr_tests].cpus = cpus;
+	tests[nr_tests].nodes = nodes;
 	tests[nr_tests++].limit = limit;
 }
 
@@ -273,9 +274,10 @@ static bool run(int number, const TTest *test, unsigned int limit)
 
 static void usage(FILE *to)
 {
-	fprintf(to, "usage: %s [--plan] [--cpus N] [--only PATTERN] [--slow FACTOR] [--seed N]\n"
+	fprintf(to, "usage: %s [--plan] [--cpus N] [--nodes N] [--only PATTERN] [--slow FACTOR] [--seed N]\n"
 		"  --plan         print the names of the tests that would run, run none\n"
 		"  --cpus N       leave out the tests that need more CPUs than that (default: than there are)\n"
+		"  --nodes N      the same with memory nodes\n"
 		"  --only PATTERN run the tests whose names match (a shell pattern)\n"
 		"  --slow FACTOR  multiply every time limit\n"
 		"  --seed N       start random choices from N\n", suite_name);
@@ -283,7 +285,8 @@ static void usage(FILE *to)
 
 static bool wanted(int i, const char *only)
 {
-	return tests[i].cpus <= machine_cpus && (!only || !fnmatch(only, tests[i].test->name, 0));
+	return tests[i].cpus <= machine_cpus && tests[i].nodes <= machine_nodes &&
+	       (!only || !fnmatch(only, tests[i].test->name, 0));
 }
 
 int main(int argc, char **argv)
@@ -291,6 +294,7 @@ int main(int argc, char **argv)
 	static const struct option options[] = {
 		{ "plan", no_argument, NULL, 'p' },
 		{ "cpus", required_argument, NULL, 'c' },
+		{ "nodes", required_argument, NULL, 'n' },
 		{ "only", required_argument, NULL, 'o' },
 		{ "slow", required_argument, NULL, 's' },
 		{ "seed", required_argument, NULL, 'r' },
@@ -304,10 +308,12 @@ int main(int argc, char **argv)
 	suite_name = basename(argv[0]);
 	lib_seed = time(NULL) ^ getpid();
 	machine_cpus = sysconf(_SC_NPROCESSORS_ONLN);
+	machine_nodes = nr_nodes();
 	while ((opt = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (opt) {
 		case 'p': plan = true; break;
 		case 'c': machine_cpus = atoi(optarg); break;
+		case 'n': machine_nodes = atoi(optarg); break;
 		case 'o': only = optarg; break;
 		case 's': lib_slow = atof(optarg); break;
 		case 'r': lib_seed = strtoul(optarg, NULL, 0); break;

@@ -25,20 +25,21 @@
 #include <unistd.h>
 
 /*
- * A test that must end within LIMIT seconds, and needs a machine of CPUS: on a smaller one it
- * is not in the plan.
+ * A test that must end within LIMIT seconds, and needs a machine of CPUS and NODES: on a smaller
+ * one it is not in the plan.
  */
-#define TEST_FOR(id, limit, cpus)						\
+#define TEST_FOR(id, limit, cpus, nodes)					\
 	static void id(int loop);						\
 	static const TTest id##_ttest = { #id, id, __FILE__, __LINE__ };	\
 	static void __attribute__((constructor)) id##_register(void)		\
 	{									\
-		lib_register(&id##_ttest, limit, cpus);				\
+		lib_register(&id##_ttest, limit, cpus, nodes);			\
 	}									\
 	static void id(int loop __attribute__((unused)))
 
-#define TEST_LIMIT(id, limit) TEST_FOR(id, limit, 1)
-#define TEST_CPUS(id, cpus) TEST_FOR(id, 20, cpus)
+#define TEST_LIMIT(id, limit) TEST_FOR(id, limit, 1, 1)
+#define TEST_CPUS(id, cpus) TEST_FOR(id, 20, cpus, 1)
+#define TEST_NODES(id, nodes) TEST_FOR(id, 20, 1, nodes)
 #define TEST(id) TEST_LIMIT(id, 20)
 
 /* For a suite that runs in a kernel without containers too: one line in its file. */
@@ -49,7 +50,10 @@
 	}
 extern bool lib_without_containers;
 
-void lib_register(const TTest *test, unsigned int limit, int cpus);
+void lib_register(const TTest *test, unsigned int limit, int cpus, int nodes);
+
+/* Memory nodes that the kernel was told to have. */
+int nr_nodes(void);
 
 /* A verb that returns an errno (0: success) against the wanted one. */
 #define expect(call, wanted)							\

@@ -31,13 +31,6 @@
 #define str(...) (at("", __VA_ARGS__) + 1)
 
 /* How many the command line asks for. */
-static int nr_nodes(void)
-{
-	char *at = strstr(read_file("/proc/cmdline"), "numa=fake=");
-
-	return at ? atoi(at + strlen("numa=fake=")) : 1;
-}
-
 static unsigned long read_mask(const char *path)
 {
 	return cpus_of_text(read_file(path));

@@ -15,6 +15,7 @@
 
 #include <linux/container_why.h>
 #include <linux/cpumask.h>
+#include <linux/nodemask.h>
 #include <linux/sched.h>
 #include <linux/tracepoint.h>
 
@@ -153,6 +154,28 @@ TRACE_EVENT(container_cpuset,
 	),
 	TP_printk("hierarchy=%d path=%s cpus=%s exclusive=%d", __entry->hierarchy,
 		  __entry->path, __entry->cpus, __entry->exclusive)
+);
+
+/* A memset's mems or flags (mm/container/memset.h) are these now; its tasks follow. */
+TRACE_EVENT(container_memset,
+	TP_PROTO(struct container *cont, const nodemask_t *mems, unsigned long flags),
+	TP_ARGS(cont, mems, flags),
+	TP_STRUCT__entry(
+		__field(int,	hierarchy)
+		__array(char,	path, CONTAINER_TRACE_PATH)
+		__field(unsigned long, mems)
+		__field(unsigned long, flags)
+	),
+	TP_fast_assign(
+		__entry->hierarchy = container_trace_id(cont->hierarchy);
+		container_trace_path(cont, __entry->path);
+		__entry->mems = *mems->bits;
+		__entry->flags = flags;
+	),
+	TP_printk("hierarchy=%d path=%s mems=%#lx flags=%s", __entry->hierarchy, __entry->path,
+		  __entry->mems, __print_flags(__entry->flags, "|", { 1, "exclusive" },
+					       { 2, "migrate" }, { 4, "spread_page" },
+					       { 8, "spread_slab" }))
 );
 
 /* A release agent was handed a container. */
