@@ -136,6 +136,6 @@ static int __init container_fs_init(void)
 	ret = container_proc_init();
 	if (ret)
 		return ret;
-	return register_filesystem(&container_fs_type);
+	return container_mount_init();
 }
 fs_initcall(container_fs_init);

@@ -295,7 +295,7 @@ int container_rebind(struct container_hierarchy *h, unsigned long mask,
 		     struct container_rebind_failure *fail);
 
 /* mount.c */
-extern struct file_system_type container_fs_type;
+int container_mount_init(void);
 
 /* attach.c */
 int container_attach_pid(struct container_node *node, struct kernfs_node *kn, pid_t pid,

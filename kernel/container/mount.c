@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Mounting: file system type "container".
+ * Mounting: file system types "container" and "cpuset".
  *
  * Options are collected while the context is filled and judged when the tree
  * is asked for, under container_mutex, since what is bound where may change in
  * between. Every refusal says in the context's log which word was wrong.
+ *
+ * Type "cpuset" is the same for one set of options.
  *
  * Lifetime: the context is a user of its hierarchy from get_tree() until it is
  * freed, a superblock until it is killed.
@@ -391,8 +393,74 @@ static void container_kill_sb(struct super_block *sb)
 	container_unlock();
 }
 
-struct file_system_type container_fs_type = {
+static struct file_system_type container_fs_type = {
 	.name			= "container",
 	.init_fs_context	= container_init_fs_context,
 	.kill_sb		= container_kill_sb,
 };
+
+#if IS_ENABLED(CONFIG_CONTAINER_CPUSET) && IS_ENABLED(CONFIG_CONTAINER_MEMSET)
+
+/* The file system that cpusets had before there were containers took no options. */
+static int cpuset_parse_param(struct fs_context *fc, struct fs_parameter *param)
+{
+	if (!strcmp(param->key, "source"))
+		return vfs_parse_fs_param_source(fc, param);
+	return invalfc(fc, "type 'cpuset' takes no option '%s'; type 'container' does", param->key);
+}
+
+static const struct fs_context_operations cpuset_context_ops = {
+	.free			= container_free_fc,
+	.parse_param		= cpuset_parse_param,
+	.get_tree		= container_get_tree,
+};
+
+static int cpuset_init_fs_context(struct fs_context *fc)
+{
+	struct mount_context *mc;
+	int ret = container_init_fs_context(fc);
+
+	if (ret)
+		return ret;
+	fc->ops = &cpuset_context_ops;
+	mc = mount_context(fc);
+	mc->mask = BIT(cpuset_subsys_id) | BIT(memset_subsys_id);
+	mc->flags = CONTAINER_NOPREFIX;
+	mc->release_agent = kstrdup("/sbin/cpuset_release_agent", GFP_KERNEL);
+	if (mc->release_agent)
+		return 0;
+	container_free_fc(fc);
+	return -ENOMEM;
+}
+
+/* For programs that were written for cpusets: the hierarchy of both, under the old names. */
+static struct file_system_type cpuset_fs_type = {
+	.name			= "cpuset",
+	.init_fs_context	= cpuset_init_fs_context,
+	.kill_sb		= container_kill_sb,
+};
+
+static int __init register_cpuset(void)
+{
+	return register_filesystem(&cpuset_fs_type);
+}
+
+#else
+
+static int __init register_cpuset(void)
+{
+	return 0;
+}
+
+#endif
+
+/**
+ * container_mount_init - the file systems can be mounted from now on
+ *
+ * Context: fs_initcall.
+ * Return: 0 or -errno.
+ */
+int __init container_mount_init(void)
+{
+	return register_filesystem(&container_fs_type) ?: register_cpuset();
+}

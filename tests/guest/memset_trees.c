@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * memset and trees: mounts, binding and unbinding while tasks live in the tree,
- * containers that the kernel makes (ns), the trace. (jobs 1 4n4 4n4@debug)
+ * memset and trees: mounts and the old file system type "cpuset", binding and
+ * unbinding while tasks live in the tree, containers that the kernel makes (ns),
+ * the trace. (jobs 1 4n4 4n4@debug)
  *
  * What needs several nodes has nothing to say with one; see memset.c.
  */
@@ -61,6 +62,42 @@ TEST(two_trees_or_one)
 	has_nodes(pid, NODE(0));
 	stop(pid);
 	expect(remove_dir(a), 0);
+}
+
+TEST(the_old_type_has_the_old_names)
+{
+	static const char *const files[] = { "cpus", "mems", "cpu_exclusive", "mem_exclusive",
+		"memory_migrate", "memory_pressure", "memory_pressure_enabled", "memory_spread_page",
+		"memory_spread_slab", "notify_on_release", "tasks" };
+	char *dir = new_dir(), *again = new_dir(), *same, *a;
+	pid_t pid;
+
+	expect(mount("none", dir, "cpuset", 0, "memset") ? errno : 0, EINVAL);
+	expect(mount("none", dir, "cpuset", 0, NULL) ? errno : 0, 0);
+	for (unsigned int i = 0; i < sizeof(files) / sizeof(files[0]); i++)
+		ck_assert_msg(exists(at(dir, "%s", files[i])), "no file %s", files[i]);
+	ck_assert_str_eq(read_file(at(dir, "release_agent")), "/sbin/cpuset_release_agent\n");
+	ck_assert_ptr_nonnull(strstr(read_file("/proc/self/mounts"), at("", "%s cpuset rw", dir + 1)));
+	ck_assert_str_eq(hierarchy_of("memset").subsystems, "cpuset,memset");
+	/* as a script of that time did it */
+	a = at(dir, "a");
+	expect(make_dir(a), 0);
+	expect(write_file(at(a, "cpus"), "0"), 0);
+	expect(write_file(at(a, "mems"), "0"), 0);
+	pid = sleeper();
+	expect(write_u64(at(a, "tasks"), pid), 0);
+	has_nodes(pid, NODE(0));
+	bound_to(pid, 1);
+	/* it is a tree like any other */
+	expect(mount("none", again, "cpuset", 0, NULL) ? errno : 0, 0);
+	ck_assert(has_line(at(again, "a/tasks"), pid));
+	expect(unmount(again), 0);
+	same = mount_hierarchy("cpuset,memset,noprefix");
+	ck_assert(has_line(at(same, "a/tasks"), pid));
+	expect(try_mount("cpuset,memset", &again), EBUSY);
+	stop(pid);
+	expect(remove_dir(a), 0);
+	expect(unmount(dir), 0);
 }
 
 TEST(binding_to_a_tree_with_tasks)
