@@ -172,6 +172,18 @@ test_cpuset()
 	contains message 'CPUs 0 to 1' "$err"
 }
 
+test_memset()
+{
+	guest --nodes 4 --cpus 2 --memset 1,3 --container a/b sh -c 'grep Mems_allowed_list /proc/self/status; cat /containers/a/b/memset.mems'
+	equal 'nodes of the command' $'Mems_allowed_list:\t1,3\n1,3' "$out"
+	guest --nodes 2 --memset 1 --cpuset 0 --memory 5000 sh -c 'cd /containers/run; cat memset.mems cpuset.cpus memory.page_limit'
+	equal 'all limits' $'1\n0\n5000' "$out"
+	guest --memset 0 sh -c 'cat /containers/run/memset.mems'
+	equal 'one node' 0 "$out"
+	guest --nodes 2 --memset 2 true
+	contains message 'nodes 0 to 1' "$err"
+}
+
 test_many_files()
 {
 	ulimit -Sn 256

@@ -18,7 +18,7 @@
 #include <stdint.h>
 
 #define JOIN_MAGIC	0x27e0ebc1u
-#define JOIN_VERSION	2
+#define JOIN_VERSION	3
 #define JOIN_NONCE	16
 #define JOIN_BLOCK	4096u
 /* Bytes of stdin that may be on the disk and not yet taken by CMD. */
@@ -82,7 +82,7 @@ enum join_flag {
 
 /*
  * The first block of the job disk. After it the strings, each with its NUL: container,
- * page_limit, cpuset, cwd, root,
+ * page_limit, cpuset, memset, cwd, root,
  * then argc arguments and envc variables. The ring begins at ring_offset.
  */
 struct join_job {

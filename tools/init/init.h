@@ -26,6 +26,7 @@ struct job {
 	char *container;
 	char *page_limit;
 	char *cpuset;
+	char *memset;
 	char *cwd;
 	char *root;
 	char **argv;

@@ -68,10 +68,10 @@ static void set_limit(struct guest *g, const char *file, const char *text)
 }
 
 /*
- * A mount without options leaves cpuset out, whose new containers let nobody in. One that is
- * bound to a tree gives what is there all CPUs.
+ * A mount without options leaves cpuset and memset out, whose new containers let nobody in. One
+ * that is bound to a tree gives what is there all that there is.
  */
-static void add_cpuset(struct guest *g)
+static void add_subsystem(struct guest *g, const char *name)
 {
 	char names[256] = "", options[300];
 	FILE *f = fopen("/proc/containers", "re");
@@ -80,10 +80,12 @@ static void add_cpuset(struct guest *g)
 	if (!f || fscanf(f, "%*[^\n] %*d %*d %*d %255s", names) != 1)
 		die(g, 125, "/proc/containers has no hierarchy of /containers");
 	fclose(f);
-	snprintf(options, sizeof(options), "%s,cpuset", names);
-	if (mount("none", CONTAINERS, "container", MS_REMOUNT, options))
-		die(g, 125, "mount -o remount,%s: %s%s", options, strerror(errno),
-		    errno == ENOENT ? ": this kernel has no cpuset, so --cpuset cannot hold" : "");
+	snprintf(options, sizeof(options), "%s,%s", names, name);
+	if (!mount("none", CONTAINERS, "container", MS_REMOUNT, options))
+		return;
+	if (errno == ENOENT)
+		die(g, 125, "this kernel has no %s, so --%s cannot hold", name, name);
+	die(g, 125, "mount -o remount,%s: %s", options, strerror(errno));
 }
 
 void limits_container(struct guest *g)
@@ -96,14 +98,18 @@ void limits_container(struct guest *g)
 	if (mount("none", CONTAINERS, "container", 0, NULL))
 		die(g, 125, "mount -t container: %s%s", strerror(errno), errno == ENODEV ?
 		    ": this kernel has no containers (flavour vanilla?), so --memory, "
-		    "--cpuset and --container cannot hold" : "");
+		    "--cpuset, --memset and --container cannot hold" : "");
 	container_path(g, path, sizeof(path), "");
 	make_container(g, path);
 	if (*g->job.page_limit)
 		set_limit(g, "memory.page_limit", g->job.page_limit);
 	if (*g->job.cpuset) {
-		add_cpuset(g);
+		add_subsystem(g, "cpuset");
 		set_limit(g, "cpuset.cpus", g->job.cpuset);
+	}
+	if (*g->job.memset) {
+		add_subsystem(g, "memset");
+		set_limit(g, "memset.mems", g->job.memset);
 	}
 }
 

@@ -172,6 +172,7 @@ static int make_job(struct run *r)
 	put(&t, o->container ? o->container : "");
 	put(&t, limit);
 	put(&t, o->cpuset ? o->cpuset : "");
+	put(&t, o->memset ? o->memset : "");
 	put(&t, getcwd(cwd, sizeof(cwd)) ? cwd : "/");
 	put(&t, root);
 	while (o->argv[j.argc])

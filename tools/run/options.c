@@ -39,6 +39,7 @@ static const struct known {
 	{ "memory", VALUE, 0 },
 	{ "container", VALUE, 0 },
 	{ "cpuset", TEXT, offsetof(struct options, cpuset) },
+	{ "memset", TEXT, offsetof(struct options, memset) },
 	{ "cpus", VALUE, 0 },
 	{ "nodes", VALUE, 0 },
 	{ "mem", VALUE, 0 },
@@ -120,8 +121,9 @@ static const char *container_name(const char *s)
 	return s;
 }
 
-/* "0-2,5": CPUs of the guest. */
-static void check_cpuset(const char *s, unsigned int cpus)
+/* "0-2,5": @what of the guest, of which it has @n; --@option has more. */
+static void check_list(const char *name, const char *s, unsigned int n, const char *what,
+		       const char *option)
 {
 	const char *p = s;
 	unsigned long first, last;
@@ -134,10 +136,10 @@ static void check_cpuset(const char *s, unsigned int cpus)
 			last = strtoul(p, &end, 10);
 		}
 		if (*p < '0' || *p > '9' || (*end && *end != ',') || last < first)
-			usage_error("--cpuset %s: not a list of CPUs, such as 0-2,5", s);
-		if (last >= cpus)
-			usage_error("--cpuset %s: the guest has CPUs 0 to %u; more with --cpus", s,
-				    cpus - 1);
+			usage_error("--%s %s: not a list of %s, such as 0-2,5", name, s, what);
+		if (last >= n)
+			usage_error("--%s %s: the guest has %s 0 to %u; more with --%s", name, s,
+				    what, n - 1, option);
 		p = end + 1;
 	} while (*end);
 }
@@ -249,8 +251,10 @@ static void check(struct run *r)
 		o->argv = shell_argv;
 	}
 	if (o->cpuset)
-		check_cpuset(o->cpuset, o->cpus);
-	if ((o->has_limit || o->cpuset) && !o->container)
+		check_list("cpuset", o->cpuset, o->cpus, "CPUs", "cpus");
+	if (o->memset)
+		check_list("memset", o->memset, o->nodes ? o->nodes : 1, "nodes", "nodes");
+	if ((o->has_limit || o->cpuset || o->memset) && !o->container)
 		o->container = "run";
 	/* A limit without a place to swap to only kills; a sparse file costs nothing until used. */
 	if (o->swap == ULLONG_MAX)

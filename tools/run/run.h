@@ -53,6 +53,7 @@ struct options {
 	const char *kernel;
 	const char *container;	/* NULL: none */
 	const char *cpuset;
+	const char *memset;
 	const char *rootfs;
 	const char *log;
 	const char *verdict;
