@@ -310,7 +310,8 @@ container_css_next_descendant(struct container_subsys_state *pos,
  * @cursor: thread id to start from; 0 first; advanced past the result
  *
  * Needs no lock between calls and may be stopped anywhere: a position is a
- * number. Threads that come or go meanwhile may be missed or seen.
+ * number. Threads that come or go meanwhile may be missed or seen, and one that
+ * execs may be missed, as it takes its leader's number.
  *
  * Return: a referenced task (put_task_struct()), or NULL at the end.
  */

@@ -154,6 +154,22 @@ static void place_locked(struct task_struct *task)
 	set_cpus_allowed_ptr(task, &scratch);
 }
 
+/* Has a task what place_locked() would give it here, as far as can be told without the mutex? */
+static bool is_placed(struct task_struct *task, struct cpuset *cs)
+{
+	const struct cpumask *all, *asked, *has = &task->cpus_mask;
+
+	/* pi_lock: its affinity and what it asked for */
+	guard(raw_spinlock_irqsave)(&task->pi_lock);
+	all = affinity_in(cs, task);
+	asked = task->user_cpus_ptr;
+	if (!asked || !cpumask_intersects(all, asked))
+		return cpumask_equal(has, all);
+	/* what is in both */
+	return cpumask_subset(has, all) && cpumask_subset(has, asked) &&
+	       cpumask_weight(has) == cpumask_weight_and(all, asked);
+}
+
 static int refuse(struct container *cont, struct task_struct *task, const char *what,
 		  const char *reason, int error)
 {
@@ -215,14 +231,23 @@ static void set_locked(struct cpuset *cs, const struct cpumask *cpus, bool exclu
 static void move_tasks_locked(struct cpuset *cs)
 {
 	struct task_struct *task;
-	pid_t cursor = 0;
+	pid_t cursor;
+	int pass;
 
 	lockdep_assert_held(&cpuset_mutex);
 	/* cs->cpus, then the walk; pairs with the barrier in cpuset_fork() */
 	smp_mb();
-	while ((task = container_css_next_task(&cs->css, &cursor))) {
-		place_locked(task);
-		put_task_struct(task);
+	/*
+	 * A thread that execs takes its leader's number, which the walk may have behind
+	 * it. Once: before it can do so again it forks, and cpuset_fork() looks.
+	 */
+	for (pass = 0; pass < 2; pass++) {
+		cursor = 0;
+		while ((task = container_css_next_task(&cs->css, &cursor))) {
+			if (!pass || !is_placed(task, cs))
+				place_locked(task);
+			put_task_struct(task);
+		}
 	}
 }
 
@@ -429,22 +454,6 @@ static void cpuset_attach(struct container_subsys_state *css, struct container_s
 	mutex_lock(&cpuset_mutex);
 	place_locked(task);
 	mutex_unlock(&cpuset_mutex);
-}
-
-/* Has the child what place_locked() would give it here, as far as can be told without the mutex? */
-static bool is_placed(struct task_struct *task, struct cpuset *cs)
-{
-	const struct cpumask *all, *asked, *has = &task->cpus_mask;
-
-	/* pi_lock: its affinity and what it asked for */
-	guard(raw_spinlock_irqsave)(&task->pi_lock);
-	all = affinity_in(cs, task);
-	asked = task->user_cpus_ptr;
-	if (!asked || !cpumask_intersects(all, asked))
-		return cpumask_equal(has, all);
-	/* what is in both */
-	return cpumask_subset(has, all) && cpumask_subset(has, asked) &&
-	       cpumask_weight(has) == cpumask_weight_and(all, asked);
 }
 
 /*
