@@ -16,13 +16,15 @@ make -s kernel FLAVOUR="$flavour" && make -s tools tests || exit 1
 mkdir -p "$out"
 : >"$out/log"
 failed=0
+runs=0
 
 # run SECONDS SUITE PATTERN: one kernel; each test looks for SECONDS
 run()
 {
+	runs=$((runs + 1))
 	echo "smp: $2:$3, $1 s each"
 	SMP_SECONDS=$1 build/tools/uml-run --kernel "build/$flavour/linux" --cpus "$cpus" --swap 256M --mem 192M \
-		--timeout 3600 --log "$out/kernel-$2" --failures "$out/failures" -- \
+		--timeout 3600 --log "$out/kernel-$runs-$2" --failures "$out/failures" -- \
 		"$PWD/build/tests/guest/$2" --slow $((slow * 20)) --only "$3" </dev/null 2>>"$out/err" | tee -a "$out/log" |
 		grep '^not ok'
 	grep -q '^not ok' "$out/log" && failed=1
