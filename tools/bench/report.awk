@@ -101,7 +101,7 @@ function quotient(key, against,   part) {
 function block(set, cpus, kernels, against,   k, a, i, j, nk, na, key, head, text, name) {
 	nk = split(kernels, k, " ")
 	na = split(against, a, " ")
-	head = sprintf("%-18s", (set == "paths" ? "CPUs: " cpus : "groups"))
+	head = sprintf("%-18s", (set == "paths" ? "CPUs: " cpus : set))
 	for (i = 1; i <= nk; i++)
 		head = head sprintf(" %21s", k[i])
 	for (j = 1; j <= na; j++)
@@ -141,6 +141,7 @@ function block(set, cpus, kernels, against,   k, a, i, j, nk, na, key, head, tex
 BEGIN {
 	known["paths"]
 	known["groups"]
+	known["places"]
 	known["programs"]
 }
 
@@ -171,6 +172,8 @@ END {
 			block("paths", part[2], "vanilla default", "vanilla")
 		else if (part[1] == "programs")
 			of_programs = of_programs " " part[2]
+		else if (part[1] == "places")
+			block("places", part[2], "default cgroup1 cgroup2", "cgroup1 cgroup2")
 		else
 			block("groups", part[2], "vanilla default cgroup1 cgroup2", "cgroup1 cgroup2")
 	}

@@ -33,8 +33,15 @@ void ask(double *ns, int nr, const char *op, unsigned long count, const char *wo
 pid_t start(void (*child)(void *), void *arg);
 void stop(pid_t pid);
 
-/* paths.c, groups.c */
+/* groups.c */
+void put(const char *text, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void make(const char *path);
+void sleeper(void *unused);
+pid_t start_crowd(int threads, bool apart);
+
+/* paths.c, groups.c, places.c */
 void paths(int cpus);
 void groups(void);
+void places(void);
 
 #endif

@@ -31,10 +31,7 @@ static const struct words {
 	[CGROUP2] = { "cgroup2", "", "cgroup.threads", "cgroup.procs" },
 };
 
-static void put(const char *text, const char *format, ...)
-	__attribute__((format(printf, 2, 3)));
-
-static void put(const char *text, const char *format, ...)
+void put(const char *text, const char *format, ...)
 {
 	char path[256];
 	va_list ap;
@@ -49,7 +46,7 @@ static void put(const char *text, const char *format, ...)
 	close(fd);
 }
 
-static void make(const char *path)
+void make(const char *path)
 {
 	if (mkdir(path, 0755) && errno != EEXIST)
 		die("mkdir %s: %s", path, strerror(errno));
@@ -101,7 +98,7 @@ static void forks(int hierarchies)
 	}
 }
 
-static void sleeper(void *unused)
+void sleeper(void *unused)
 {
 	(void)unused;
 	for (;;)
@@ -144,7 +141,7 @@ static void be_a_crowd(void *arg)
 }
 
 /* A child with so many threads, when all are where they belong. */
-static pid_t start_crowd(int threads, bool apart)
+pid_t start_crowd(int threads, bool apart)
 {
 	struct crowd crowd = { threads, apart };
 	pid_t pid;
@@ -172,7 +169,7 @@ static void attach(const char *name)
 	group(0, "a");
 	group(0, "b");
 	pid = start(sleeper, NULL);
-	ask(ns, batches(60), "write", 20, ROOT "0/a/%s " ROOT "0/b/%s %d", file, file, pid);
+	ask(ns, batches(60), "write", 20, ROOT "0/a/%s " ROOT "0/b/%s %d %d", file, file, pid, pid);
 	report(name, ns, batches(60));
 	stop(pid);
 }

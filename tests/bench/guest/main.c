@@ -145,15 +145,17 @@ int main(int argc, char **argv)
 			quick = true;
 			break;
 		default:
-			die("usage: bench -k KIND -s paths|groups [-o PATTERN] [-q]");
+			die("usage: bench -k KIND -s paths|groups|places [-o PATTERN] [-q]");
 		}
 	}
 	if (!strcmp(set, "paths"))
 		paths(sysconf(_SC_NPROCESSORS_ONLN));
 	else if (!strcmp(set, "groups"))
 		groups();
+	else if (!strcmp(set, "places"))
+		places();
 	else
-		die("-s %s: not paths or groups", set);
+		die("-s %s: not paths, groups or places", set);
 	puts("end");
 	return 0;
 }

@@ -25,7 +25,7 @@ static void write_end(struct bench_job *job)
 	kfree(pair);
 }
 
-/* words: two files, and the text that is written to them in turns */
+/* words: two files, maybe one, and a text for each; they are written in turns */
 static int write_start(struct bench_job *job)
 {
 	struct pair *pair = kzalloc_obj(*pair);
@@ -46,22 +46,24 @@ static int write_start(struct bench_job *job)
 static int write_text(struct bench_job *job, u64 *ns)
 {
 	struct pair *pair = job->data;
-	const char *text = job->word[2];
-	ssize_t size = strlen(text), done = size;
+	const char *const *text = (const char *const *)job->word + 2;
+	ssize_t size[2] = { strlen(text[0]), strlen(text[1]) }, done;
 	ktime_t begin = ktime_get();
 
-	for (unsigned long i = 0; i < job->count && done == size; i++) {
+	for (unsigned long i = 0; i < job->count; i++) {
 		loff_t pos = 0;
 
-		done = kernel_write(pair->file[i & 1], text, size, &pos);
+		done = kernel_write(pair->file[i & 1], text[i & 1], size[i & 1], &pos);
+		if (done != size[i & 1])
+			return done < 0 ? done : -EIO;
 	}
 	*ns = ktime_to_ns(ktime_sub(ktime_get(), begin));
-	return done == size ? 0 : done < 0 ? done : -EIO;
+	return 0;
 }
 
 const struct bench_op bench_write = {
 	.name	= "write",
-	.words	= 3,
+	.words	= 4,
 	.start	= write_start,
 	.batch	= write_text,
 	.end	= write_end,

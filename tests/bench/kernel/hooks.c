@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What process groups cost a fork and a page, alone: the hooks that Linux calls
- * there, in Linux's order, around nothing.
+ * there, in Linux's order, around nothing; and the page allocator, which asks on
+ * its own way.
  *
  * Surprise: the child of fork_hooks is a copy of the current task that nobody
  * else ever sees: not in the pid hash, on no run queue, in no list but those
@@ -131,3 +132,21 @@ const struct bench_op bench_charge = {
 	.batch	= charge,
 	.end	= charge_end,
 };
+
+/* From the lists of this CPU and back to them, which is the shortest way there is. */
+static int page(struct bench_job *job, u64 *ns)
+{
+	ktime_t begin = ktime_get();
+
+	for (unsigned long i = 0; i < job->count; i++) {
+		struct page *page = alloc_page(GFP_HIGHUSER_MOVABLE);
+
+		if (!page)
+			return -ENOMEM;
+		__free_page(page);
+	}
+	*ns = ktime_to_ns(ktime_sub(ktime_get(), begin));
+	return 0;
+}
+
+const struct bench_op bench_page = { .name = "page", .batch = page };
