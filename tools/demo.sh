@@ -1,9 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# `./uml demo`: two tenants in one kernel, without and with a memory limit on one of them.
+# `./uml demo`: two tenants in one kernel, without and with a memory limit on one of them; then
+# two programs on four memory nodes, one of them pinned to a node.
 #
 # tools/demo/guest.sh is what happens in the guest and what its output means. This script boots
 # it twice, draws the pages while they change, and makes the table and build/demo/report.html.
+# tools/demo/nodes.sh is the guest with nodes.
 set -eu
 
 cd "$(dirname "$0")/.."
@@ -71,6 +73,15 @@ fi
 rm -rf $out
 mkdir -p $out
 
+# ended NAME: or what it said is why not
+ended()
+{
+	grep -q '^end$' $out/"$1" || {
+		cat $out/"$1".err >&2
+		die "the guest did not come to its end (above: what it said)"
+	}
+}
+
 # scene NAME LIMIT: one boot; the samples go to $out/NAME
 scene()
 {
@@ -81,10 +92,7 @@ scene()
 	build/tools/uml-run --kernel "$kernel" --cpus "$cpus" --mem "$mem" --swap 512M --timeout 300 -- \
 		sh tools/demo/guest.sh "$2" 2>$out/"$1".err | tee $out/"$1" |
 		awk -v term=$term -v mem="$mem_pages" -f tools/demo/live.awk
-	grep -q '^end$' $out/"$1" || {
-		cat $out/"$1".err >&2
-		die "the guest did not come to its end (above: what it said)"
-	}
+	ended "$1"
 }
 
 echo "Two tenants share a kernel with $mem of memory:"
@@ -95,6 +103,13 @@ scene limited "$limit_pages" "2. batch has a page_limit of $limit_pages pages ($
 
 echo
 awk -f tools/demo/table.awk $out/free $out/limited | tee $out/table.txt
+
+echo
+echo "3. a guest of 256M with four memory nodes: \"free\" changes 60 MB all over and takes them from where"
+echo "   they are to be had; \"pinned\" has 32 MB and a memset. Their pages (one # is 4 MB):"
+build/tools/uml-run --kernel "$kernel" --cpus "$cpus" --nodes 4 --mem 256M --timeout 300 -- \
+	sh tools/demo/nodes.sh 2>$out/nodes.err | tee $out/nodes | awk -f tools/demo/nodes.awk | tee $out/nodes.txt
+ended nodes
 tools/demo/report.sh $out "$limit_pages" "$mem"
 echo
 echo "The whole picture: $out/report.html"

@@ -59,7 +59,17 @@ escape()
 	escape "$dir/table.txt"
 	echo '</pre>'
 	echo '<p>The numbers are the kernel'"'"'s (memory.* files), sampled five times a second; see'
-	echo 'tools/demo/guest.sh. <code>./uml demo</code> makes this page again.</p>'
+	echo 'tools/demo/guest.sh.</p>'
+	cat <<-EOF
+	<h1>Memory nodes</h1>
+	<p>A guest of 256 MB that is cut into four nodes. <b>free</b> changes 60 MB all over, and has them where its CPU is
+	and then where they were to be had; <b>pinned</b> has 32 MB and a container with one node. That gets another one, and its
+	pages follow while it runs. One # is 4 MB; the numbers are from numa_maps (tools/demo/nodes.sh).</p>
+	<pre>
+	EOF
+	escape "$dir/nodes.txt"
+	echo '</pre>'
+	echo '<p><code>./uml demo</code> makes this page again.</p>'
 	echo '</body></html>'
 } >"$dir/report.html"
 rm -f "$dir"/*.svg "$dir"/*.dat
