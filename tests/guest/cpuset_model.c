@@ -38,7 +38,8 @@ static struct set {
 	int parent;
 	unsigned int cpus;
 	bool exclusive;
-	char *dir;
+	/* its directory, and the files in it by their names in struct kind */
+	char *dir, *list, *flag, *effective;
 } sets[SETS];
 
 /* A sleeper, what it has asked for (0: nothing), and the set it is in. */
@@ -95,7 +96,7 @@ static int step_exclusive(int i)
 {
 	bool on = draw(2);
 	int wanted = -judge(i, sets[i].cpus, on);
-	int got = write_u64(at(sets[i].dir, "%s", kind->flag), on);
+	int got = write_u64(sets[i].flag, on);
 
 	ck_assert_msg(got == wanted, "exclusive of %s to %d: got %s, the model says %s",
 		      sets[i].dir, on, error_name(got), error_name(wanted));
@@ -115,6 +116,21 @@ static bool in_use(int i)
 	return false;
 }
 
+/* Long runs have many steps, so what each would leave behind in memory is made once or freed. */
+static void be_a_set(int i, int parent, char *dir)
+{
+	struct set *s = &sets[i];
+
+	free(s->list);
+	free(s->flag);
+	free(s->effective);
+	free(s->dir);
+	*s = (struct set){ .live = true, .parent = parent, .dir = dir };
+	s->list = at(dir, "%s", kind->list);
+	s->flag = at(dir, "%s", kind->flag);
+	s->effective = at(dir, "%s", kind->effective);
+}
+
 static int step_dir(int i)
 {
 	int parent, got, wanted;
@@ -130,8 +146,7 @@ static int step_dir(int i)
 	do {
 		parent = draw(i);
 	} while (!sets[parent].live);
-	sets[i] = (struct set){ .live = true, .parent = parent,
-				.dir = at(sets[parent].dir, "%d", i) };
+	be_a_set(i, parent, at(sets[parent].dir, "%d", i));
 	expect(make_dir(sets[i].dir), 0);
 	return 0;
 }
@@ -181,12 +196,14 @@ static void step(void)
 
 static void compare_set(const struct set *s)
 {
-	char *cpus = read_file(at(s->dir, "%s", kind->list));
+	char *cpus = read_file(s->list), *effective = read_file(s->effective);
 
 	ck_assert_msg(cpus_of_text(cpus) == s->cpus, "%s has %s, the model %s", s->dir, cpus,
 		      cpus_text(s->cpus));
-	ck_assert_str_eq(read_file(at(s->dir, "%s", kind->effective)), cpus);
-	ck_assert_int_eq(read_u64(at(s->dir, "%s", kind->flag)), s->exclusive);
+	ck_assert_str_eq(effective, cpus);
+	ck_assert_int_eq(read_u64(s->flag), s->exclusive);
+	free(cpus);
+	free(effective);
 }
 
 static void compare(void)
@@ -231,8 +248,9 @@ static void compare_kind(const struct kind *k)
 	ck_assert_uint_eq(all_cpus(), all_nodes());
 	seed = lib_seed;
 	printf("# --seed %u\n", seed);
-	sets[0] = (struct set){ .live = true, .cpus = all_cpus(), .exclusive = true,
-				.dir = mount_hierarchy(kind->subsystem) };
+	be_a_set(0, 0, mount_hierarchy(kind->subsystem));
+	sets[0].cpus = all_cpus();
+	sets[0].exclusive = true;
 	for (int t = 0; t < TASKS; t++)
 		tasks[t] = (struct task){ .pid = sleeper() };
 	for (unsigned long i = 0; i < n; i++) {
