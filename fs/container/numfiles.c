@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * numfiles: open files of a container, the VFS side.
+ *
+ * One charge per struct file that /proc/sys/fs/file-nr counts: regular files,
+ * directories, pipes (two), sockets, anonymous inodes, and what only a mapping
+ * still holds. The container of the task that makes the file is charged, and
+ * keeps the charge until the last reference is gone, whoever has it by then.
+ *
+ * Locking: none. The word behind the file is written before anyone else can
+ * have found the file for good, and read by the one who frees it. A reader of
+ * a descriptor table that meets the slab object of an earlier file may take a
+ * reference in between, and be the last to put it: so a file that is refused is
+ * put, not freed, and the word is valid before that.
+ *
+ * Lifetime: the charge has a reference to the beancounter, bc_uncharge() puts it.
+ *
+ * Surprise: the memory for the file is there before the charge is asked for;
+ * a refusal costs an allocation, and an open that is granted has one way only.
+ */
+#include <linux/container_bc.h>
+#include <linux/err.h>
+#include <linux/file.h>
+
+/**
+ * container_bc_charge_file - a new struct file that counts
+ * @file: not open, its one reference is the caller's; put here on failure
+ *
+ * Context: process.
+ * Return: @file, or ERR_PTR(-ENFILE), what file-max says, too.
+ */
+struct file *container_bc_charge_file(struct file *file)
+{
+	struct bc *bc = bc_charge_current(BC_NUMFILES, 1);
+
+	container_of(file, struct bc_file, file)->bc = IS_ERR(bc) ? NULL : bc;
+	if (!IS_ERR(bc))
+		return file;
+	fput(file);
+	return ERR_CAST(bc);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Beancounters, what bc.c (states and control files) and bc_charge.c (the arithmetic)
+ * share. Resources see <linux/container_bc.h> only.
+ */
+#ifndef _KERNEL_CONTAINER_BC_H
+#define _KERNEL_CONTAINER_BC_H
+
+#include <linux/atomic.h>
+#include <linux/container_bc.h>
+#include <linux/containers.h>
+#include <linux/limits.h>
+
+/* Bounds are at most this, which is none. */
+#define BC_MAX	((unsigned long)LONG_MAX)
+/* @minheld as long as nothing has been uncharged. */
+#define BC_NEVER LONG_MAX
+
+/* Both bounds of a resource; barrier <= limit <= BC_MAX. */
+struct bc_bounds {
+	unsigned long barrier;
+	unsigned long limit;
+};
+
+/**
+ * struct bc_amount - one resource of one beancounter
+ * @held: charged now; atomic
+ * @maxheld: the most that a charge has made of it; atomic
+ * @minheld: the least that an uncharge has made of it, or BC_NEVER; atomic
+ * @failcnt: charges that one of these bounds has refused; atomic
+ * @bounds: written under bc_mutex, word by word; chargers read one of the words
+ */
+struct bc_amount {
+	atomic_long_t held;
+	atomic_long_t maxheld;
+	atomic_long_t minheld;
+	atomic_long_t failcnt;
+	struct bc_bounds bounds;
+};
+
+/**
+ * struct bc - the beancounter of one container
+ * @css: the core's part
+ * @up: the beancounter that each charge counts in, too: the parent's, or NULL in
+ *	the root and in what was made flat; immutable, pinned by @css.parent
+ * @defaults: what children made from now on start with; bc_mutex
+ * @amount: by resource
+ */
+struct bc {
+	struct container_subsys_state css;
+	struct bc *up;
+	struct bc_bounds defaults[BC_RESOURCES];
+	struct bc_amount amount[BC_RESOURCES];
+};
+
+/**
+ * struct bc_resource_info - what is particular to a resource
+ * @name: in names of files and in what is written to them
+ * @what: that is refused, in `why`
+ * @unit: of the amounts, in `why`
+ * @cure: in `why`, by severity
+ * @error: what a refused charge returns
+ * @defaults: bounds in a new container, unless its parent says otherwise
+ */
+struct bc_resource_info {
+	const char *name;
+	const char *what;
+	const char *unit;
+	const char *cure[BC_FORCE];
+	int error;
+	struct bc_bounds defaults;
+};
+
+extern const struct bc_resource_info bc_resources[BC_RESOURCES];
+
+static inline struct bc *css_bc(struct container_subsys_state *css)
+{
+	return container_of(css, struct bc, css);
+}
+
+struct bc *bc_try_charge(struct bc *bc, enum bc_resource res, unsigned long val,
+			 enum bc_severity severity);
+void bc_give_back(struct bc *bc, enum bc_resource res, unsigned long val);
+unsigned long bc_amount_uncharge(struct bc_amount *amount, unsigned long val);
+void bc_amount_init(struct bc_amount *amount, const struct bc_bounds *bounds);
+void bc_amount_reset(struct bc_amount *amount);
+long bc_minheld(struct bc_amount *amount);
+void bc_check_empty(struct bc *bc);
+
+#endif /* _KERNEL_CONTAINER_BC_H */

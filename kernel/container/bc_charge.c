@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Beancounters: the arithmetic of charges.
+ *
+ * A charge counts in the beancounter of the task's container and, unless that
+ * was made flat, in those above it up to the root. All have room, or nothing is charged.
+ * First they are looked at, then the amounts are raised one by one, each only
+ * as far as its bound: no amount is ever above what the bound allowed, not
+ * even for a moment. Who is overtaken between the two takes back what he added.
+ *
+ * Locking: none. Amounts are atomic words, and one word is one decision. A bound
+ * that is lowered meanwhile counts from the next look on. bc_mutex, which
+ * writers of bounds hold, is bc.c's.
+ *
+ * Lifetime: each successful charge holds a reference to the beancounter that it
+ * began with, which pins those above it. So one that is charged outlives its
+ * directory, counting in those above it, and goes with the last uncharge.
+ *
+ * Surprises: a charge that is overtaken may have been seen in the amounts below
+ * the bound that stopped it, in maxheld for good. An uncharge of more than is
+ * held warns once, and leaves 0.
+ */
+#include "bc.h"
+
+#include <linux/capability.h>
+#include <linux/container_why.h>
+#include <linux/cred.h>
+#include <linux/sched.h>
+
+static unsigned long bound_of(const struct bc_amount *amount, enum bc_severity severity)
+{
+	if (severity == BC_FORCE)
+		return ULONG_MAX;
+	return severity == BC_LIMIT ? READ_ONCE(amount->bounds.limit) :
+				      READ_ONCE(amount->bounds.barrier);
+}
+
+/* @held is below zero only for an instant, by somebody's mistake. */
+static bool has_room(long held, unsigned long val, unsigned long bound)
+{
+	unsigned long has = max(held, 0L);
+
+	return has <= bound && val <= bound - has;
+}
+
+static void raise_to(atomic_long_t *mark, long held)
+{
+	long old = atomic_long_read(mark);
+
+	while (held > old && !atomic_long_try_cmpxchg(mark, &old, held))
+		;
+}
+
+static void lower_to(atomic_long_t *mark, long held)
+{
+	long old = atomic_long_read(mark);
+
+	while (held < old && !atomic_long_try_cmpxchg(mark, &old, held))
+		;
+}
+
+static bool amount_try_charge(struct bc_amount *amount, unsigned long val,
+			      enum bc_severity severity)
+{
+	long held = atomic_long_read(&amount->held);
+
+	do {
+		if (!has_room(held, val, bound_of(amount, severity)))
+			return false;
+		/* fully ordered: pairs with the xchg in bc_amount_reset() */
+	} while (!atomic_long_try_cmpxchg(&amount->held, &held, held + val));
+	raise_to(&amount->maxheld, held + val);
+	return true;
+}
+
+/* Returns what was taken: less than @val if less was held, which is somebody's mistake. */
+unsigned long bc_amount_uncharge(struct bc_amount *amount, unsigned long val)
+{
+	long held = atomic_long_sub_return(val, &amount->held);
+	unsigned long excess = 0;
+
+	if (unlikely(held < 0)) {
+		/* of ours, not of somebody else who does the same */
+		excess = min(val, (unsigned long)-held);
+		atomic_long_add(excess, &amount->held);
+		held = 0;
+	}
+	lower_to(&amount->minheld, held);
+	return val - excess;
+}
+
+/**
+ * bc_try_charge - charge a beancounter and those above it
+ * @bc: pinned by the caller
+ * @res: resource
+ * @val: how much
+ * @severity: which bounds must be kept
+ *
+ * Context: any.
+ * Return: NULL when all are charged, else the one that had no room, and nothing is.
+ */
+struct bc *bc_try_charge(struct bc *bc, enum bc_resource res, unsigned long val,
+			 enum bc_severity severity)
+{
+	struct bc *pos, *undo;
+
+	for (pos = bc; pos; pos = pos->up)
+		if (!has_room(atomic_long_read(&pos->amount[res].held), val,
+			      bound_of(&pos->amount[res], severity)))
+			return pos;
+	for (pos = bc; pos; pos = pos->up)
+		if (!amount_try_charge(&pos->amount[res], val, severity))
+			break;
+	if (pos)
+		for (undo = bc; undo != pos; undo = undo->up)
+			atomic_long_sub(val, &undo->amount[res].held);
+	return pos;
+}
+
+/**
+ * bc_give_back - undo bc_try_charge()
+ * @bc: what was charged, pinned by the caller
+ * @res: resource
+ * @val: how much
+ *
+ * Context: any.
+ */
+void bc_give_back(struct bc *bc, enum bc_resource res, unsigned long val)
+{
+	unsigned long taken;
+
+	for (; bc; bc = bc->up) {
+		taken = bc_amount_uncharge(&bc->amount[res], val);
+		WARN_ONCE(taken != val, "bc: %lu %s uncharged where %lu were held\n", val,
+			  bc_resources[res].name, taken);
+	}
+}
+
+static void refuse(struct bc *bc, struct bc *full, enum bc_resource res,
+		   enum bc_severity severity)
+{
+	const struct bc_resource_info *info = &bc_resources[res];
+	struct container_refusal why = {
+		.what = info->what, .reason = info->cure[severity], .ss = &bc_subsys,
+		.limiter = &full->css, .unit = info->unit, .error = info->error,
+		.usage = max(atomic_long_read(&full->amount[res].held), 0L),
+		.limit = bound_of(&full->amount[res], severity),
+	};
+
+	atomic_long_inc(&full->amount[res].failcnt);
+	container_css_refuse(&bc->css, current, &why);
+}
+
+/*
+ * Whose the charge is, referenced: the current task's, or if its container is on
+ * its way out of the tree, what it will be in. NULL only early at boot.
+ */
+static struct bc *bc_get_current(void)
+{
+	struct container_subsys_state *css;
+
+	/* container_init() has not been yet, or is at work */
+	if (!bc_subsys.root_css || !rcu_access_pointer(current->containers))
+		return NULL;
+	rcu_read_lock();
+	css = container_task_css(current, bc_subsys_id);
+	while (css && !container_css_tryget(css))
+		css = css->parent;
+	rcu_read_unlock();
+	return css ? css_bc(css) : NULL;
+}
+
+/**
+ * bc_charge_current - charge the container of the current task
+ * @res: resource
+ * @val: how much
+ *
+ * Must keep the barriers; the limits, if the task has CAP_SYS_ADMIN in the first
+ * user namespace by its own credentials, not by those that it works with for
+ * somebody else. A kernel thread's charge does not fail.
+ *
+ * Context: process.
+ * Return: what bc_uncharge() takes; NULL, for nothing to uncharge, early at
+ * boot; or ERR_PTR() of the resource's error.
+ */
+struct bc *bc_charge_current(enum bc_resource res, unsigned long val)
+{
+	enum bc_severity severity = current->flags & PF_KTHREAD ? BC_FORCE : BC_BARRIER;
+	struct bc *bc = bc_get_current(), *full;
+
+	if (!bc)
+		return NULL;
+	full = bc_try_charge(bc, res, val, severity);
+	if (unlikely(full) && has_capability_noaudit(current, CAP_SYS_ADMIN)) {
+		severity = BC_LIMIT;
+		full = bc_try_charge(bc, res, val, severity);
+	}
+	if (likely(!full))
+		return bc;
+	refuse(bc, full, res, severity);
+	container_css_put(&bc->css);
+	return ERR_PTR(bc_resources[res].error);
+}
+
+/**
+ * bc_uncharge - give back a charge
+ * @bc: what bc_charge_current() returned
+ * @res: resource
+ * @val: how much
+ *
+ * Context: any.
+ */
+void bc_uncharge(struct bc *bc, enum bc_resource res, unsigned long val)
+{
+	bc_give_back(bc, res, val);
+	container_css_put(&bc->css);
+}
+
+/* Nobody knows it yet. */
+void bc_amount_init(struct bc_amount *amount, const struct bc_bounds *bounds)
+{
+	atomic_long_set(&amount->minheld, BC_NEVER);
+	amount->bounds = *bounds;
+}
+
+/**
+ * bc_amount_reset - marks and failures start again from now
+ * @amount: anyone's
+ *
+ * Context: any.
+ */
+void bc_amount_reset(struct bc_amount *amount)
+{
+	/*
+	 * Whoever has raised held before we read it, and mark before we cleared it, is
+	 * found in held: the xchg pairs with the cmpxchg in amount_try_charge().
+	 */
+	atomic_long_xchg(&amount->maxheld, 0);
+	raise_to(&amount->maxheld, atomic_long_read(&amount->held));
+	/* the same with the subtraction in bc_amount_uncharge() */
+	atomic_long_xchg(&amount->minheld, BC_NEVER);
+	lower_to(&amount->minheld, max(atomic_long_read(&amount->held), 0L));
+	atomic_long_set(&amount->failcnt, 0);
+}
+
+/* The least that was held since something was first uncharged; before that, what is held. */
+long bc_minheld(struct bc_amount *amount)
+{
+	long min = atomic_long_read(&amount->minheld);
+
+	return min == BC_NEVER ? max(atomic_long_read(&amount->held), 0L) : min;
+}
+
+/**
+ * bc_check_empty - the end of a beancounter
+ * @bc: nobody knows it any more
+ *
+ * What is left by mistake goes, and those above forget it.
+ */
+void bc_check_empty(struct bc *bc)
+{
+	struct bc *pos;
+	int res;
+	long left;
+
+	for (res = 0; res < BC_RESOURCES; res++) {
+		left = atomic_long_read(&bc->amount[res].held);
+		WARN_ONCE(left, "bc: ends with %ld %s\n", left, bc_resources[res].name);
+		if (left)
+			for (pos = bc->up; pos; pos = pos->up)
+				atomic_long_sub(left, &pos->amount[res].held);
+	}
+}

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests of the beancounters' arithmetic, on beancounters of no container:
+ * top, and below each other mid and low. Charges by themselves have no need of
+ * the rest.
+ */
+#include <kunit/test.h>
+#include <linux/completion.h>
+#include <linux/kthread.h>
+
+#include "bc.h"
+
+#define RES BC_NUMFILES
+#define LEVELS 3
+#define THREADS 4
+#define ROUNDS 2000
+
+/* bc[0] is the lowest */
+struct chain {
+	struct bc bc[LEVELS];
+	struct completion done;
+	atomic_t running;
+	atomic_long_t over;
+};
+
+static struct bc_amount *amount(struct kunit *test, int level)
+{
+	struct chain *chain = test->priv;
+
+	return &chain->bc[level].amount[RES];
+}
+
+static struct bc *low(struct kunit *test)
+{
+	struct chain *chain = test->priv;
+
+	return &chain->bc[0];
+}
+
+static void set(struct kunit *test, int level, unsigned long barrier, unsigned long limit)
+{
+	amount(test, level)->bounds.barrier = barrier;
+	amount(test, level)->bounds.limit = limit;
+}
+
+static long held(struct kunit *test, int level)
+{
+	return atomic_long_read(&amount(test, level)->held);
+}
+
+static int bc_test_init(struct kunit *test)
+{
+	static const struct bc_bounds none = { .barrier = BC_MAX, .limit = BC_MAX };
+	struct chain *chain = kunit_kzalloc(test, sizeof(*chain), GFP_KERNEL);
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, chain);
+	for (i = 0; i < LEVELS; i++) {
+		chain->bc[i].up = i + 1 < LEVELS ? &chain->bc[i + 1] : NULL;
+		bc_amount_init(&chain->bc[i].amount[RES], &none);
+	}
+	init_completion(&chain->done);
+	test->priv = chain;
+	return 0;
+}
+
+static void bounds_and_severities(struct kunit *test)
+{
+	static const struct {
+		unsigned long held, val;
+		enum bc_severity severity;
+		bool granted;
+	} cases[] = {
+		{ 0, 5, BC_BARRIER, true }, { 0, 6, BC_BARRIER, false }, { 4, 1, BC_BARRIER, true },
+		{ 5, 1, BC_BARRIER, false }, { 5, 0, BC_BARRIER, true }, { 6, 0, BC_BARRIER, false },
+		{ 5, 1, BC_LIMIT, true }, { 7, 1, BC_LIMIT, true }, { 7, 2, BC_LIMIT, false },
+		{ 8, 1, BC_LIMIT, false }, { 8, 1, BC_FORCE, true }, { 100, 100, BC_FORCE, true },
+		{ 1, ULONG_MAX, BC_BARRIER, false }, { 1, ULONG_MAX, BC_LIMIT, false },
+	};
+	struct chain *chain = test->priv;
+	struct bc *top = &chain->bc[LEVELS - 1];
+	struct bc *full;
+	unsigned int i;
+	long want;
+
+	set(test, LEVELS - 1, 5, 8);
+	for (i = 0; i < ARRAY_SIZE(cases); i++) {
+		atomic_long_set(&top->amount[RES].held, cases[i].held);
+		full = bc_try_charge(top, RES, cases[i].val, cases[i].severity);
+		KUNIT_EXPECT_EQ_MSG(test, !full, cases[i].granted, "case %u", i);
+		want = cases[i].held + cases[i].granted * cases[i].val;
+		KUNIT_EXPECT_EQ_MSG(test, held(test, LEVELS - 1), want, "case %u", i);
+	}
+}
+
+static void no_bound_is_a_bound(struct kunit *test)
+{
+	KUNIT_EXPECT_NULL(test, bc_try_charge(low(test), RES, BC_MAX, BC_BARRIER));
+	KUNIT_EXPECT_PTR_EQ(test, bc_try_charge(low(test), RES, 1, BC_LIMIT), low(test));
+	bc_give_back(low(test), RES, BC_MAX);
+	KUNIT_EXPECT_EQ(test, held(test, 0), 0L);
+	KUNIT_EXPECT_EQ(test, held(test, 2), 0L);
+}
+
+static void all_levels_or_none(struct kunit *test)
+{
+	struct chain *chain = test->priv;
+	int i;
+
+	set(test, 1, 3, 3);
+	set(test, 2, 4, 4);
+	KUNIT_EXPECT_NULL(test, bc_try_charge(low(test), RES, 3, BC_BARRIER));
+	/* the nearest that is full is told */
+	KUNIT_EXPECT_PTR_EQ(test, bc_try_charge(low(test), RES, 1, BC_BARRIER), &chain->bc[1]);
+	KUNIT_EXPECT_PTR_EQ(test, bc_try_charge(low(test), RES, 2, BC_BARRIER), &chain->bc[1]);
+	KUNIT_EXPECT_PTR_EQ(test, bc_try_charge(&chain->bc[2], RES, 2, BC_BARRIER),
+			    &chain->bc[2]);
+	for (i = 0; i < LEVELS; i++) {
+		KUNIT_EXPECT_EQ(test, held(test, i), 3L);
+		KUNIT_EXPECT_EQ(test, atomic_long_read(&amount(test, i)->maxheld), 3L);
+	}
+	bc_give_back(low(test), RES, 3);
+	for (i = 0; i < LEVELS; i++)
+		KUNIT_EXPECT_EQ(test, held(test, i), 0L);
+}
+
+static void marks(struct kunit *test)
+{
+	struct bc_amount *a = amount(test, 0);
+
+	KUNIT_EXPECT_EQ(test, bc_minheld(a), 0L);
+	KUNIT_EXPECT_NULL(test, bc_try_charge(low(test), RES, 7, BC_BARRIER));
+	KUNIT_EXPECT_EQ(test, bc_minheld(a), 7L);
+	bc_give_back(low(test), RES, 4);
+	KUNIT_EXPECT_NULL(test, bc_try_charge(low(test), RES, 2, BC_BARRIER));
+	KUNIT_EXPECT_EQ(test, bc_minheld(a), 3L);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&a->maxheld), 7L);
+	atomic_long_set(&a->failcnt, 9);
+	bc_amount_reset(a);
+	KUNIT_EXPECT_EQ(test, bc_minheld(a), 5L);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&a->maxheld), 5L);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&a->failcnt), 0L);
+	/* those above are not reset */
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&amount(test, 1)->maxheld), 7L);
+	bc_give_back(low(test), RES, 5);
+	KUNIT_EXPECT_EQ(test, bc_minheld(a), 0L);
+}
+
+static void an_uncharge_too_many(struct kunit *test)
+{
+	struct bc_amount *a = amount(test, 0);
+
+	KUNIT_EXPECT_NULL(test, bc_try_charge(low(test), RES, 3, BC_BARRIER));
+	KUNIT_EXPECT_EQ(test, bc_amount_uncharge(a, 5), 3UL);
+	KUNIT_EXPECT_EQ(test, held(test, 0), 0L);
+	KUNIT_EXPECT_EQ(test, bc_amount_uncharge(a, 5), 0UL);
+	KUNIT_EXPECT_EQ(test, held(test, 0), 0L);
+	/* accounting goes on */
+	KUNIT_EXPECT_NULL(test, bc_try_charge(low(test), RES, 2, BC_BARRIER));
+	KUNIT_EXPECT_EQ(test, held(test, 0), 2L);
+	KUNIT_EXPECT_EQ(test, bc_amount_uncharge(a, 2), 2UL);
+}
+
+static int charge_and_give_back(void *data)
+{
+	struct chain *chain = data;
+	struct bc_amount *mid = &chain->bc[1].amount[RES];
+	int i;
+
+	for (i = 0; i < ROUNDS; i++) {
+		/* half of them meet the bound in the middle */
+		if (bc_try_charge(&chain->bc[0], RES, 1, BC_BARRIER))
+			continue;
+		if (atomic_long_read(&mid->held) > THREADS / 2)
+			atomic_long_inc(&chain->over);
+		if (i % 16 == 0)
+			cond_resched();
+		bc_give_back(&chain->bc[0], RES, 1);
+	}
+	if (atomic_dec_and_test(&chain->running))
+		complete(&chain->done);
+	return 0;
+}
+
+static void many_at_once(struct kunit *test)
+{
+	struct chain *chain = test->priv;
+	struct task_struct *thread[THREADS];
+	int i;
+
+	set(test, 1, THREADS / 2, THREADS / 2);
+	atomic_set(&chain->running, THREADS);
+	for (i = 0; i < THREADS; i++) {
+		thread[i] = kthread_create(charge_and_give_back, chain, "bc_test/%d", i);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, thread[i]);
+		/* for kthread_stop(), which waits until it does not touch the chain any more */
+		get_task_struct(thread[i]);
+	}
+	for (i = 0; i < THREADS; i++)
+		wake_up_process(thread[i]);
+	wait_for_completion(&chain->done);
+	for (i = 0; i < THREADS; i++)
+		kthread_stop_put(thread[i]);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&chain->over), 0L);
+	KUNIT_EXPECT_LE(test, atomic_long_read(&amount(test, 1)->maxheld), (long)THREADS / 2);
+	for (i = 0; i < LEVELS; i++)
+		KUNIT_EXPECT_EQ(test, held(test, i), 0L);
+}
+
+static struct kunit_case bc_test_cases[] = {
+	KUNIT_CASE(bounds_and_severities),
+	KUNIT_CASE(no_bound_is_a_bound),
+	KUNIT_CASE(all_levels_or_none),
+	KUNIT_CASE(marks),
+	KUNIT_CASE(an_uncharge_too_many),
+	KUNIT_CASE(many_at_once),
+	{}
+};
+
+static struct kunit_suite bc_test_suite = {
+	.name = "container-bc",
+	.init = bc_test_init,
+	.test_cases = bc_test_cases,
+};
+kunit_test_suite(bc_test_suite);

@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Beancounters: the bounds of numfiles, and the control files. Where a file goes
+ * is bc_files.c's. (jobs 1 1@debug)
+ */
+#include "lib-bc.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+
+static char *root, *a, *b;
+
+static void mount_bc(void)
+{
+	root = mount_hierarchy("bc");
+	a = at(root, "a");
+	b = at(root, "a/b");
+	expect(make_dir(a), 0);
+}
+
+static void remove_a(void)
+{
+	expect(remove_dir(a), 0);
+}
+
+#define says(container, wanted)							\
+	do {									\
+		char *why_ = read_file(at(container, "why"));			\
+		ck_assert_msg(strstr(why_, wanted), "why reads \"%s\", wanted \"%s\" in it",	\
+			      why_, wanted);					\
+	} while (0)
+
+TEST(a_new_container)
+{
+	mount_bc();
+	ck_assert_uint_eq(numfiles(a, "barrier"), 256);
+	ck_assert_uint_eq(numfiles(a, "limit"), 512);
+	ck_assert_uint_eq(held(a), 0);
+	ck_assert_uint_eq(numfiles(a, "maxheld"), 0);
+	ck_assert_uint_eq(numfiles(a, "minheld"), 0);
+	ck_assert_uint_eq(numfiles(a, "failcnt"), 0);
+	ck_assert_str_eq(read_file(at(a, "bc.set")), "numfiles 256 512\n");
+	ck_assert_str_eq(read_file(at(a, "bc.defaults")), "numfiles 256 512\n");
+	/* the machine's own bound is file-max */
+	ck_assert(!exists(at(root, "bc.numfiles.barrier")) && !exists(at(root, "bc.numfiles.limit")));
+	ck_assert(!exists(at(root, "bc.numfiles.failcnt")) && !exists(at(root, "bc.set")));
+	ck_assert_str_eq(read_file(at(root, "bc.defaults")), "numfiles 256 512\n");
+	ck_assert_uint_eq(read_u64(at(root, "bc.hierarchical")), 1);
+	/* nobody makes his own subtree flat */
+	ck_assert(!exists(at(a, "bc.hierarchical")));
+	remove_a();
+}
+
+TEST(it_must_be_named)
+{
+	char *all = mount_hierarchy("all");
+
+	ck_assert(!exists(at(all, "bc.defaults")));
+	ck_assert_int_eq(hierarchy_of("bc").id, 0);
+}
+
+static const char *const read_only[] = { "held", "maxheld", "minheld", "failcnt" };
+
+TEST(modes)
+{
+	struct stat st;
+
+	mount_bc();
+	for (int i = 0; i < 4; i++)
+		expect(write_file(at(a, "bc.numfiles.%s", read_only[i]), "0"), EACCES);
+	ck_assert_int_eq(stat(at(a, "bc.numfiles.held"), &st), 0);
+	ck_assert_uint_eq(st.st_mode & 0777, 0444);
+	ck_assert_int_eq(stat(at(a, "bc.numfiles.limit"), &st), 0);
+	ck_assert_uint_eq(st.st_mode & 0777, 0644);
+	ck_assert_int_eq(stat(at(a, "bc.reset"), &st), 0);
+	ck_assert_uint_eq(st.st_mode & 0777, 0200);
+	remove_a();
+}
+
+TEST(the_barrier_is_everybodys)
+{
+	struct actor *actor;
+
+	mount_bc();
+	set_bounds(a, 5, 8);
+	actor = actor_in(a);
+	act(actor, become_alice, 0);
+	ck_assert_uint_eq(act(actor, open_files, 100), 5);
+	expect(actor->seed, ENFILE);
+	ck_assert_uint_eq(held(a), 5);
+	ck_assert_uint_eq(numfiles(a, "failcnt"), 1);
+	says(a, "open of task ");
+	says(a, "(bc) refused by bc: close some, or raise bc.numfiles.barrier; /a has 5 of 5 files (ENFILE)\n");
+	ck_assert_uint_eq(read_field(at(a, "why"), "task"), actor->pid);
+	/* one goes, one may come */
+	act(actor, close_files, 1);
+	ck_assert_uint_eq(act(actor, open_files, 2), 1);
+	dismiss(actor);
+	ck_assert_uint_eq(held(a), 0);
+	remove_a();
+}
+
+TEST(the_limit_is_the_administrators)
+{
+	struct actor *actor;
+
+	mount_bc();
+	set_bounds(a, 5, 8);
+	actor = actor_in(a);
+	ck_assert_uint_eq(act(actor, open_files, 100), 8);
+	expect(actor->seed, ENFILE);
+	says(a, "refused by bc: close some, or raise bc.numfiles.limit; /a has 8 of 8 files (ENFILE)\n");
+	/* without the capability it is above the barrier: what is there stays, nothing comes */
+	act(actor, become_alice, 0);
+	act(actor, close_files, 2);
+	ck_assert_uint_eq(act(actor, open_files, 1), 0);
+	act(actor, close_files, 1);
+	ck_assert_uint_eq(act(actor, open_files, 1), 0);
+	act(actor, close_files, 1);
+	ck_assert_uint_eq(act(actor, open_files, 9), 1);
+	ck_assert_uint_eq(numfiles(a, "failcnt"), 4);
+	dismiss(actor);
+	remove_a();
+}
+
+static void own_namespace(struct actor *actor)
+{
+	(void)actor;
+	ck_assert_int_eq(unshare(CLONE_NEWUSER), 0);
+}
+
+TEST(an_administrator_of_a_namespace_is_everybody)
+{
+	struct actor *actor;
+
+	mount_bc();
+	set_bounds(a, 5, 8);
+	actor = actor_in(a);
+	act(actor, own_namespace, 0);
+	ck_assert_uint_eq(act(actor, open_files, 100), 5);
+	expect(actor->seed, ENFILE);
+	dismiss(actor);
+	remove_a();
+}
+
+/* With one file left: what needs two takes none, and what needs none works. */
+static void at_the_edge(void *arg)
+{
+	int ends[2];
+
+	(void)arg;
+	expect(pipe(ends) ? errno : 0, ENFILE);
+	expect(socketpair(AF_UNIX, SOCK_STREAM, 0, ends) ? errno : 0, ENFILE);
+	ends[0] = memfd_create("the last", 0);
+	ck_assert_int_ge(ends[0], 0);
+	expect(memfd_create("one more", 0) < 0 ? errno : 0, ENFILE);
+	expect(socket(AF_UNIX, SOCK_STREAM, 0) < 0 ? errno : 0, ENFILE);
+	expect(execl("/bin/true", "true", NULL) ? errno : 0, ENFILE);
+	/* no file: another descriptor, another process */
+	ends[1] = dup(ends[0]);
+	ck_assert_int_ge(ends[1], 0);
+	ck_assert_int_eq(close(ends[0]) | close(ends[1]), 0);
+	stop(sleeper());
+}
+
+static void edge(struct actor *actor)
+{
+	(void)actor;
+	finish(start(at_the_edge, NULL));
+}
+
+TEST(what_needs_two_takes_none)
+{
+	struct actor *actor;
+
+	mount_bc();
+	set_bounds(a, 5, 5);
+	actor = actor_in(a);
+	ck_assert_uint_eq(act(actor, open_files, 4), 4);
+	act(actor, edge, 0);
+	ck_assert_uint_eq(held(a), 4);
+	dismiss(actor);
+	ck_assert_uint_eq(held(a), 0);
+	remove_a();
+}
+
+TEST(lowering_below_held)
+{
+	struct actor *actor;
+
+	mount_bc();
+	actor = actor_in(a);
+	ck_assert_uint_eq(act(actor, open_files, 6), 6);
+	set_bounds(a, 2, 3);
+	ck_assert_uint_ge(descriptors(actor->pid), 6);
+	ck_assert_uint_eq(held(a), 6);
+	ck_assert_uint_eq(act(actor, open_files, 1), 0);
+	act(actor, close_files, 4);
+	ck_assert_uint_eq(act(actor, open_files, 9), 1);
+	/* 0 lets nothing in */
+	set_bounds(a, 0, 0);
+	act(actor, close_files, 3);
+	ck_assert_uint_eq(act(actor, open_files, 1), 0);
+	ck_assert_uint_eq(held(a), 0);
+	/* and max everything */
+	expect(write_file(at(a, "bc.numfiles.limit"), "max"), 0);
+	expect(write_file(at(a, "bc.numfiles.barrier"), "max\n"), 0);
+	ck_assert_str_eq(read_file(at(a, "bc.set")), "numfiles max max\n");
+	ck_assert_uint_eq(act(actor, open_files, 700), 700);
+	dismiss(actor);
+	remove_a();
+}
+
+TEST(marks_and_reset)
+{
+	struct actor *actor;
+
+	mount_bc();
+	set_bounds(a, 9, 9);
+	actor = actor_in(a);
+	act(actor, open_files, 5);
+	/* nothing has been closed: what is held is the least */
+	ck_assert_uint_eq(numfiles(a, "minheld"), 5);
+	act(actor, close_files, 3);
+	act(actor, open_files, 20);
+	act(actor, close_files, 4);
+	ck_assert_uint_eq(numfiles(a, "maxheld"), 9);
+	ck_assert_uint_eq(numfiles(a, "minheld"), 2);
+	ck_assert_uint_eq(numfiles(a, "failcnt"), 1);
+	expect(write_file(at(a, "bc.reset"), "0"), ERANGE);
+	expect(write_file(at(a, "bc.reset"), "2"), ERANGE);
+	expect(write_file(at(a, "bc.reset"), "x"), EINVAL);
+	ck_assert_uint_eq(numfiles(a, "failcnt"), 1);
+	expect(write_file(at(a, "bc.reset"), "1\n"), 0);
+	ck_assert_uint_eq(held(a), 5);
+	ck_assert_uint_eq(numfiles(a, "maxheld"), 5);
+	ck_assert_uint_eq(numfiles(a, "minheld"), 5);
+	ck_assert_uint_eq(numfiles(a, "failcnt"), 0);
+	act(actor, open_files, 2);
+	act(actor, close_files, 1);
+	ck_assert_uint_eq(numfiles(a, "maxheld"), 7);
+	ck_assert_uint_eq(numfiles(a, "minheld"), 5);
+	dismiss(actor);
+	ck_assert_uint_eq(numfiles(a, "minheld"), 0);
+	remove_a();
+}
+
+static const struct {
+	const char *file;
+	const char *text;
+	int error;
+} wrong[] = {
+	{ "bc.numfiles.barrier", "x", EINVAL },
+	{ "bc.numfiles.barrier", "\n", EINVAL },
+	{ "bc.numfiles.barrier", "-1", EINVAL },
+	{ "bc.numfiles.barrier", "+1", EINVAL },
+	{ "bc.numfiles.barrier", "1 2", EINVAL },
+	{ "bc.numfiles.barrier", "9223372036854775808", ERANGE },
+	{ "bc.numfiles.barrier", "99999999999999999999", ERANGE },
+	{ "bc.numfiles.barrier", "201", EINVAL },	/* above the limit */
+	{ "bc.numfiles.limit", "99", EINVAL },		/* below the barrier */
+	{ "bc.set", "\n", EINVAL },
+	{ "bc.set", "numfiles", EINVAL },
+	{ "bc.set", "numfiles 10", EINVAL },
+	{ "bc.set", "numfiles 20 10", EINVAL },
+	{ "bc.set", "numfiles 10 20 30", EINVAL },
+	{ "bc.set", "numfiles 10 x", EINVAL },
+	{ "bc.set", "numfiles 10 9223372036854775808", ERANGE },
+	{ "bc.set", "numfile 10 20", EINVAL },
+	{ "bc.set", "10 20", EINVAL },
+	{ "bc.set", "numfiles 10 20\nnumfiles 10 20", EINVAL },
+	{ "bc.set", "numfiles 10 20\nnumflocks 10 20", EINVAL },
+	{ "bc.defaults", "numfiles 20 10", EINVAL },
+	{ "bc.defaults", "nothing 10 20", EINVAL },
+};
+
+TEST(after_an_error_nothing_has_changed)
+{
+	mount_bc();
+	expect(write_file(at(a, "bc.set"), "numfiles 100 200"), 0);
+	for (unsigned int i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
+		int got = write_file(at(a, "%s", wrong[i].file), wrong[i].text);
+
+		ck_assert_msg(got == wrong[i].error, "\"%s\" to %s: got %s, wanted %s",
+			      wrong[i].text, wrong[i].file, error_name(got),
+			      error_name(wrong[i].error));
+		ck_assert_str_eq(read_file(at(a, "bc.set")), "numfiles 100 200\n");
+		ck_assert_str_eq(read_file(at(a, "bc.defaults")), "numfiles 256 512\n");
+	}
+	says(a, "refused by bc: no such resource; write RESOURCE BARRIER LIMIT (EINVAL)\n");
+	expect(write_file(at(a, "bc.numfiles.barrier"), "201"), EINVAL);
+	says(a, "refused by bc: a barrier above its limit; write both at once to bc.set (EINVAL)\n");
+	/* with and without a newline, words apart as one likes; both up, both down */
+	expect(write_file(at(a, "bc.set"), " numfiles\t300\n400 \n"), 0);
+	ck_assert_uint_eq(numfiles(a, "barrier"), 300);
+	ck_assert_uint_eq(numfiles(a, "limit"), 400);
+	expect(write_file(at(a, "bc.set"), "numfiles 0 0"), 0);
+	expect(write_file(at(a, "bc.set"), "numfiles max max"), 0);
+	expect(write_file(at(a, "bc.numfiles.barrier"), "9223372036854775807\n"), 0);
+	ck_assert_str_eq(read_file(at(a, "bc.numfiles.barrier")), "max\n");
+	remove_a();
+}
+
+TEST(defaults_of_a_parent)
+{
+	mount_bc();
+	expect(write_file(at(a, "bc.defaults"), "numfiles 7 max\n"), 0);
+	/* not its own */
+	ck_assert_str_eq(read_file(at(a, "bc.set")), "numfiles 256 512\n");
+	expect(make_dir(b), 0);
+	ck_assert_str_eq(read_file(at(b, "bc.set")), "numfiles 7 max\n");
+	ck_assert_str_eq(read_file(at(b, "bc.defaults")), "numfiles 7 max\n");
+	expect(write_file(at(a, "bc.defaults"), "numfiles 8 9"), 0);
+	ck_assert_str_eq(read_file(at(b, "bc.set")), "numfiles 7 max\n");
+	expect(remove_dir(b), 0);
+	remove_a();
+	expect(write_file(at(root, "bc.defaults"), "numfiles 1 2\n"), 0);
+	expect(write_file(at(root, "bc.hierarchical"), "0"), 0);
+	expect(make_dir(a), 0);
+	ck_assert_str_eq(read_file(at(a, "bc.set")), "numfiles 1 2\n");
+	remove_a();
+	/* these are the tree's, and end with it */
+	expect(unmount(root), 0);
+	mount_bc();
+	ck_assert_str_eq(read_file(at(a, "bc.set")), "numfiles 256 512\n");
+	ck_assert_uint_eq(read_u64(at(root, "bc.hierarchical")), 1);
+	remove_a();
+}
+
+TEST(an_ancestors_bound)
+{
+	struct actor *actor;
+	char *c;
+
+	mount_bc();
+	c = at(b, "c");
+	expect(make_dir(b), 0);
+	expect(make_dir(c), 0);
+	set_bounds(a, 4, 4);
+	actor = actor_in(c);
+	ck_assert_uint_eq(act(actor, open_files, 100), 4);
+	expect(actor->seed, ENFILE);
+	/* told where it happened, counted where it was refused */
+	says(c, "refused by bc: close some, or raise bc.numfiles.limit; /a has 4 of 4 files (ENFILE)\n");
+	ck_assert_uint_eq(numfiles(a, "failcnt"), 1);
+	ck_assert_uint_eq(numfiles(b, "failcnt") + numfiles(c, "failcnt"), 0);
+	/* what was refused has left no trace below */
+	ck_assert_uint_eq(held(a), 4);
+	ck_assert_uint_eq(held(b), 4);
+	ck_assert_uint_eq(held(c), 4);
+	ck_assert_uint_eq(numfiles(b, "maxheld"), 4);
+	ck_assert_uint_eq(numfiles(c, "maxheld"), 4);
+	/* and nothing above: the bound in the middle is the nearest now */
+	set_bounds(b, 4, 4);
+	set_bounds(a, 9, 9);
+	ck_assert_uint_eq(act(actor, open_files, 1), 0);
+	ck_assert_uint_eq(numfiles(a, "maxheld"), 4);
+	ck_assert_uint_eq(numfiles(b, "failcnt"), 1);
+	dismiss(actor);
+	ck_assert_uint_eq(held(a), 0);
+	expect(remove_dir(c), 0);
+	expect(remove_dir(b), 0);
+	remove_a();
+}
+
+TEST(flat)
+{
+	struct actor *in_b, *in_c;
+	char *c;
+
+	mount_bc();
+	c = at(root, "a/c");
+	expect(write_file(at(root, "bc.hierarchical"), "2"), ERANGE);
+	expect(write_file(at(root, "bc.hierarchical"), "0\n"), 0);
+	expect(make_dir(b), 0);
+	expect(write_file(at(root, "bc.hierarchical"), "1\n"), 0);
+	/* what is made from now on counts above it again */
+	expect(make_dir(c), 0);
+	set_bounds(a, 3, 3);
+	in_b = actor_in(b);
+	in_c = actor_in(c);
+	ck_assert_uint_eq(act(in_b, open_files, 20), 20);
+	ck_assert_uint_eq(held(b), 20);
+	ck_assert_uint_eq(held(a), 0);
+	ck_assert_uint_eq(act(in_c, open_files, 20), 3);
+	ck_assert_uint_eq(held(a), 3);
+	set_bounds(b, 20, 20);
+	ck_assert_uint_eq(act(in_b, open_files, 1), 0);
+	dismiss(in_b);
+	dismiss(in_c);
+	ck_assert_uint_eq(held(a) + held(b) + held(c), 0);
+	expect(remove_dir(b), 0);
+	expect(remove_dir(c), 0);
+	remove_a();
+}
+
+/* A descriptor bomb has what its barrier allows, whatever it forks. */
+static void bomb(struct actor *actor)
+{
+	struct actor mine = { .arg = 900 };
+
+	if (fork() == 0)
+		fork();
+	open_files(&mine);
+	if (getpid() != actor->pid)
+		for (;;)
+			pause();
+	actor->result = mine.result;
+}
+
+TEST(a_descriptor_bomb)
+{
+	struct actor *actor;
+
+	mount_bc();
+	actor = actor_in(a);
+	act(actor, become_alice, 0);
+	act(actor, bomb, 0);
+	/* its children may be at it yet, and come to the same end */
+	eventually(held(a) == 256, 10);
+	ck_assert_uint_eq(numfiles(a, "maxheld"), 256);
+	for (int i = 0; i < 300; i++)
+		ck_assert_int_ge(open("/dev/null", O_RDONLY), 0);
+	ck_assert_uint_eq(held(a), 256);
+	expect(write_file(at(a, "kill"), "1"), 0);
+	wait_for(actor->pid);
+	/* its children are init's to reap */
+	eventually(strstr(read_file(at(a, "events")), "populated 0"), 10);
+	ck_assert_uint_eq(held(a), 0);
+	remove_a();
+}

@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/* Verbs of the suites about beancounters; see lib-bc.h. */
+#include "lib-bc.h"
+#include "lib-users.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+
+#define ROOM 1000
+
+/* The actor's. */
+static int files[ROOM];
+static unsigned int nr_files;
+
+uint64_t numfiles(const char *container, const char *number)
+{
+	char *path = at(container, "bc.numfiles.%s", number), *text = read_file(path);
+	uint64_t value = strcmp(text, "max\n") ? read_u64(path) : UINT64_MAX;
+
+	free(text);
+	free(path);
+	return value;
+}
+
+void set_bounds(const char *container, unsigned long barrier, unsigned long limit)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "numfiles %lu %lu\n", barrier, limit);
+	expect(write_file(at(container, "bc.set"), text), 0);
+}
+
+unsigned int descriptors(pid_t pid)
+{
+	DIR *dir = opendir(at("/proc", "%d/fd", pid));
+	unsigned int n = 0;
+	struct dirent *e;
+
+	ck_assert_ptr_nonnull(dir);
+	while ((e = readdir(dir)))
+		n += e->d_name[0] != '.';
+	closedir(dir);
+	return n;
+}
+
+void open_files(struct actor *a)
+{
+	a->seed = 0;
+	for (a->result = 0; a->result < a->arg; a->result++) {
+		int fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+
+		if (fd < 0) {
+			a->seed = errno;
+			return;
+		}
+		ck_assert_uint_lt(nr_files, ROOM);
+		files[nr_files++] = fd;
+	}
+}
+
+void close_files(struct actor *a)
+{
+	for (; a->arg; a->arg--) {
+		ck_assert_uint_gt(nr_files, 0);
+		ck_assert_int_eq(close(files[--nr_files]), 0);
+	}
+}
+
+void become_alice(struct actor *a)
+{
+	(void)a;
+	become(ALICE);
+}

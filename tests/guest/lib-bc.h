@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Verbs of the suites about beancounters: processes that open files on command. */
+#ifndef TESTS_GUEST_LIB_BC_H
+#define TESTS_GUEST_LIB_BC_H
+
+#include "lib-memory.h"
+
+/* bc.numfiles.NUMBER of a container; "max" is UINT64_MAX. */
+uint64_t numfiles(const char *container, const char *number);
+#define held(container) numfiles(container, "held")
+
+/* "numfiles BARRIER LIMIT" to bc.set. */
+void set_bounds(const char *container, unsigned long barrier, unsigned long limit);
+
+/* How many descriptors a process has, as /proc/PID/fd lists them. */
+unsigned int descriptors(pid_t pid);
+
+/* What an actor (lib-memory.h) does. It keeps what it opened, in order. */
+void open_files(struct actor *a);	/* opens up to ARG; how many it got, a->seed: the errno of the next */
+void close_files(struct actor *a);	/* closes the last ARG */
+void become_alice(struct actor *a);
+
+#endif /* TESTS_GUEST_LIB_BC_H */
