@@ -184,6 +184,19 @@ test_memset()
 	contains message 'nodes 0 to 1' "$err"
 }
 
+test_files()
+{
+	guest --files 40 --container a/b sh -c 'cd /containers; cat a/b/bc.set a/bc.set; grep -c . a/b/why; exec 3</etc/passwd; cat a/b/bc.numfiles.held'
+	equal 'bounds, and what is open' $'numfiles 40 40\nnumfiles max max\n0' "$(head -n 3 <<<"$out")"
+	# the shell: its own file, what was before it does not count
+	[ "$(tail -n 1 <<<"$out")" -ge 1 ] || fail "held is $out"
+	guest --files 20 --cpuset 0 --memory 5000 sh -c 'cd /containers/run; cat cpuset.cpus memory.page_limit bc.numfiles.barrier'
+	equal 'all limits' $'0\n5000\n20' "$out"
+	# what opens more than that is refused, and told
+	guest --files 20 bash -c 'while exec {fd}</dev/null; do :; done' </dev/null
+	contains message 'Too many open files in system' "$err"
+}
+
 test_many_files()
 {
 	ulimit -Sn 256

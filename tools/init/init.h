@@ -27,6 +27,7 @@ struct job {
 	char *page_limit;
 	char *cpuset;
 	char *memset;
+	char *files;
 	char *cwd;
 	char *root;
 	char **argv;

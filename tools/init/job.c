@@ -99,6 +99,7 @@ void job_read(struct guest *g)
 	j->page_limit = next_string(&p, end);
 	j->cpuset = next_string(&p, end);
 	j->memset = next_string(&p, end);
+	j->files = next_string(&p, end);
 	j->cwd = next_string(&p, end);
 	j->root = next_string(&p, end);
 	j->argv = next_strings(&p, end, j->head.argc);

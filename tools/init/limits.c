@@ -68,13 +68,14 @@ static void set_limit(struct guest *g, const char *file, const char *text)
 }
 
 /*
- * A mount without options leaves cpuset and memset out, whose new containers let nobody in. One
- * that is bound to a tree gives what is there all that there is.
+ * A mount without options leaves out what must be named: @name joins the tree by itself. cpuset and
+ * memset, whose new containers let nobody in, give what is there all that there is.
  */
-static void add_subsystem(struct guest *g, const char *name)
+static void add_subsystem(struct guest *g, const char *name, const char *option)
 {
 	char names[256] = "", options[300];
 	FILE *f = fopen("/proc/containers", "re");
+	int err;
 
 	/* below the heading ours is the only hierarchy */
 	if (!f || fscanf(f, "%*[^\n] %*d %*d %*d %255s", names) != 1)
@@ -83,9 +84,30 @@ static void add_subsystem(struct guest *g, const char *name)
 	snprintf(options, sizeof(options), "%s,%s", names, name);
 	if (!mount("none", CONTAINERS, "container", MS_REMOUNT, options))
 		return;
-	if (errno == ENOENT)
-		die(g, 125, "this kernel has no %s, so --%s cannot hold", name, name);
-	die(g, 125, "mount -o remount,%s: %s", options, strerror(errno));
+	err = errno;
+	if (err == ENOENT)
+		die(g, 125, "mount -o remount,%s: this kernel has no %s, so %s cannot hold",
+		    options, name, option);
+	die(g, 125, "mount -o remount,%s: %s", options, strerror(err));
+}
+
+/* Before there are containers: only CMD's shall have a bound, not those above it. */
+static void add_bc(struct guest *g)
+{
+	int err;
+
+	add_subsystem(g, "bc", "--files");
+	err = write_file(CONTAINERS "/bc.defaults", "numfiles max max");
+	if (err)
+		die(g, 125, "write to bc.defaults: %s", strerror(err));
+}
+
+static void set_files(struct guest *g)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "numfiles %s %s", g->job.files, g->job.files);
+	set_limit(g, "bc.set", text);
 }
 
 void limits_container(struct guest *g)
@@ -98,17 +120,22 @@ void limits_container(struct guest *g)
 	if (mount("none", CONTAINERS, "container", 0, NULL))
 		die(g, 125, "mount -t container: %s%s", strerror(errno), errno == ENODEV ?
 		    ": this kernel has no containers (flavour vanilla?), so --memory, "
-		    "--cpuset, --memset and --container cannot hold" : "");
+		    "--cpuset, --memset, --files and --container cannot hold" : "");
+	if (*g->job.files)
+		add_bc(g);
 	container_path(g, path, sizeof(path), "");
 	make_container(g, path);
 	if (*g->job.page_limit)
 		set_limit(g, "memory.page_limit", g->job.page_limit);
+	if (*g->job.files)
+		set_files(g);
+	/* once the containers are there: what joins then gives them all CPUs and nodes */
 	if (*g->job.cpuset) {
-		add_subsystem(g, "cpuset");
+		add_subsystem(g, "cpuset", "--cpuset");
 		set_limit(g, "cpuset.cpus", g->job.cpuset);
 	}
 	if (*g->job.memset) {
-		add_subsystem(g, "memset");
+		add_subsystem(g, "memset", "--memset");
 		set_limit(g, "memset.mems", g->job.memset);
 	}
 }

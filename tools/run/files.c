@@ -173,6 +173,7 @@ static int make_job(struct run *r)
 	put(&t, limit);
 	put(&t, o->cpuset ? o->cpuset : "");
 	put(&t, o->memset ? o->memset : "");
+	put(&t, o->files ? o->files : "");
 	put(&t, getcwd(cwd, sizeof(cwd)) ? cwd : "/");
 	put(&t, root);
 	while (o->argv[j.argc])

@@ -40,6 +40,7 @@ static const struct known {
 	{ "container", VALUE, 0 },
 	{ "cpuset", TEXT, offsetof(struct options, cpuset) },
 	{ "memset", TEXT, offsetof(struct options, memset) },
+	{ "files", VALUE, 0 },
 	{ "cpus", VALUE, 0 },
 	{ "nodes", VALUE, 0 },
 	{ "mem", VALUE, 0 },
@@ -165,6 +166,9 @@ static void set_value(struct options *o, const char *name, const char *arg)
 		o->has_limit = true;
 	} else if (!strcmp(name, "container")) {
 		o->container = container_name(arg);
+	} else if (!strcmp(name, "files")) {
+		count("--files", arg, 1000000000);
+		o->files = arg;
 	} else if (!strcmp(name, "cpus")) {
 		o->cpus = count("--cpus", arg, 64);
 	} else if (!strcmp(name, "nodes")) {
@@ -254,7 +258,7 @@ static void check(struct run *r)
 		check_list("cpuset", o->cpuset, o->cpus, "CPUs", "cpus");
 	if (o->memset)
 		check_list("memset", o->memset, o->nodes ? o->nodes : 1, "nodes", "nodes");
-	if ((o->has_limit || o->cpuset || o->memset) && !o->container)
+	if ((o->has_limit || o->cpuset || o->memset || o->files) && !o->container)
 		o->container = "run";
 	/* A limit without a place to swap to only kills; a sparse file costs nothing until used. */
 	if (o->swap == ULLONG_MAX)

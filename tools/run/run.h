@@ -54,6 +54,7 @@ struct options {
 	const char *container;	/* NULL: none */
 	const char *cpuset;
 	const char *memset;
+	const char *files;	/* a number; NULL: no bound */
 	const char *rootfs;
 	const char *log;
 	const char *verdict;
