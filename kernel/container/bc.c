@@ -48,7 +48,8 @@ static bool bc_hierarchical = true;
 
 const struct bc_resource_info bc_resources[BC_RESOURCES] = {
 	[BC_NUMFILES] = {
-		.name = "numfiles", .what = "open", .unit = "files", .error = -ENFILE,
+		.name = "numfiles", .openvz_name = "numfile",
+		.what = "open", .unit = "files", .error = -ENFILE,
 		.cure = {
 			[BC_BARRIER] = "close some, or raise bc.numfiles.barrier",
 			[BC_LIMIT] = "close some, or raise bc.numfiles.limit",

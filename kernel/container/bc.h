@@ -56,6 +56,7 @@ struct bc {
 /**
  * struct bc_resource_info - what is particular to a resource
  * @name: in names of files and in what is written to them
+ * @openvz_name: in /proc/user_beancounters
  * @what: that is refused, in `why`
  * @unit: of the amounts, in `why`
  * @cure: in `why`, by severity
@@ -64,6 +65,7 @@ struct bc {
  */
 struct bc_resource_info {
 	const char *name;
+	const char *openvz_name;
 	const char *what;
 	const char *unit;
 	const char *cure[BC_FORCE];

@@ -397,6 +397,58 @@ TEST(flat)
 	remove_a();
 }
 
+/* The line of /proc/user_beancounters that has this number. */
+static char *line_of(uint64_t id)
+{
+	char *text = read_file("/proc/user_beancounters"), *line, wanted[32];
+
+	snprintf(wanted, sizeof(wanted), "%10lu: ", id);
+	while ((line = strsep(&text, "\n")))
+		if (!strncmp(line, wanted, strlen(wanted)))
+			return line;
+	ck_abort_msg("/proc/user_beancounters has no line for %lu", id);
+	return NULL;
+}
+
+static uint64_t inode_of(const char *path)
+{
+	struct stat st;
+
+	ck_assert_int_eq(stat(path, &st), 0);
+	return st.st_ino;
+}
+
+TEST(the_table_of_openvz)
+{
+	unsigned long number, h, maxheld, barrier, limit, failcnt;
+	struct actor *actor;
+	char name[32], *text;
+
+	mount_bc();
+	expect(make_dir(b), 0);
+	set_bounds(b, 5, 5);
+	actor = actor_in(b);
+	act(actor, open_files, 9);
+	act(actor, close_files, 2);
+	ck_assert_int_eq(sscanf(line_of(inode_of(b)), "%lu: %31s %lu %lu %lu %lu %lu", &number, name,
+				&h, &maxheld, &barrier, &limit, &failcnt), 7);
+	ck_assert_str_eq(name, "numfile");
+	ck_assert_uint_eq(h, 3);
+	ck_assert_uint_eq(maxheld, 5);
+	ck_assert_uint_eq(barrier, 5);
+	ck_assert_uint_eq(limit, 5);
+	ck_assert_uint_eq(failcnt, 1);
+	/* hierarchical, and the root without a bound */
+	ck_assert_int_eq(sscanf(line_of(inode_of(a)), "%lu: %31s %lu", &number, name, &h), 3);
+	ck_assert_uint_eq(h, 3);
+	ck_assert_ptr_nonnull(strstr(line_of(0), "  9223372036854775807  9223372036854775807"));
+	text = read_file("/proc/user_beancounters");
+	ck_assert(!strncmp(text, "Version: 2.5\n       uid  resource ", 34));
+	dismiss(actor);
+	expect(remove_dir(b), 0);
+	remove_a();
+}
+
 /* A descriptor bomb has what its barrier allows, whatever it forks. */
 static void bomb(struct actor *actor)
 {

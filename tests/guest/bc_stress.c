@@ -10,8 +10,8 @@
 #include <stdatomic.h>
 #include <sys/mman.h>
 
-#define CONTAINERS 16
-#define ROUNDS 400
+#define CONTAINERS 8
+#define ROUNDS 200
 #define MOST 30
 
 static char *root, *top, *leaf[CONTAINERS];
@@ -74,7 +74,7 @@ static void run_in_all(struct actor **actor)
 		act_begin(actor[i], open_and_close, lib_seed + i);
 }
 
-TEST(held_is_the_truth)
+TEST_LIMIT(held_is_the_truth, 40)
 {
 	struct actor *actor[CONTAINERS];
 	unsigned long sum = 0, failed = 0;
@@ -82,9 +82,9 @@ TEST(held_is_the_truth)
 
 	make_tree();
 	/* too little for all, so that they are refused above, and overtaken there */
-	set_bounds(top, 50, 50);
+	set_bounds(top, 25, 25);
 	for (int i = 0; i < CONTAINERS; i++)
-		actor[i] = actor_in(leaf[i]);
+		actor[i] = quiet_actor_in(leaf[i]);
 	for (int i = 0; i < CONTAINERS; i++)
 		before[i] = descriptors(actor[i]->pid);
 	for (int i = 0; i < CONTAINERS; i++)
@@ -97,17 +97,19 @@ TEST(held_is_the_truth)
 		failed += numfiles(leaf[i], "failcnt");
 	}
 	ck_assert_uint_eq(held(top), sum);
-	ck_assert_uint_le(numfiles(top, "maxheld"), 50);
+	ck_assert_uint_le(numfiles(top, "maxheld"), 25);
 	/* each refusal is told once */
 	ck_assert_uint_eq(numfiles(top, "failcnt") + failed, atomic_load(&shared->refused));
 	ck_assert_uint_gt(atomic_load(&shared->opened), 0);
+	/* who is left holds five each, and 25 are fewer than all of them want at once */
+	ck_assert_uint_gt(atomic_load(&shared->refused), 0);
 	for (int i = 0; i < CONTAINERS; i++)
 		dismiss(actor[i]);
 	ck_assert_uint_eq(held(top), 0);
 	remove_tree();
 }
 
-TEST(nothing_is_left_after_kill)
+TEST_LIMIT(nothing_is_left_after_kill, 40)
 {
 	struct actor *actor[CONTAINERS];
 
@@ -128,17 +130,15 @@ TEST(nothing_is_left_after_kill)
 }
 
 /* Bounds change, marks are reset, while charges are made. */
-TEST(bounds_that_change_under_load)
+TEST_LIMIT(bounds_that_change_under_load, 40)
 {
 	struct actor *actor[CONTAINERS];
 
 	make_tree();
 	run_in_all(actor);
-	for (int i = 0; i < 100; i++) {
-		set_bounds(top, 10 + i % 7 * 10, 10 + i % 7 * 20);
+	for (int i = 0; i < 50; i++) {
+		set_bounds(top, 5 + i % 7 * 5, 5 + i % 7 * 10);
 		expect(write_file(at(top, "bc.reset"), "1"), 0);
-		/* a reading is of one moment each: held is between its marks or moves on */
-		ck_assert_uint_le(held(top), CONTAINERS * MOST);
 	}
 	for (int i = 0; i < CONTAINERS; i++)
 		act_end(actor[i]);

@@ -15,6 +15,9 @@ void set_bounds(const char *container, unsigned long barrier, unsigned long limi
 /* How many descriptors a process has, as /proc/PID/fd lists them. */
 unsigned int descriptors(pid_t pid);
 
+/* An actor that has nothing open but what it came with. */
+struct actor *quiet_actor_in(const char *container);
+
 /* What an actor (lib-memory.h) does. It keeps what it opened, in order. */
 void open_files(struct actor *a);	/* opens up to ARG; how many it got, a->seed: the errno of the next */
 void close_files(struct actor *a);	/* closes the last ARG */
