@@ -1,0 +1,552 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Shares: groups that divide an amount among their children, lend and borrow.
+ *
+ * The root has all that there is. Every other group has, of its parent's amount,
+ *
+ *	ceiling		max_shares / the parent's divisor of the parent's ceiling: the most that
+ *			it may have, with all that is below it. Without max_shares, the
+ *			parent's. Never more than its absolute limit.
+ *	guarantee	min_shares / the parent's divisor of the parent's guarantee: kept free
+ *			for it. Without min_shares, nothing. Never more than its ceiling.
+ *
+ * both rounded down. The min_shares of children add up to no more than the divisor, so
+ * their guarantees (`promised`) add up to no more than the parent's.
+ *
+ * What a group has beyond its own part, guarantee - promised, it borrows from the parent,
+ * which may have to borrow in turn. So a charge goes up only as far as somebody borrows:
+ *
+ *	count		what a group has itself, and what its children have borrowed from it
+ *	borrowed	max(0, count - (guarantee - promised))
+ *	committed	count + promised: what is in use or kept free for somebody below. A
+ *			charge is refused where this would pass the ceiling
+ *
+ * A charge first changes the counts, all the way, and then says whether one was too many; if
+ * so it is undone. So nobody can pass a ceiling between a look and a charge.
+ *
+ * Why the counts add up without a lock: each step of a count from own part + n to
+ * own part + n + 1 borrows one, and each step back gives one back, whoever makes it. The
+ * one that borrows and the one that gives back may be different, and meet the parent in any
+ * order; the sum is right when all of them are done. For the same reason what is refused goes
+ * all the way up and is undone like any other charge: to undo only the steps that
+ * it made would be to give back what another one may have given back already. A count
+ * may be below zero for that moment.
+ *
+ * Locks, outer to inner:
+ *
+ *   shares_mutex	the tree and what was said of each group; sleeps
+ *   shares_rwsem	for reading: charges and their undoing. For writing: ceilings and
+ *			guarantees change, and all counts with them. Inside of it nothing is
+ *			waited for, so it may be taken inside of anything that may sleep
+ *
+ * Lifetime: a group is part of the caller's object; from shares_add() to shares_remove(), which
+ * comes after its last charge is gone and after its children's. The parent must live as long.
+ *
+ * Surprises: two charges at the edge may refuse each other, when there was room for one. A
+ * forced charge and a lower limit may leave a group with more than its ceiling: nothing is
+ * taken away from anybody, and it borrows no more until it is below. Its guarantee holds
+ * meanwhile. A group has no guarantee, whatever its min_shares, if the parent has none.
+ */
+#include "shares.h"
+
+#include <linux/ctype.h>
+#include <linux/kernel.h>
+#include <linux/math64.h>
+#include <linux/mutex.h>
+#include <linux/percpu-rwsem.h>
+#include <linux/seq_file.h>
+#include <linux/string.h>
+
+static DEFINE_MUTEX(shares_mutex);
+DEFINE_STATIC_PERCPU_RWSEM(shares_rwsem);
+
+/* What it need not borrow; not below 0. */
+static long own_part(const struct shares_node *node)
+{
+	return node->guarantee - node->promised;
+}
+
+static long borrowed(const struct shares_node *node)
+{
+	return max(0L, atomic_long_read(&node->count) - own_part(node));
+}
+
+/**
+ * shares_committed - what a group has and what is kept free below it
+ * @node: group
+ *
+ * Context: any; old when it is returned.
+ */
+long shares_committed(const struct shares_node *node)
+{
+	/* for the caller's eyes only */
+	return atomic_long_read(&node->count) + data_race(node->promised);
+}
+
+/* A refusal is of who has a maximum, not of those below who have none of their own. */
+static bool is_over(const struct shares_node *node, long count)
+{
+	return node->bounded && count + node->promised > node->ceiling;
+}
+
+/* Who would have too many with one more; it may be wrong by those that are on their way. */
+static struct shares_node *find_full(struct shares_node *node)
+{
+	long count;
+
+	for (; node; node = node->parent) {
+		count = atomic_long_read(&node->count) + 1;
+		if (is_over(node, count))
+			return node;
+		if (count <= own_part(node))
+			break;
+	}
+	return NULL;
+}
+
+/* One more. Returns the lowest group that has too many now. */
+static struct shares_node *charge(struct shares_node *node)
+{
+	struct shares_node *full = NULL;
+	long count;
+
+	percpu_rwsem_assert_held(&shares_rwsem);
+	for (; node; node = node->parent) {
+		count = atomic_long_inc_return(&node->count);
+		if (!full && is_over(node, count))
+			full = node;
+		if (count <= own_part(node))
+			break;
+	}
+	return full;
+}
+
+static void uncharge(struct shares_node *node)
+{
+	percpu_rwsem_assert_held(&shares_rwsem);
+	/* whoever steps back from a borrowed one gives it back */
+	for (; node; node = node->parent)
+		if (atomic_long_dec_return(&node->count) < own_part(node))
+			break;
+}
+
+/**
+ * shares_try_charge - one more for a group, if it and all it borrows from have room
+ * @node: group
+ *
+ * Context: process; may sleep while shares are changed.
+ * Return: NULL; or the group that has no room, and then nothing is charged.
+ */
+struct shares_node *shares_try_charge(struct shares_node *node)
+{
+	struct shares_node *full;
+
+	percpu_down_read(&shares_rwsem);
+	/* a look first, so that who is refused again and again is in nobody's way */
+	full = find_full(node);
+	if (!full) {
+		full = charge(node);
+		if (full)
+			uncharge(node);
+	}
+	percpu_up_read(&shares_rwsem);
+	return full;
+}
+
+/**
+ * shares_charge - one more for a group, whether there is room or not
+ * @node: group
+ *
+ * Context: as shares_try_charge().
+ */
+void shares_charge(struct shares_node *node)
+{
+	percpu_down_read(&shares_rwsem);
+	charge(node);
+	percpu_up_read(&shares_rwsem);
+}
+
+/**
+ * shares_uncharge - one less
+ * @node: group
+ *
+ * Context: as shares_try_charge().
+ */
+void shares_uncharge(struct shares_node *node)
+{
+	percpu_down_read(&shares_rwsem);
+	uncharge(node);
+	percpu_up_read(&shares_rwsem);
+}
+
+/* The tree below @top, parents first: first child, next sibling, uncle. */
+static struct shares_node *group_after(struct shares_node *pos, struct shares_node *top)
+{
+	lockdep_assert_held(&shares_mutex);
+	if (!list_empty(&pos->children))
+		return list_first_entry(&pos->children, struct shares_node, sibling);
+	for (; pos != top; pos = pos->parent)
+		if (!list_is_last(&pos->sibling, &pos->parent->children))
+			return list_next_entry(pos, sibling);
+	return NULL;
+}
+
+static struct shares_node *first_leaf(struct shares_node *pos)
+{
+	while (!list_empty(&pos->children))
+		pos = list_first_entry(&pos->children, struct shares_node, sibling);
+	return pos;
+}
+
+/* The tree below @top, children first, from first_leaf(@top). */
+static struct shares_node *group_after_up(struct shares_node *pos, struct shares_node *top)
+{
+	lockdep_assert_held(&shares_mutex);
+	if (pos == top)
+		return NULL;
+	if (list_is_last(&pos->sibling, &pos->parent->children))
+		return pos->parent;
+	return first_leaf(list_next_entry(pos, sibling));
+}
+
+#define for_each_group(pos, top)							\
+	for ((pos) = (top); (pos); (pos) = group_after((pos), (top)))
+
+#define for_each_group_up(pos, top)						\
+	for ((pos) = first_leaf(top); (pos); (pos) = group_after_up((pos), (top)))
+
+static struct shares_node *root_of(struct shares_node *node)
+{
+	while (node->parent)
+		node = node->parent;
+	return node;
+}
+
+/* @shares of @amount. Both factors are below 2^31. */
+static long part(int shares, long amount, int divisor)
+{
+	return div_s64((s64)shares * min_t(long, amount, INT_MAX), divisor);
+}
+
+/* The ceiling and the guarantee, from what was said of it and what its parent has. */
+static void derive(struct shares_node *node)
+{
+	const struct shares_node *parent = node->parent;
+	long most, least = 0;
+
+	if (!parent) {
+		node->bounded = true;
+		node->ceiling = node->limit;
+		node->guarantee = node->limit;
+		return;
+	}
+	most = parent->ceiling;
+	if (node->set.max != SHARES_DONT_CARE)
+		most = part(node->set.max, most, parent->set.divisor);
+	if (node->set.min != SHARES_DONT_CARE)
+		least = part(node->set.min, parent->guarantee, parent->set.divisor);
+	node->bounded = node->set.max != SHARES_DONT_CARE || node->limit < most;
+	node->ceiling = min(most, node->limit);
+	node->guarantee = min(least, node->ceiling);
+}
+
+/* Something was said of somebody: all of the tree anew. */
+static void rederive(struct shares_node *root)
+{
+	struct shares_node *node, *child;
+
+	lockdep_assert_held(&shares_mutex);
+	percpu_rwsem_assert_held(&shares_rwsem);
+	/* what each has itself: the children's counts are still the old ones */
+	for_each_group(node, root) {
+		node->before = shares_committed(node);
+		list_for_each_entry(child, &node->children, sibling)
+			atomic_long_sub(borrowed(child), &node->count);
+	}
+	for_each_group(node, root) {
+		derive(node);
+		node->promised = 0;
+		if (node->parent)
+			node->parent->promised += node->guarantee;
+	}
+	for_each_group_up(node, root)
+		if (node->parent)
+			atomic_long_add(borrowed(node), &node->parent->count);
+}
+
+/* Is something promised that others have already? */
+static bool is_overdrawn(struct shares_node *root)
+{
+	struct shares_node *node;
+
+	for_each_group(node, root)
+		if (shares_committed(node) > max(node->ceiling, node->before))
+			return true;
+	return false;
+}
+
+static int apply_locked(struct shares_node *node, const struct shares *set, long limit,
+			const char **reason)
+{
+	struct shares_node *root = root_of(node);
+	struct shares old_set = node->set;
+	long old_limit = node->limit;
+	int ret = 0;
+
+	lockdep_assert_held(&shares_mutex);
+	percpu_down_write(&shares_rwsem);
+	node->set = *set;
+	node->limit = limit;
+	rederive(root);
+	if (is_overdrawn(root)) {
+		*reason = "others have what it would guarantee";
+		ret = -EBUSY;
+		node->set = old_set;
+		node->limit = old_limit;
+		rederive(root);
+	}
+	percpu_up_write(&shares_rwsem);
+	return ret;
+}
+
+/* Why the children cannot live with this divisor; NULL if they can. */
+static const char *children_object(struct shares_node *node, int divisor)
+{
+	struct shares_node *child;
+	s64 sum = 0;
+
+	lockdep_assert_held(&shares_mutex);
+	list_for_each_entry(child, &node->children, sibling) {
+		if (child->set.max > divisor)
+			return "a child's max_shares are more than the divisor";
+		sum += max(child->set.min, 0);
+	}
+	return sum > divisor ? "the children's min_shares are more than the divisor" : NULL;
+}
+
+static const char *parent_objects(struct shares_node *node, const struct shares *set)
+{
+	struct shares_node *parent = node->parent, *other;
+	s64 unused = parent->set.divisor;
+
+	lockdep_assert_held(&shares_mutex);
+	if (set->max > parent->set.divisor)
+		return "max_shares are more than the parent's divisor";
+	list_for_each_entry(other, &parent->children, sibling)
+		if (other != node)
+			unused -= max(other->set.min, 0);
+	return set->min > unused ? "the parent has not so many min_shares unused" : NULL;
+}
+
+static const char *objection(struct shares_node *node, const struct shares *set)
+{
+	const char *reason = NULL;
+
+	if (set->divisor < 1)
+		return "the divisor is less than 1";
+	if (set->max >= 0 && set->min > set->max)
+		return "min_shares are more than max_shares";
+	if (node->parent)
+		reason = parent_objects(node, set);
+	else if (set->min != SHARES_DONT_CARE || set->max != SHARES_DONT_CARE)
+		return "the root has no parent to have shares of";
+	return reason ?: children_object(node, set->divisor);
+}
+
+/* What is not to be changed is as it is. */
+static struct shares completed(const struct shares *set, const struct shares *old)
+{
+	return (struct shares) {
+		.min = set->min == SHARES_UNCHANGED ? old->min : set->min,
+		.max = set->max == SHARES_UNCHANGED ? old->max : set->max,
+		.divisor = set->divisor == SHARES_UNCHANGED ? old->divisor : set->divisor,
+	};
+}
+
+/**
+ * shares_set - say how much a group gets
+ * @node: group
+ * @set: each may be SHARES_UNCHANGED
+ * @reason: why not; a constant
+ *
+ * Context: process; sleeps.
+ * Return: 0; -EINVAL; -EBUSY when others have what it would guarantee. Nothing has changed
+ * after an error.
+ */
+int shares_set(struct shares_node *node, const struct shares *set, const char **reason)
+{
+	struct shares all;
+	int ret = -EINVAL;
+
+	mutex_lock(&shares_mutex);
+	all = completed(set, &node->set);
+	*reason = objection(node, &all);
+	if (!*reason)
+		ret = apply_locked(node, &all, node->limit, reason);
+	mutex_unlock(&shares_mutex);
+	return ret;
+}
+
+/**
+ * shares_set_limit - say how much a group may have at most, as a number
+ * @node: group
+ * @limit: 0 or more; SHARES_NO_LIMIT; of a root, all that there is
+ * @reason: why not; a constant
+ *
+ * Context: process; sleeps.
+ * Return: 0; -EBUSY as shares_set().
+ */
+int shares_set_limit(struct shares_node *node, long limit, const char **reason)
+{
+	int ret;
+
+	mutex_lock(&shares_mutex);
+	ret = apply_locked(node, &node->set, limit, reason);
+	mutex_unlock(&shares_mutex);
+	return ret;
+}
+
+/**
+ * shares_add - a new group, of which nothing has been said
+ * @node: group
+ * @parent: above it; NULL makes a root
+ * @amount: of a root, all that there is
+ *
+ * Context: process; sleeps.
+ */
+void shares_add(struct shares_node *node, struct shares_node *parent, long amount)
+{
+	node->parent = parent;
+	INIT_LIST_HEAD(&node->children);
+	INIT_LIST_HEAD(&node->sibling);
+	node->set = (struct shares) { SHARES_DONT_CARE, SHARES_DONT_CARE, SHARES_DIVISOR };
+	node->limit = parent ? SHARES_NO_LIMIT : amount;
+	node->promised = 0;
+	atomic_long_set(&node->count, 0);
+	mutex_lock(&shares_mutex);
+	/* it is promised nothing and has nothing: no number of the others' changes */
+	derive(node);
+	if (parent)
+		list_add_tail(&node->sibling, &parent->children);
+	mutex_unlock(&shares_mutex);
+}
+
+/**
+ * shares_remove - a group goes, with nothing charged to it and no children
+ * @node: group
+ *
+ * Context: process; sleeps.
+ */
+void shares_remove(struct shares_node *node)
+{
+	const struct shares nothing = { SHARES_DONT_CARE, SHARES_DONT_CARE, SHARES_DIVISOR };
+	const char *reason;
+
+	mutex_lock(&shares_mutex);
+	WARN_ON_ONCE(!list_empty(&node->children));
+	if (node->guarantee)
+		apply_locked(node, &nothing, node->limit, &reason);
+	WARN_ONCE(atomic_long_read(&node->count), "shares: %ld are left of a group that goes\n",
+		  atomic_long_read(&node->count));
+	list_del_init(&node->sibling);
+	mutex_unlock(&shares_mutex);
+}
+
+/**
+ * shares_numbers - what a group was given, and what it and all below have
+ * @node: group
+ * @numbers: result; usage may miss what is charged meanwhile
+ *
+ * Context: process; sleeps.
+ */
+void shares_numbers(struct shares_node *node, struct shares_numbers *numbers)
+{
+	struct shares_node *pos;
+	long usage = 0;
+
+	mutex_lock(&shares_mutex);
+	/* what is borrowed is in the count of who lent it */
+	for_each_group(pos, node)
+		usage += atomic_long_read(&pos->count) - (pos == node ? 0 : borrowed(pos));
+	*numbers = (struct shares_numbers) {
+		.set = node->set, .limit = node->limit, .ceiling = node->ceiling,
+		.guarantee = node->guarantee, .promised = node->promised,
+		.borrowed = node->parent ? borrowed(node) : 0, .usage = usage,
+	};
+	mutex_unlock(&shares_mutex);
+}
+
+/* "12", decimal, or "-3", and nothing else. */
+static int parse_number(const char *text, int *number)
+{
+	int ret;
+
+	if (!isdigit(text[*text == '-']))
+		return -EINVAL;
+	ret = kstrtoint(text, 10, number);
+	if (!ret && *number < 0 && *number != SHARES_DONT_CARE)
+		ret = -EINVAL;
+	return ret;
+}
+
+static int *find_word(const char *word, struct shares *set, unsigned int *bit)
+{
+	if (!strcmp(word, "min_shares")) {
+		*bit = BIT(0);
+		return &set->min;
+	}
+	if (!strcmp(word, "max_shares")) {
+		*bit = BIT(1);
+		return &set->max;
+	}
+	*bit = BIT(2);
+	return strcmp(word, "child_shares_divisor") ? NULL : &set->divisor;
+}
+
+/**
+ * shares_parse - read "min_shares=N,max_shares=N,child_shares_divisor=N", or some of these
+ * @buf: text; changed. "res=NAME" may be among the words
+ * @resource: the only NAME
+ * @set: result; what is not among the words is SHARES_UNCHANGED
+ *
+ * Return: 0; -EINVAL for an unknown word, one that is there twice, or what is no number; -ERANGE.
+ */
+int shares_parse(char *buf, const char *resource, struct shares *set)
+{
+	unsigned int bit, seen = 0;
+	char *word, *value;
+	int ret, *number;
+
+	*set = (struct shares) { SHARES_UNCHANGED, SHARES_UNCHANGED, SHARES_UNCHANGED };
+	while ((word = strsep(&buf, ","))) {
+		value = strchr(word, '=');
+		if (!value)
+			return -EINVAL;
+		*value++ = '\0';
+		if (!strcmp(word, "res")) {
+			bit = BIT(3);
+			ret = strcmp(value, resource) ? -EINVAL : 0;
+		} else {
+			number = find_word(word, set, &bit);
+			ret = number ? parse_number(value, number) : -EINVAL;
+		}
+		if (!ret && seen & bit)
+			ret = -EINVAL;
+		if (ret)
+			return ret;
+		seen |= bit;
+	}
+	return 0;
+}
+
+/**
+ * shares_show - print what shares_parse() reads
+ * @sf: where
+ * @resource: its name
+ * @set: what was said
+ */
+void shares_show(struct seq_file *sf, const char *resource, const struct shares *set)
+{
+	seq_printf(sf, "res=%s,min_shares=%d,max_shares=%d,child_shares_divisor=%d\n", resource,
+		   set->min, set->max, set->divisor);
+}
