@@ -118,10 +118,16 @@ struct container_attach {
  *	Called per task, cannot fail.
  * @settle: what attach() has begun, and left to somebody else, is done: the write
  *	that moved the tasks is about to return. Without locks; sleeps.
+ * @can_fork: may there be a new task in @css? It has a number (the idle tasks have 0) and
+ *	cannot be found, and it is never in another state before @cancel_fork, or before it
+ *	can be found. May sleep, in a section as @fork. Returns 0 or the error of the fork.
+ * @cancel_fork: @can_fork returned 0, but the task will not be. In the same section.
  * @fork: a new task is visible and in its container, where it has not run yet. May
  *	sleep; in a section that moves of processes and rebindings wait for: no
  *	container_lock(). A move of the thread alone may come before or meanwhile.
- * @exit: @task leaves @css for good. Runs in the exiting task, in such a section.
+ * @exit: @task leaves @css for good. Runs in the exiting task, in such a section. For
+ *	a subsystem with @can_fork, which charges a task before it can be moved, it may come
+ *	before the @attach of a move that put the task there; without, moves wait.
  * @bind: the root state now belongs to container @root (of a mounted
  *	hierarchy or of the parking place). On a tree with children: after their
  *	states have come and before tasks do, or after their states have gone.
@@ -138,7 +144,7 @@ struct container_attach {
  * @nr_states: states that are not destroyed yet
  *
  * create and destroy are mandatory. A subsystem without @can_attach, @attach,
- * @fork and @exit costs fork and exit nothing.
+ * @can_fork, @fork and @exit costs fork and exit nothing.
  */
 struct container_subsys {
 	struct container_subsys_state *(*create)(struct container_subsys_state *parent);
@@ -151,6 +157,8 @@ struct container_subsys {
 	void (*attach)(struct container_subsys_state *css, struct container_subsys_state *from,
 		       struct task_struct *task);
 	void (*settle)(void);
+	int (*can_fork)(struct task_struct *child, struct container_subsys_state *css);
+	void (*cancel_fork)(struct task_struct *child, struct container_subsys_state *css);
 	void (*fork)(struct task_struct *task, struct container_subsys_state *css);
 	void (*exit)(struct task_struct *task, struct container_subsys_state *css);
 	void (*bind)(struct container_subsys_state *root_css, struct container *root);

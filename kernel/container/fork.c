@@ -30,7 +30,8 @@
 
 DEFINE_PERCPU_RWSEM(container_thread_rwsem);
 
-/* Subsystems with a fork or an exit callback; constant after boot. */
+/* Subsystems with a can_fork, a fork or an exit callback; constant after boot. */
+static unsigned long can_fork_mask __ro_after_init;
 static unsigned long fork_mask __ro_after_init;
 static unsigned long exit_mask __ro_after_init;
 
@@ -45,6 +46,8 @@ void __init container_fork_init(void)
 	int id;
 
 	for_each_container_subsys(ss, id) {
+		if (ss->can_fork)
+			can_fork_mask |= BIT(id);
 		if (ss->fork)
 			fork_mask |= BIT(id);
 		if (ss->exit)
@@ -86,6 +89,50 @@ static void birth_ends(u64 flags)
 		percpu_up_read(&container_thread_rwsem);
 }
 
+/* It comes to nothing: the subsystems that have charged the child hear of it. */
+static void uncharge_child(struct task_struct *child, unsigned long mask)
+{
+	struct container_group *group = rcu_dereference_protected(child->containers, 1);
+	struct container_subsys *ss;
+	int id;
+
+	for_each_bound_subsys(ss, id, mask)
+		if (ss->cancel_fork)
+			ss->cancel_fork(child, rcu_dereference_protected(group->state[id], 1));
+}
+
+/* All or none. Nobody else knows the child, and the semaphore keeps its group's states. */
+static int charge_child(struct task_struct *child)
+{
+	struct container_group *group = rcu_dereference_protected(child->containers, 1);
+	struct container_subsys *ss;
+	int id, ret;
+
+	for_each_bound_subsys(ss, id, can_fork_mask) {
+		ret = ss->can_fork(child, rcu_dereference_protected(group->state[id], 1));
+		if (ret) {
+			uncharge_child(child, can_fork_mask & (BIT(id) - 1));
+			return ret;
+		}
+	}
+	return 0;
+}
+
+/* The child, which nobody has charged or all have let go, loses its membership. */
+static void forget_child(struct task_struct *child, u64 flags)
+{
+	struct container_group *group;
+
+	if (container_ns_flags(flags)) {
+		container_clone_cancel(child);
+	} else {
+		group = rcu_dereference_protected(child->containers, 1);
+		RCU_INIT_POINTER(child->containers, NULL);
+		container_group_put(to_membership(group));
+	}
+	birth_ends(flags);
+}
+
 /**
  * container_can_fork - put a new task into its parent's containers
  * @child: task that has a pid and is not visible yet
@@ -93,8 +140,8 @@ static void birth_ends(u64 flags)
  *
  * Context: copy_process(); to be followed by container_post_fork() or
  * container_cancel_fork().
- * Return: 0; -EAGAIN when the parent is about to be killed (kill.c); or the
- * error of container_ns_fork().
+ * Return: 0; -EAGAIN when the parent is about to be killed (kill.c); the
+ * error of container_ns_fork(); or what a subsystem said.
  */
 int container_can_fork(struct task_struct *child, u64 flags)
 {
@@ -109,9 +156,12 @@ int container_can_fork(struct task_struct *child, u64 flags)
 		return -EAGAIN;
 	}
 	rcu_assign_pointer(child->containers, &m->group);
+	/* first where it will be, then who is charged for it */
 	ret = container_ns_fork(child, flags);
+	if (!ret)
+		ret = charge_child(child);
 	if (ret)
-		container_cancel_fork(child, flags);
+		forget_child(child, flags);
 	return ret;
 }
 
@@ -122,16 +172,8 @@ int container_can_fork(struct task_struct *child, u64 flags)
  */
 void container_cancel_fork(struct task_struct *child, u64 flags)
 {
-	struct container_group *group;
-
-	if (container_ns_flags(flags)) {
-		container_clone_cancel(child);
-	} else {
-		group = rcu_dereference_protected(child->containers, 1);
-		RCU_INIT_POINTER(child->containers, NULL);
-		container_group_put(to_membership(group));
-	}
-	birth_ends(flags);
+	uncharge_child(child, can_fork_mask);
+	forget_child(child, flags);
 }
 
 /**

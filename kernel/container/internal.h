@@ -377,17 +377,18 @@ void container_moving_ends(bool process);
  */
 static inline bool container_subsys_has_tasks(const struct container_subsys *ss)
 {
-	return ss->attach || ss->fork || ss->exit;
+	return ss->attach || ss->can_fork || ss->fork || ss->exit;
 }
 
 /*
  * Do its callbacks have to add up, so that for each task they come in the order in which it
  * had its states? Without exit() there is nothing to be added up: fork() and attach() each
- * look at where the task is now.
+ * look at where the task is now. With can_fork() a task is counted before it can be moved; then
+ * only attach() and exit() of a single thread may come in the wrong order, which changes no sum.
  */
 static inline bool container_subsys_counts_tasks(const struct container_subsys *ss)
 {
-	return ss->exit;
+	return ss->exit && !ss->can_fork;
 }
 
 /* proc.c */
