@@ -71,6 +71,9 @@ static inline void cgroup_task_dead(struct task_struct *task) {}
 static inline void cgroup_task_release(struct task_struct *task) {}
 static inline void cgroup_task_free(struct task_struct *task) {}
 
+/* kernel/fork.c, where it is static otherwise: what numtasks divides if nobody says how much */
+extern int max_threads;
+
 #ifdef CONFIG_CONTAINER_CPUACCT
 void container_cpuacct_charge(struct task_struct *task, u64 ns);
 void container_cpuacct_charge_field(struct task_struct *task, enum cpu_usage_stat index, u64 ns);

@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The subsystem "numtasks": how many tasks a container may have, and how fast it forks.
+ *
+ * A task is a thread from before it can be found until it exits, as in the file `tasks`;
+ * zombies are none. The idle tasks are not counted. The amount that shares.c divides is
+ * total_numtasks; without that, what the machine allows (threads-max, pid_max).
+ *
+ *   fork		charged in can_fork(), before anybody can find the child, to its
+ *			container and whatever that borrows from; else EAGAIN. Undone in
+ *			cancel_fork()
+ *   move		never refused, as in 2006: who may move a task into a container may
+ *			overfill it, and it forks no more until it is below its limit. A
+ *			rebinding is a move, so what is there is counted
+ *   exit		uncharged
+ *
+ * Kernel threads are counted, and never refused. The rate is of each container by itself; the
+ * root has none: who has set too low a rate has to be somewhere.
+ *
+ * Locks: no lock of ours but those of shares.c, under container_thread_rwsem for reading (fork,
+ * exit), under container_mutex (attach, online, offline), from a control file, or under the
+ * lock of module parameters. A window of forks is one word, changed by cmpxchg.
+ *
+ * Order: the charge is there before the child can be moved, so moves need not wait for forks.
+ * A move and an exit are not ordered: a task may have been uncharged from where it went before
+ * attach() charges it there. The sum is right when both are done, and both are before
+ * the container can be removed.
+ *
+ * Lifetime: a container with a charge has a task, or one that is being forked; so it
+ * cannot be removed, and offline() finds nothing charged.
+ *
+ * Surprise: what is guaranteed to a container below counts as used ("10 of 10 tasks" may be
+ * six, and four that are kept free).
+ */
+#include "internal.h"
+#include "numtasks.h"
+
+#include <linux/atomic.h>
+#include <linux/container_hooks.h>
+#include <linux/ctype.h>
+#include <linux/limits.h>
+#include <linux/moduleparam.h>
+#include <linux/pid_namespace.h>
+#include <linux/seq_file.h>
+#include <linux/slab.h>
+#include <linux/timekeeping.h>
+
+/* Parameters; INT_MAX stands for none. Written under the lock of module parameters. */
+static int total_numtasks = INT_MAX;
+static int forkrate = INT_MAX;
+static int forkrate_interval = 1;
+
+/* How often the rate was set: a new rate begins with new windows. The same lock. */
+static u8 rate_changes;
+
+/* A total that the guarantees of somebody do not allow; forks do not try it again. */
+static long total_refused;
+
+/* NULL until the root state is online. */
+static struct numtasks *numtasks_root;
+
+static struct numtasks *numtasks_of(struct container *cont)
+{
+	return to_numtasks(container_css(cont, &numtasks_subsys));
+}
+
+/* All that there is to divide. */
+static long total(void)
+{
+	int set = READ_ONCE(total_numtasks);
+
+	return set != INT_MAX ? set : min(READ_ONCE(max_threads), READ_ONCE(init_pid_ns.pid_max));
+}
+
+/*
+ * threads-max or pid_max may have been changed since anybody looked. @again: even if it was
+ * refused before, as shares may have changed, too.
+ */
+static void follow_total(bool again)
+{
+	struct shares_node *root = &numtasks_root->node;
+	const char *reason;
+	long now = total();
+
+	/* written under a lock that is not ours; who sees an old one sets it again */
+	if (data_race(root->ceiling) == now || (!again && READ_ONCE(total_refused) == now))
+		return;
+	if (shares_set_limit(root, now, &reason))
+		WRITE_ONCE(total_refused, now);
+}
+
+/* What tells one interval from another. */
+static u64 window_key(void)
+{
+	u32 interval = div_u64(ktime_get_seconds(), READ_ONCE(forkrate_interval));
+
+	return (u64)((u32)READ_ONCE(rate_changes) << 24 | (interval & 0xffffff)) << 32;
+}
+
+/* A look before the charge, so that who is refused again and again takes no room from anybody. */
+static bool window_is_full(struct numtasks *nt)
+{
+	int rate = READ_ONCE(forkrate);
+	u64 window;
+
+	if (rate == INT_MAX || !nt->node.parent)
+		return false;
+	window = atomic64_read(&nt->window);
+	return !((window ^ window_key()) >> 32) && (u32)window >= rate;
+}
+
+/* One more fork in this interval, if the rate allows it. */
+static bool take_from_window(struct numtasks *nt)
+{
+	int rate = READ_ONCE(forkrate);
+	u64 key, next;
+	s64 window;
+
+	if (rate == INT_MAX || !nt->node.parent)
+		return true;
+	key = window_key();
+	window = atomic64_read(&nt->window);
+	do {
+		next = ((window ^ key) >> 32 ? key : window) + 1;
+		if ((u32)next > rate)
+			return false;
+	} while (!atomic64_try_cmpxchg(&nt->window, &window, next));
+	return true;
+}
+
+static int refuse_limit(struct numtasks *nt, struct shares_node *full)
+{
+	struct container_refusal why = {
+		.what = "fork", .ss = &numtasks_subsys, .error = -EAGAIN, .unit = "tasks",
+		.limiter = &container_of(full, struct numtasks, node)->css,
+		.usage = shares_committed(full),
+		/* said, not used: it may have been changed since */
+		.limit = data_race(full->ceiling),
+	};
+
+	/* the same */
+	if (data_race(full->promised))
+		why.reason = "what is guaranteed to containers below is kept free";
+	atomic_long_inc(&nt->failures);
+	container_css_refuse(&nt->css, current, &why);
+	return -EAGAIN;
+}
+
+static int refuse_rate(struct numtasks *nt)
+{
+	struct container_refusal why = {
+		.what = "fork", .ss = &numtasks_subsys, .error = -EAGAIN,
+		.reason = "it has had all forks of this forkrate_interval",
+	};
+
+	atomic_long_inc(&nt->rate_failures);
+	container_css_refuse(&nt->css, current, &why);
+	return -EAGAIN;
+}
+
+/* The idle tasks have no number. */
+static bool is_counted(const struct task_struct *task)
+{
+	return task->pid;
+}
+
+static int numtasks_can_fork(struct task_struct *child, struct container_subsys_state *css)
+{
+	struct numtasks *nt = to_numtasks(css);
+	struct shares_node *full;
+
+	if (!is_counted(child))
+		return 0;
+	if (child->flags & PF_KTHREAD) {
+		shares_charge(&nt->node);
+	} else {
+		follow_total(false);
+		if (window_is_full(nt))
+			return refuse_rate(nt);
+		full = shares_try_charge(&nt->node);
+		if (full)
+			return refuse_limit(nt, full);
+		if (!take_from_window(nt)) {
+			shares_uncharge(&nt->node);
+			return refuse_rate(nt);
+		}
+	}
+	atomic_long_inc(&nt->successes);
+	return 0;
+}
+
+static void numtasks_cancel_fork(struct task_struct *child, struct container_subsys_state *css)
+{
+	struct numtasks *nt = to_numtasks(css);
+
+	if (!is_counted(child))
+		return;
+	atomic_long_dec(&nt->successes);
+	shares_uncharge(&nt->node);
+}
+
+static void numtasks_attach(struct container_subsys_state *css,
+			    struct container_subsys_state *from, struct task_struct *task)
+{
+	/* in this order, so that nobody forks into the room that it leaves above both */
+	shares_charge(&to_numtasks(css)->node);
+	shares_uncharge(&to_numtasks(from)->node);
+}
+
+static void numtasks_exit(struct task_struct *task, struct container_subsys_state *css)
+{
+	shares_uncharge(&to_numtasks(css)->node);
+}
+
+static struct container_subsys_state *numtasks_create(struct container_subsys_state *parent)
+{
+	struct numtasks *nt = kzalloc_obj(*nt);
+
+	return nt ? &nt->css : ERR_PTR(-ENOMEM);
+}
+
+static int numtasks_online(struct container_subsys_state *css)
+{
+	struct numtasks *nt = to_numtasks(css);
+
+	if (css->parent) {
+		shares_add(&nt->node, &to_numtasks(css->parent)->node, 0);
+		return 0;
+	}
+	shares_add(&nt->node, NULL, total());
+	numtasks_root = nt;
+	return 0;
+}
+
+static void numtasks_offline(struct container_subsys_state *css)
+{
+	shares_remove(&to_numtasks(css)->node);
+}
+
+static void numtasks_destroy(struct container_subsys_state *css)
+{
+	kfree(to_numtasks(css));
+}
+
+static int refuse_write(struct container *cont, const char *what, const char *reason, int error)
+{
+	struct container_refusal why = {
+		.what = what, .ss = &numtasks_subsys, .reason = reason, .error = error,
+	};
+
+	container_refuse(cont, current, &why);
+	return error;
+}
+
+static int shares_file_show(struct seq_file *sf, struct container *cont,
+			    const struct container_file *file)
+{
+	struct shares_numbers numbers;
+
+	shares_numbers(&numtasks_of(cont)->node, &numbers);
+	shares_show(sf, numtasks_subsys.name, &numbers.set);
+	return 0;
+}
+
+static int shares_file_write(struct container *cont, const struct container_file *file, char *buf)
+{
+	struct shares set;
+	const char *reason;
+	int ret;
+
+	ret = shares_parse(buf, numtasks_subsys.name, &set);
+	if (ret)
+		return ret;
+	/* the amount to divide may have changed meanwhile */
+	follow_total(true);
+	ret = shares_set(&numtasks_of(cont)->node, &set, &reason);
+	return ret ? refuse_write(cont, "shares", reason, ret) : 0;
+}
+
+static int limit_show(struct seq_file *sf, struct container *cont,
+		      const struct container_file *file)
+{
+	struct shares_numbers numbers;
+
+	shares_numbers(&numtasks_of(cont)->node, &numbers);
+	if (numbers.limit == SHARES_NO_LIMIT)
+		seq_puts(sf, "max\n");
+	else
+		seq_printf(sf, "%ld\n", numbers.limit);
+	return 0;
+}
+
+static int limit_write(struct container *cont, const struct container_file *file, char *buf)
+{
+	long limit = SHARES_NO_LIMIT;
+	const char *reason;
+	int ret, number;
+
+	if (strcmp(buf, "max")) {
+		/* kstrtoint() takes a sign */
+		ret = isdigit(*buf) ? kstrtoint(buf, 10, &number) : -EINVAL;
+		if (ret)
+			return ret;
+		limit = number;
+	}
+	ret = shares_set_limit(&numtasks_of(cont)->node, limit, &reason);
+	return ret ? refuse_write(cont, "limit", reason, ret) : 0;
+}
+
+static int stats_show(struct seq_file *sf, struct container *cont,
+		      const struct container_file *file)
+{
+	struct numtasks *nt = numtasks_of(cont);
+	const char *name = numtasks_subsys.name;
+	struct shares_numbers numbers;
+
+	follow_total(true);
+	shares_numbers(&nt->node, &numbers);
+	/* an exit may come before the attach, and a reset within a fork that is called off */
+	seq_printf(sf, "%s: Current usage %ld\n", name, max(numbers.usage, 0L));
+	seq_printf(sf, "%s: Number of successes %ld\n", name,
+		   max(atomic_long_read(&nt->successes), 0L));
+	seq_printf(sf, "%s: Number of failures %ld\n", name, atomic_long_read(&nt->failures));
+	seq_printf(sf, "%s: Number of forkrate failures %ld\n", name,
+		   atomic_long_read(&nt->rate_failures));
+	seq_printf(sf, "%s: Maximum %ld\n", name, numbers.ceiling);
+	seq_printf(sf, "%s: Guaranteed %ld\n", name, numbers.guarantee);
+	seq_printf(sf, "%s: Guaranteed to children %ld\n", name, numbers.promised);
+	seq_printf(sf, "%s: Borrowed %ld\n", name, numbers.borrowed);
+	return 0;
+}
+
+static int stats_write(struct container *cont, const struct container_file *file, u64 val)
+{
+	struct numtasks *nt = numtasks_of(cont);
+
+	if (val)
+		return -EINVAL;
+	atomic_long_set(&nt->successes, 0);
+	atomic_long_set(&nt->failures, 0);
+	atomic_long_set(&nt->rate_failures, 0);
+	return 0;
+}
+
+static const struct container_file numtasks_files[] = {
+	{ .name = "shares", .show = shares_file_show, .write = shares_file_write },
+	{ .name = "stats", .show = stats_show, .write_u64 = stats_write },
+	{ .name = "limit", .show = limit_show, .write = limit_write,
+	  .flags = CONTAINER_FILE_NOT_ON_ROOT },
+	{ }
+};
+
+struct container_subsys numtasks_subsys = {
+	.create		= numtasks_create,
+	.online		= numtasks_online,
+	.offline	= numtasks_offline,
+	.destroy	= numtasks_destroy,
+	.can_fork	= numtasks_can_fork,
+	.cancel_fork	= numtasks_cancel_fork,
+	.attach		= numtasks_attach,
+	.exit		= numtasks_exit,
+	.files		= numtasks_files,
+};
+
+/* A number of at least 1; on the command line, too, long before there is a root state. */
+static int parse_parameter(const char *val, int *number)
+{
+	int ret = kstrtoint(val, 0, number);
+
+	return ret ?: (*number < 1 ? -EINVAL : 0);
+}
+
+static int total_numtasks_set(const char *val, const struct kernel_param *kp)
+{
+	struct shares_numbers numbers;
+	int number, old = total_numtasks, ret;
+	const char *reason;
+
+	ret = parse_parameter(val, &number);
+	if (ret || !numtasks_root)
+		goto out;
+	shares_numbers(&numtasks_root->node, &numbers);
+	if (number <= numbers.usage)
+		return -EINVAL;
+	/* who is refused meanwhile looks at total() */
+	WRITE_ONCE(total_numtasks, number);
+	ret = shares_set_limit(&numtasks_root->node, total(), &reason);
+	if (ret)
+		WRITE_ONCE(total_numtasks, old);
+	return ret;
+out:
+	if (!ret)
+		total_numtasks = number;
+	return ret;
+}
+
+/* Of the rate or its interval. */
+static int rate_set(const char *val, const struct kernel_param *kp)
+{
+	int number, ret = parse_parameter(val, &number);
+
+	if (ret)
+		return ret;
+	WRITE_ONCE(*(int *)kp->arg, number);
+	WRITE_ONCE(rate_changes, rate_changes + 1);
+	return 0;
+}
+
+static const struct kernel_param_ops total_numtasks_ops = {
+	.set = total_numtasks_set, .get = param_get_int,
+};
+
+static const struct kernel_param_ops rate_ops = {
+	.set = rate_set, .get = param_get_int,
+};
+
+module_param_cb(total_numtasks, &total_numtasks_ops, &total_numtasks, 0644);
+MODULE_PARM_DESC(total_numtasks, "tasks that shares divide (default: threads-max or pid_max)");
+module_param_cb(forkrate, &rate_ops, &forkrate, 0644);
+MODULE_PARM_DESC(forkrate, "forks of a container in one forkrate_interval");
+module_param_cb(forkrate_interval, &rate_ops, &forkrate_interval, 0644);
+MODULE_PARM_DESC(forkrate_interval, "seconds");

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* The subsystem "numtasks", for its own files: numtasks.c, numtasks_test.c. */
+#ifndef _KERNEL_CONTAINER_NUMTASKS_H
+#define _KERNEL_CONTAINER_NUMTASKS_H
+
+#include "shares.h"
+
+#include <linux/containers.h>
+
+/**
+ * struct numtasks - the state of one container
+ * @css: the core's part
+ * @node: its tasks and those below
+ * @window: forks in the present interval: the interval's key above, their number below
+ * @successes: forks of tasks in the container itself, since the last reset
+ * @failures: refused for a limit, its own or that of a container above
+ * @rate_failures: refused for the rate
+ */
+struct numtasks {
+	struct container_subsys_state css;
+	struct shares_node node;
+	atomic64_t window;
+	atomic_long_t successes;
+	atomic_long_t failures;
+	atomic_long_t rate_failures;
+};
+
+static inline struct numtasks *to_numtasks(struct container_subsys_state *css)
+{
+	return container_of(css, struct numtasks, css);
+}
+
+#endif /* _KERNEL_CONTAINER_NUMTASKS_H */

@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests of numtasks in the core's hands: forks that are called off, refused, or not
+ * counted. The test's own thread is in a container for that time, and exits in it.
+ */
+#include "internal.h"
+#include "numtasks.h"
+
+#include <kunit/test.h>
+#include <linux/container_hooks.h>
+#include <linux/delay.h>
+#include <linux/jiffies.h>
+#include <linux/sched.h>
+
+/* The thread is waited for. */
+#define EXPECT_SOON(test, cond)							\
+do {										\
+	unsigned long end = jiffies + 5 * HZ;					\
+										\
+	while (!(cond) && time_before(jiffies, end))				\
+		msleep(20);							\
+	KUNIT_EXPECT_TRUE(test, cond);						\
+} while (0)
+
+/* The tree, and its container with the test's thread. */
+struct place {
+	struct container_hierarchy *h;
+	struct container *cont;
+};
+
+static int go_to(struct container *cont)
+{
+	struct task_struct *task = current;
+	int ret;
+
+	container_moving_begins(false);
+	container_lock();
+	ret = container_attach_tasks(cont, &task, 1);
+	container_unlock();
+	container_moving_ends(false);
+	return ret;
+}
+
+static struct numtasks *state_of(struct place *p)
+{
+	return to_numtasks(p->cont->state[numtasks_subsys_id]);
+}
+
+static long usage(struct place *p)
+{
+	struct shares_numbers numbers;
+
+	shares_numbers(&state_of(p)->node, &numbers);
+	return numbers.usage;
+}
+
+static int numtasks_test_init(struct kunit *test)
+{
+	struct place *p = kunit_kzalloc(test, sizeof(*p), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	container_lock();
+	p->h = container_hierarchy_create(BIT(numtasks_subsys_id), "", 0, NULL);
+	container_unlock();
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, p->h);
+	test->priv = p;
+	container_lock();
+	p->cont = container_create(p->h->root, "a", 0755);
+	container_unlock();
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, p->cont);
+	KUNIT_ASSERT_EQ(test, go_to(p->cont), 0);
+	KUNIT_ASSERT_EQ(test, usage(p), 1);
+	return 0;
+}
+
+/* Another thread than the test's, which has exited or is about to: all is given back then. */
+static void numtasks_test_exit(struct kunit *test)
+{
+	struct place *p = test->priv;
+
+	if (!p)
+		return;
+	if (!IS_ERR_OR_NULL(p->cont)) {
+		EXPECT_SOON(test, !usage(p) && !container_populated(p->cont));
+		container_lock();
+		KUNIT_EXPECT_EQ(test, container_remove(p->cont), 0);
+		container_unlock();
+	}
+	container_lock();
+	container_hierarchy_release_user(p->h);
+	container_unlock();
+}
+
+/* All that container_can_fork() and container_cancel_fork() look at. */
+static struct task_struct *new_child(struct kunit *test, pid_t pid)
+{
+	struct task_struct *child = kunit_kzalloc(test, sizeof(*child), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, child);
+	child->pid = pid;
+	return child;
+}
+
+static void cancelled_fork_is_given_back(struct kunit *test)
+{
+	struct task_struct *child = new_child(test, 1);
+	struct place *p = test->priv;
+
+	KUNIT_ASSERT_EQ(test, container_can_fork(child, 0), 0);
+	KUNIT_EXPECT_EQ(test, usage(p), 2);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&state_of(p)->successes), 1);
+	container_cancel_fork(child, 0);
+	KUNIT_EXPECT_EQ(test, usage(p), 1);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&state_of(p)->successes), 0);
+	KUNIT_EXPECT_NULL(test, rcu_access_pointer(child->containers));
+}
+
+static void refused_fork_is_charged_to_nobody(struct kunit *test)
+{
+	struct task_struct *child = new_child(test, 1);
+	struct place *p = test->priv;
+	const char *reason;
+
+	KUNIT_ASSERT_EQ(test, shares_set_limit(&state_of(p)->node, 1, &reason), 0);
+	KUNIT_EXPECT_EQ(test, container_can_fork(child, 0), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, usage(p), 1);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&state_of(p)->failures), 1);
+	KUNIT_EXPECT_NULL(test, rcu_access_pointer(child->containers));
+	/* the section is left: else this would wait for ever */
+	container_moving_begins(true);
+	container_moving_ends(true);
+}
+
+static void kernel_threads_are_never_refused(struct kunit *test)
+{
+	struct task_struct *child = new_child(test, 1);
+	struct place *p = test->priv;
+	const char *reason;
+
+	child->flags = PF_KTHREAD;
+	KUNIT_ASSERT_EQ(test, shares_set_limit(&state_of(p)->node, 0, &reason), 0);
+	KUNIT_ASSERT_EQ(test, container_can_fork(child, 0), 0);
+	KUNIT_EXPECT_EQ(test, usage(p), 2);
+	container_cancel_fork(child, 0);
+	KUNIT_EXPECT_EQ(test, usage(p), 1);
+}
+
+static void idle_threads_are_not_counted(struct kunit *test)
+{
+	struct task_struct *child = new_child(test, 0);
+	struct place *p = test->priv;
+
+	KUNIT_ASSERT_EQ(test, container_can_fork(child, 0), 0);
+	KUNIT_EXPECT_EQ(test, usage(p), 1);
+	container_cancel_fork(child, 0);
+	KUNIT_EXPECT_EQ(test, usage(p), 1);
+}
+
+static struct kunit_case numtasks_test_cases[] = {
+	KUNIT_CASE(cancelled_fork_is_given_back),
+	KUNIT_CASE(refused_fork_is_charged_to_nobody),
+	KUNIT_CASE(kernel_threads_are_never_refused),
+	KUNIT_CASE(idle_threads_are_not_counted),
+	{}
+};
+
+static struct kunit_suite numtasks_test_suite = {
+	.name = "container-numtasks",
+	.init = numtasks_test_init,
+	.exit = numtasks_test_exit,
+	.test_cases = numtasks_test_cases,
+};
+kunit_test_suite(numtasks_test_suite);
+
+MODULE_DESCRIPTION("KUnit tests of numtasks");
+MODULE_LICENSE("GPL");

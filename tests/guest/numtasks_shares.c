@@ -1,0 +1,314 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * numtasks: shares of what the parent has, all that there is, and how fast a container forks. A
+ * worker in the container says what it gets. (jobs 1 4 4@debug)
+ */
+#include "lib-numtasks.h"
+
+#include <dirent.h>
+#include <signal.h>
+
+static int set_shares(const char *container, const char *text)
+{
+	return write_file(at(container, "numtasks.shares"), text);
+}
+
+static char *shares_of(const char *container)
+{
+	return read_file(at(container, "numtasks.shares"));
+}
+
+/* The root's shares are the machine's numbers of tasks, however many it has. */
+static uint64_t one_share_a_task(const char *root)
+{
+	uint64_t total = numtasks_stat(root, "Maximum");
+	char text[64];
+
+	snprintf(text, sizeof(text), "child_shares_divisor=%llu\n", (unsigned long long)total);
+	expect(set_shares(root, text), 0);
+	return total;
+}
+
+/* They stay when the tree is unmounted. */
+static void shares_of_the_root_as_before(const char *root)
+{
+	expect(set_shares(root, "child_shares_divisor=100"), 0);
+}
+
+TEST(shares_are_read_as_they_are_written)
+{
+	char *root = mount_hierarchy("numtasks"), *a = at(root, "a");
+
+	expect(make_dir(a), 0);
+	ck_assert_str_eq(shares_of(a),
+			 "res=numtasks,min_shares=-3,max_shares=-3,child_shares_divisor=100\n");
+	expect(set_shares(a, "min_shares=10,max_shares=20\n"), 0);
+	expect(set_shares(a, "res=numtasks,child_shares_divisor=7"), 0);
+	ck_assert_str_eq(shares_of(a),
+			 "res=numtasks,min_shares=10,max_shares=20,child_shares_divisor=7\n");
+	expect(set_shares(a, "max_shares=-3,min_shares=0"), 0);
+	ck_assert_str_eq(shares_of(a),
+			 "res=numtasks,min_shares=0,max_shares=-3,child_shares_divisor=7\n");
+	/* a new one of the name begins anew */
+	expect(remove_dir(a), 0);
+	expect(make_dir(a), 0);
+	ck_assert_str_eq(shares_of(a),
+			 "res=numtasks,min_shares=-3,max_shares=-3,child_shares_divisor=100\n");
+	expect(remove_dir(a), 0);
+}
+
+TEST(wrong_shares_change_nothing)
+{
+	static const struct {
+		const char *text, *why;
+		int err;
+	} cases[] = {
+		{ "min_shares=61", "the parent has not so many min_shares unused", EINVAL },
+		{ "max_shares=101", "max_shares are more than the parent's divisor", EINVAL },
+		{ "max_shares=10", "min_shares are more than max_shares", EINVAL },
+		{ "child_shares_divisor=0", "the divisor is less than 1", EINVAL },
+		{ "child_shares_divisor=-3", "the divisor is less than 1", EINVAL },
+		{ "child_shares_divisor=14", "a child's max_shares are more than the divisor", EINVAL },
+		/* a part of it was right */
+		{ "min_shares=21,max_shares=101", "max_shares are more", EINVAL },
+		/* no reason is needed */
+		{ "min_shares=21,apples=5", NULL, EINVAL }, { "min_shares", NULL, EINVAL },
+		{ "min_shares=x", NULL, EINVAL }, { "min_shares=-1", NULL, EINVAL },
+		{ "min_shares=-2", NULL, EINVAL }, { "res=memory,min_shares=21", NULL, EINVAL },
+		{ "min_shares=21,min_shares=21", NULL, EINVAL },
+		{ "max_shares=2147483648", NULL, ERANGE },
+	};
+	char *root = mount_hierarchy("numtasks"), *a = at(root, "a"), *b = at(root, "b");
+	char *c = at(root, "a/c"), *before;
+
+	expect(make_dir(a) | make_dir(b) | make_dir(c), 0);
+	expect(set_shares(b, "min_shares=40"), 0);
+	expect(set_shares(a, "min_shares=20,max_shares=90,child_shares_divisor=30"), 0);
+	expect(set_shares(c, "min_shares=10,max_shares=15"), 0);
+	before = shares_of(a);
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
+		int err = set_shares(a, cases[i].text);
+
+		ck_assert_msg(err == cases[i].err, "%s: got %s, wanted %s", cases[i].text,
+			      error_name(err), error_name(cases[i].err));
+		ck_assert_str_eq(shares_of(a), before);
+		if (cases[i].why)
+			says(a, cases[i].why);
+	}
+	says(a, "what shares\nsubsystem numtasks\nerror EINVAL\n");
+	expect(set_shares(root, "max_shares=10"), EINVAL);
+	says(root, "the root has no parent to have shares of");
+	expect(set_shares(a, "max_shares=-3"), 0);
+	expect(set_shares(root, "child_shares_divisor=59"), EINVAL);
+	says(root, "the children's min_shares are more than the divisor");
+	expect(remove_dir(c) | remove_dir(a), 0);
+	/* what a had is to be had again; not all, the root has some tasks itself, but not half of what it may */
+	expect(set_shares(b, "min_shares=100"), EBUSY);
+	ck_assert_uint_lt(numtasks_stat(root, "Current usage") * 2, numtasks_stat(root, "Maximum"));
+	expect(set_shares(b, "min_shares=50"), 0);
+	expect(remove_dir(b), 0);
+}
+
+/* total_numtasks was never written: in 2006 nothing was limited then. */
+TEST(max_shares_are_a_limit)
+{
+	char *root = mount_hierarchy("numtasks"), *a = at(root, "a"), *b = at(root, "a/b");
+	uint64_t total = one_share_a_task(root), max, pids;
+	struct worker w;
+
+	max = read_u64("/proc/sys/kernel/threads-max");
+	pids = read_u64("/proc/sys/kernel/pid_max");
+	ck_assert_uint_eq(total, max < pids ? max : pids);
+	ck_assert_int_eq(read_u64(PARAMETER("total_numtasks")), 2147483647);
+	expect(make_dir(a) | make_dir(b), 0);
+	expect(set_shares(a, "max_shares=5"), 0);
+	ck_assert_uint_eq(numtasks_stat(a, "Maximum"), 5);
+	/* nothing is said of b: it has what a has */
+	ck_assert_uint_eq(numtasks_stat(b, "Maximum"), 5);
+	w = worker_in(b);
+	ck_assert_int_eq(forks_until_refused(&w), 4);
+	says(b, "refused by numtasks: /a has 5 of 5 tasks (EAGAIN)\n");
+	/* 60 of 100 of these 5 */
+	expect(set_shares(b, "max_shares=60"), 0);
+	expect(ask(&w, 'k') | ask(&w, 'k'), 0);
+	expect(ask(&w, 'v'), EAGAIN);
+	says(b, "refused by numtasks: /a/b has 3 of 3 tasks (EAGAIN)\n");
+	expect(set_shares(a, "max_shares=10"), 0);
+	ck_assert_int_eq(forks_until_refused(&w), 3);
+	worker_end(&w);
+	expect(remove_dir(b) | remove_dir(a), 0);
+	shares_of_the_root_as_before(root);
+}
+
+/* The machine may get more, or less. */
+TEST(shares_follow_the_machine)
+{
+	char *root = mount_hierarchy("numtasks"), *a = at(root, "a"), text[32], *threads;
+	uint64_t total = numtasks_stat(root, "Maximum"), few;
+	struct worker w;
+
+	expect(make_dir(a), 0);
+	expect(set_shares(a, "max_shares=50"), 0);
+	ck_assert_uint_eq(numtasks_stat(a, "Maximum"), total / 2);
+	snprintf(text, sizeof(text), "%llu", (unsigned long long)total - 10);
+	threads = for_now("/proc/sys/kernel/threads-max", text);
+	ck_assert_uint_eq(numtasks_stat(root, "Maximum"), total - 10);
+	ck_assert_uint_eq(numtasks_stat(a, "Maximum"), total / 2 - 5);
+	/* a fork finds out by itself */
+	few = numtasks_stat(root, "Current usage") + 20;
+	w = worker_in(a);
+	expect(set_shares(a, "max_shares=10"), 0);
+	expect(write_u64("/proc/sys/kernel/threads-max", few), 0);
+	ck_assert_int_lt(forks_until_refused(&w), few / 10 + 1);
+	says(a, "refused by numtasks: /a has ");
+	worker_end(&w);
+	expect(write_file("/proc/sys/kernel/threads-max", threads), 0);
+	expect(set_shares(a, "max_shares=100"), 0);
+	ck_assert_uint_eq(numtasks_stat(a, "Maximum"), total);
+	expect(remove_dir(a), 0);
+}
+
+/* a has ten; four of them are b's, whether it uses them or not. */
+TEST(min_shares_are_kept_free)
+{
+	char *root = mount_hierarchy("numtasks"), *a = at(root, "a"), *b = at(root, "a/b");
+	char *c = at(root, "a/c");
+	struct worker in_b, in_c;
+
+	one_share_a_task(root);
+	expect(make_dir(a) | make_dir(b) | make_dir(c), 0);
+	expect(set_shares(a, "min_shares=10,max_shares=10,child_shares_divisor=10"), 0);
+	expect(set_shares(b, "min_shares=4"), 0);
+	ck_assert_uint_eq(numtasks_stat(a, "Guaranteed to children"), 4);
+	in_c = worker_in(c);
+	ck_assert_int_eq(forks_until_refused(&in_c), 5);
+	says(c, "what is guaranteed to containers below is kept free; /a has 10 of 10 tasks (EAGAIN)\n");
+	ck_assert_uint_eq(numtasks_stat(c, "Borrowed"), 6);
+	ck_assert_uint_eq(numtasks_stat(a, "Current usage"), 6);
+	in_b = worker_in(b);
+	ck_assert_int_eq(forks_until_refused(&in_b), 3);
+	ck_assert_uint_eq(numtasks_stat(b, "Borrowed"), 0);
+	/* what c gives back b may borrow, and c has to wait till b gives it back */
+	expect(ask(&in_c, 'k'), 0);
+	ck_assert_int_eq(forks_until_refused(&in_b), 1);
+	ck_assert_uint_eq(numtasks_stat(b, "Borrowed"), 1);
+	expect(ask(&in_c, 'v'), EAGAIN);
+	expect(ask(&in_b, 'k'), 0);
+	ck_assert_uint_eq(numtasks_stat(b, "Borrowed"), 0);
+	expect(ask(&in_c, 'v'), 0);
+	/* what is within its guarantee is nobody else's */
+	expect(ask(&in_b, 'k'), 0);
+	expect(ask(&in_c, 'f'), 0);
+	expect(ask(&in_c, 'f'), EAGAIN);
+	expect(ask(&in_b, 'f'), 0);
+	worker_end(&in_b);
+	worker_end(&in_c);
+	expect(remove_dir(b) | remove_dir(c) | remove_dir(a), 0);
+	shares_of_the_root_as_before(root);
+}
+
+TEST(what_others_have_is_not_guaranteed)
+{
+	char *root = mount_hierarchy("numtasks"), *a = at(root, "a"), *b = at(root, "a/b");
+	char *c = at(root, "a/c");
+	struct worker w;
+
+	one_share_a_task(root);
+	expect(make_dir(a) | make_dir(b) | make_dir(c), 0);
+	expect(set_shares(a, "min_shares=10,max_shares=10,child_shares_divisor=10"), 0);
+	w = worker_in(c);
+	ck_assert_int_eq(forks_until_refused(&w), 9);
+	expect(set_shares(b, "min_shares=2"), EBUSY);
+	says(b, "shares of task ");
+	says(b, "refused by numtasks: others have what it would guarantee (EBUSY)\n");
+	ck_assert_uint_eq(numtasks_stat(b, "Guaranteed"), 0);
+	expect(ask(&w, 'k') | ask(&w, 'k'), 0);
+	expect(set_shares(b, "min_shares=2"), 0);
+	expect(ask(&w, 'v'), EAGAIN);
+	/* a container that goes leaves its guarantee to the others */
+	expect(remove_dir(b), 0);
+	ck_assert_int_eq(forks_until_refused(&w), 2);
+	worker_end(&w);
+	expect(remove_dir(c) | remove_dir(a), 0);
+	shares_of_the_root_as_before(root);
+}
+
+TEST(total_numtasks_is_what_there_is)
+{
+	char *root = mount_hierarchy("numtasks"), *a = at(root, "a"), *b = at(root, "b");
+	const char *file = PARAMETER("total_numtasks"), *before;
+	uint64_t few;
+	struct worker w;
+	int n;
+
+	before = for_now(file, "100000");
+	expect(make_dir(a) | make_dir(b), 0);
+	expect(set_shares(a, "max_shares=1"), 0);
+	ck_assert_uint_eq(numtasks_stat(root, "Maximum"), 100000);
+	ck_assert_uint_eq(numtasks_stat(a, "Maximum"), 1000);
+	expect(write_file(file, "0"), EINVAL);
+	expect(write_file(file, "-5"), EINVAL);
+	expect(write_file(file, "many"), EINVAL);
+	/* no more than there are: the worker and the test are two already */
+	expect(write_file(file, "2"), EINVAL);
+	ck_assert_uint_eq(read_u64(file), 100000);
+	w = worker_in(b);
+	few = numtasks_stat(root, "Current usage") + 20;
+	expect(write_u64(file, few), 0);
+	n = forks_until_refused(&w);
+	expect(write_file(file, "100000"), 0);
+	/* kernel threads come and go meanwhile; they are never refused */
+	ck_assert_int_gt(n, 0);
+	says(b, "refused by numtasks: / has ");
+	ck_assert_uint_eq(read_field(at(b, "why"), "limit"), few);
+	expect(ask(&w, 'v'), 0);
+	worker_end(&w);
+	expect(write_file(file, before), 0);
+	expect(remove_dir(a) | remove_dir(b), 0);
+}
+
+/* An interval of an hour counts from boot: the guest is in its first one. */
+TEST(forkrate_is_of_each_container)
+{
+	char *root = mount_hierarchy("numtasks"), *a = at(root, "a"), *b = at(root, "a/b");
+	struct worker in_a, in_b;
+	char *seconds;
+
+	ck_assert_double_lt(atof(read_file("/proc/uptime")), 3000);
+	seconds = for_now(PARAMETER("forkrate_interval"), "3600");
+	expect(write_file(PARAMETER("forkrate"), "3"), 0);
+	expect(write_file(PARAMETER("forkrate"), "0"), EINVAL);
+	expect(write_file(PARAMETER("forkrate_interval"), "-1"), EINVAL);
+	ck_assert_uint_eq(read_u64(PARAMETER("forkrate")), 3);
+	expect(make_dir(a) | make_dir(b), 0);
+	in_a = worker_in(a);
+	in_b = worker_in(b);
+	for (int i = 0; i < 3; i++)
+		expect(ask(&in_a, 'v'), 0);
+	expect(ask(&in_a, 'v'), EAGAIN);
+	expect(ask(&in_a, 't'), EAGAIN);
+	says(a, "refused by numtasks: it has had all forks of this forkrate_interval (EAGAIN)\n");
+	ck_assert_uint_eq(numtasks_stat(a, "Number of forkrate failures"), 2);
+	ck_assert_uint_eq(numtasks_stat(a, "Number of failures"), 0);
+	/* nothing stays charged of what was refused */
+	ck_assert_uint_eq(numtasks_stat(a, "Current usage"), 2);
+	/* by itself, though it is below; and what a limit refuses is no fork */
+	expect(write_file(at(b, "numtasks.limit"), "1"), 0);
+	expect(ask(&in_b, 'v'), EAGAIN);
+	expect(write_file(at(b, "numtasks.limit"), "max"), 0);
+	ck_assert_int_eq(forks_until_refused(&in_b), 3);
+	/* the root has none */
+	for (int i = 0; i < 5; i++)
+		stop(sleeper());
+	/* a new rate begins anew */
+	expect(write_file(PARAMETER("forkrate"), "1"), 0);
+	expect(ask(&in_a, 'v'), 0);
+	expect(ask(&in_a, 'v'), EAGAIN);
+	expect(write_file(PARAMETER("forkrate"), "2147483647"), 0);
+	expect(write_file(PARAMETER("forkrate_interval"), seconds), 0);
+	for (int i = 0; i < 5; i++)
+		expect(ask(&in_a, 'v'), 0);
+	worker_end(&in_a);
+	worker_end(&in_b);
+	expect(remove_dir(b) | remove_dir(a), 0);
+}
