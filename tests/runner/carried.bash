@@ -197,6 +197,14 @@ test_files()
 	contains message 'Too many open files in system' "$err"
 }
 
+test_tasks()
+{
+	guest --tasks 1 grep -x 1 /containers/run/numtasks.limit
+	equal 'status of one task' 0 $status
+	guest --tasks 3 --memory 5000 sh -c 'cd /containers/run; cat numtasks.limit memory.page_limit'
+	equal 'both limits' $'3\n5000' "$out"
+}
+
 test_many_files()
 {
 	ulimit -Sn 256

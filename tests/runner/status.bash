@@ -54,7 +54,7 @@ test_unknown_option()
 test_bad_values()
 {
 	for o in '--memory x' '--memory 10Q' '--memory -1' '--cpus 0' '--cpus two' '--mem 1K' '--swap 1' \
-		'--files 0' '--files some' '--files -1' '--cpuset x' '--cpuset 1' '--cpuset 0-' '--cpuset ,' '--memset x' '--memset 1' '--memset 0-' '--timeout soon' '--mode fast' '--pin here' '--container /' '--container a/../b' \
+		'--files 0' '--files some' '--files -1' '--cpuset x' '--cpuset 1' '--cpuset 0-' '--cpuset ,' '--memset x' '--memset 1' '--memset 0-' '--tasks 0' '--tasks x' '--timeout soon' '--mode fast' '--pin here' '--container /' '--container a/../b' \
 		'--rootfs /no/such/dir' '--kernel /no/such/kernel' '--env NOT_SET_AT_ALL' '--memory'; do
 		# shellcheck disable=SC2086 # two words
 		guest $o -- true
@@ -74,7 +74,7 @@ test_help()
 {
 	guest --help
 	equal status 0 $status
-	for o in --memory --cpuset --memset --files --container --cpus --mem --swap --rootfs --timeout --gdb --shell --kernel 124 125 200 201 202; do
+	for o in --memory --cpuset --memset --files --tasks --container --cpus --mem --swap --rootfs --timeout --gdb --shell --kernel 124 125 200 201 202; do
 		contains help "$o" "$out"
 	done
 }

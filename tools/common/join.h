@@ -82,7 +82,7 @@ enum join_flag {
 
 /*
  * The first block of the job disk. After it the strings, each with its NUL: container,
- * page_limit, cpuset, memset, files, cwd, root,
+ * page_limit, cpuset, memset, files, tasks, cwd, root,
  * then argc arguments and envc variables. The ring begins at ring_offset.
  */
 struct join_job {

@@ -28,6 +28,7 @@ struct job {
 	char *cpuset;
 	char *memset;
 	char *files;
+	char *tasks;
 	char *cwd;
 	char *root;
 	char **argv;

@@ -100,6 +100,7 @@ void job_read(struct guest *g)
 	j->cpuset = next_string(&p, end);
 	j->memset = next_string(&p, end);
 	j->files = next_string(&p, end);
+	j->tasks = next_string(&p, end);
 	j->cwd = next_string(&p, end);
 	j->root = next_string(&p, end);
 	j->argv = next_strings(&p, end, j->head.argc);

@@ -120,13 +120,15 @@ void limits_container(struct guest *g)
 	if (mount("none", CONTAINERS, "container", 0, NULL))
 		die(g, 125, "mount -t container: %s%s", strerror(errno), errno == ENODEV ?
 		    ": this kernel has no containers (flavour vanilla?), so --memory, "
-		    "--cpuset, --memset, --files and --container cannot hold" : "");
+		    "--cpuset, --memset, --files, --tasks and --container cannot hold" : "");
 	if (*g->job.files)
 		add_bc(g);
 	container_path(g, path, sizeof(path), "");
 	make_container(g, path);
 	if (*g->job.page_limit)
 		set_limit(g, "memory.page_limit", g->job.page_limit);
+	if (*g->job.tasks)
+		set_limit(g, "numtasks.limit", g->job.tasks);
 	if (*g->job.files)
 		set_files(g);
 	/* once the containers are there: what joins then gives them all CPUs and nodes */

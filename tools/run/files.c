@@ -153,7 +153,7 @@ static int make_job(struct run *r)
 	struct options *o = &r->opt;
 	struct text t = { 0 };
 	struct join_job j = { .magic = JOIN_MAGIC, .version = JOIN_VERSION };
-	char cwd[PATH_MAX], root[PATH_MAX], limit[32] = "";
+	char cwd[PATH_MAX], root[PATH_MAX], limit[32] = "", tasks[32] = "";
 	int err;
 
 	memcpy(j.nonce, r->nonce, sizeof(j.nonce));
@@ -169,11 +169,14 @@ static int make_job(struct run *r)
 	terminal_size(&j.winch);
 	if (o->has_limit)
 		snprintf(limit, sizeof(limit), "%llu", o->page_limit);
+	if (o->tasks)
+		snprintf(tasks, sizeof(tasks), "%u", o->tasks);
 	put(&t, o->container ? o->container : "");
 	put(&t, limit);
 	put(&t, o->cpuset ? o->cpuset : "");
 	put(&t, o->memset ? o->memset : "");
 	put(&t, o->files ? o->files : "");
+	put(&t, tasks);
 	put(&t, getcwd(cwd, sizeof(cwd)) ? cwd : "/");
 	put(&t, root);
 	while (o->argv[j.argc])

@@ -41,6 +41,7 @@ static const struct known {
 	{ "cpuset", TEXT, offsetof(struct options, cpuset) },
 	{ "memset", TEXT, offsetof(struct options, memset) },
 	{ "files", VALUE, 0 },
+	{ "tasks", VALUE, 0 },
 	{ "cpus", VALUE, 0 },
 	{ "nodes", VALUE, 0 },
 	{ "mem", VALUE, 0 },
@@ -164,6 +165,8 @@ static void set_value(struct options *o, const char *name, const char *arg)
 	if (!strcmp(name, "memory")) {
 		o->page_limit = bytes("--memory", arg, PAGE) / PAGE;
 		o->has_limit = true;
+	} else if (!strcmp(name, "tasks")) {
+		o->tasks = count("--tasks", arg, INT_MAX);
 	} else if (!strcmp(name, "container")) {
 		o->container = container_name(arg);
 	} else if (!strcmp(name, "files")) {
@@ -258,7 +261,7 @@ static void check(struct run *r)
 		check_list("cpuset", o->cpuset, o->cpus, "CPUs", "cpus");
 	if (o->memset)
 		check_list("memset", o->memset, o->nodes ? o->nodes : 1, "nodes", "nodes");
-	if ((o->has_limit || o->cpuset || o->memset || o->files) && !o->container)
+	if ((o->has_limit || o->cpuset || o->memset || o->files || o->tasks) && !o->container)
 		o->container = "run";
 	/* A limit without a place to swap to only kills; a sparse file costs nothing until used. */
 	if (o->swap == ULLONG_MAX)

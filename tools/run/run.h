@@ -63,6 +63,7 @@ struct options {
 	const char *pin;	/* auto, no, or a number */
 	unsigned long long page_limit;	/* pages */
 	unsigned long long mem, swap;	/* bytes */
+	unsigned int tasks;	/* 0: as many as it likes */
 	unsigned int cpus;
 	unsigned int nodes;	/* 0: as the kernel does without numa= */
 	double timeout, boot_timeout;	/* seconds; 0: none */
