@@ -137,6 +137,7 @@ uint64_t read_field(const char *path, const char *field)
 {
 	char *text = read_file(path), *line = text;
 	size_t len = strlen(field);
+	uint64_t value;
 
 	while (line && !(!strncmp(line, field, len) && (line[len] == ' ' || line[len] == '\t' ||
 							line[len] == ':'))) {
@@ -144,7 +145,9 @@ uint64_t read_field(const char *path, const char *field)
 		line = line ? line + 1 : NULL;
 	}
 	need(line, "%s has no line \"%s\": it reads \"%s\"", path, field, text);
-	return strtoull(line + len + 1, NULL, 10);
+	value = strtoull(line + len + 1, NULL, 10);
+	free(text);
+	return value;
 }
 
 uint64_t vmstat(const char *field)
