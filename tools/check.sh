@@ -251,7 +251,7 @@ guest()
 		slow=6 limit=420
 		set -- "$@" --leaks
 		;;
-	vanilla) slow=2 ;; # room for SMP_SECONDS
+	vanilla) slow=6 limit=420 ;; # room for SMP_SECONDS
 	esac
 	case $1 in
 	kunit*) set -- "$@" --boot-timeout 120 --append kunit.enable=1 --append kunit.autorun=1 ;;
@@ -277,12 +277,12 @@ lint_rows()
 
 # Tests that show a bug of Linux must fail where it is not cured, and by a wrong byte or time. Each has a
 # kernel of its own: what one corrupts is not the next one's. It ends at the first wrong byte, so
-# the time that it has for that costs nothing: the slowest, read_into_discarded_pages, takes 2 to
-# 14 s and was once not done after 20.
+# the time that it has for that costs nothing. Most take seconds; munmap_private was seen to take 48 s,
+# and the moment comes at random, so that 300 s leave one run in some hundred without it.
 expected_failures()
 {
 	while read -r name; do
-		(export SMP_SECONDS=100; guest "$job" "$kernel" "$name")
+		(export SMP_SECONDS=300; guest "$job" "$kernel" "$name")
 		code=$?
 		echo "$name" >"$out/plans/$job.one"
 		tap_rows tap "$out/plans/$job.one" | awk -F "$tab" -v OFS="$tab" -f tools/check/expected.awk

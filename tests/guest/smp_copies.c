@@ -2,7 +2,7 @@
 /*
  * smp_copies: the kernel's own copies to and from a process's memory, while
  * its pages go away. (uml-run --swap 256M --mem 192M) (jobs 1 1p 2 4 8 4@debug 4@vanilla)
- * (no proof: write_from): it takes a preemption by the host in the middle of a copy to see it
+ * (no proof: write_from futex): it takes a preemption by the host in the middle of a copy to see it
  *
  * Stock UML looks the page up and copies, and nothing keeps the page where it is
  * meanwhile: the end of the copy lands in a page that is somebody else's by now.
