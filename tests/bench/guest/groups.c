@@ -225,6 +225,10 @@ void groups(void)
 		ask(ns, batches(60), "charge", 30, NO_WORDS);
 		report("charge", ns, batches(60));
 	}
+	if (wanted("file")) {
+		ask(ns, batches(60), "file", 1000, NO_WORDS);
+		report("file", ns, batches(60));
+	}
 	if (wanted("attach"))
 		attach("attach");
 	/* v2 has no threads in groups of their own */

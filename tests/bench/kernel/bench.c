@@ -20,7 +20,7 @@
 
 static const struct bench_op *const ops[] = {
 	&bench_fork_hooks, &bench_charge, &bench_page,
-	&bench_fault, &bench_munmap, &bench_fork, &bench_switch,
+	&bench_fault, &bench_file, &bench_munmap, &bench_fork, &bench_switch,
 	&bench_move,
 	&bench_write, &bench_mkdir, &bench_read,
 };

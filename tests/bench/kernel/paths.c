@@ -2,7 +2,10 @@
 /*
  * The paths of arch/um that every program takes, without the way into and out of user code.
  */
+#include <linux/anon_inodes.h>
 #include <linux/completion.h>
+#include <linux/file.h>
+#include <linux/fs.h>
 #include <linux/kernel.h>
 #include <linux/ktime.h>
 #include <linux/mm.h>
@@ -58,6 +61,26 @@ static int munmap(struct bench_job *job, u64 *ns)
 }
 
 const struct bench_op bench_munmap = { .name = "munmap", .batch = munmap };
+
+static const struct file_operations nothing = {};
+
+/* The inode is there already, so that most of it is the struct file. */
+static int file(struct bench_job *job, u64 *ns)
+{
+	ktime_t begin = ktime_get();
+
+	for (unsigned long i = 0; i < job->count; i++) {
+		struct file *file = anon_inode_getfile("[bench]", &nothing, NULL, O_RDONLY);
+
+		if (IS_ERR(file))
+			return PTR_ERR(file);
+		__fput_sync(file);
+	}
+	*ns = ktime_to_ns(ktime_sub(ktime_get(), begin));
+	return 0;
+}
+
+const struct bench_op bench_file = { .name = "file", .batch = file };
 
 static int child_exits(void *unused)
 {
