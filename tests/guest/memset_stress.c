@@ -18,8 +18,9 @@
 
 #define PARENTS 3
 #define CHILDREN 4
-#define CHANGES 1000
-#define MOVES 300
+/* 8 s on two idle cores, 27 s beside other work; times STRESS_TIMES for a long run. */
+#define CHANGES 100
+#define MOVES 60
 /*
  * A child can be found some instants before fork() has looked at it. It has not
  * run by then, and this is for how long its parent may not get a CPU.
@@ -81,6 +82,13 @@ static void fork_and_fork(void *children)
 	atomic_fetch_add(&work->parked, 1);
 	for (;;)
 		pause();
+}
+
+static int times(void)
+{
+	const char *text = getenv("STRESS_TIMES");
+
+	return text ? atoi(text) : 1;
 }
 
 static void begin(const char *container, pid_t *parent)
@@ -152,7 +160,7 @@ static void end(const char *container, pid_t *parent)
 TEST_LIMIT(nodes_change_while_tasks_fork_and_fault, 120)
 {
 	char *root = mount_hierarchy("memset"), *a = at(root, "a");
-	int changes = CHANGES / lib_slow;
+	int changes = CHANGES * times();
 	unsigned int nodes = all_nodes();
 	pid_t parent[PARENTS];
 
@@ -178,7 +186,7 @@ TEST_LIMIT(tasks_move_while_they_fork, 120)
 {
 	static const unsigned int nodes[3] = { 15, 6, 8 };
 	char *root = mount_hierarchy("memset"), *top = at(root, "top"), *set[3];
-	int moves = MOVES / lib_slow;
+	int moves = MOVES * times();
 	pid_t parent[PARENTS];
 
 	set[0] = top;
