@@ -54,7 +54,7 @@ static void fill_node(void *unused)
 TEST_LIMIT(pressure_is_counted_where_it_is, 60)
 {
 	char *root = mount_hierarchy("memset"), *a = at(root, "a"), *b = at(root, "b");
-	uint64_t others = 0;
+	uint64_t others = 0, its_own = reclaimed(3);
 
 	expect(make_dir(a), 0);
 	expect(make_dir(b), 0);
@@ -71,10 +71,17 @@ TEST_LIMIT(pressure_is_counted_where_it_is, 60)
 	/* at the end of the second */
 	eventually(read_u64(at(a, "memset.memory_pressure")) > 0, 5);
 	ck_assert_uint_eq(read_u64(at(b, "memset.memory_pressure")), 0);
-	/* other nodes have free memory, and gave next to nothing */
+	/*
+	 * Other nodes have free memory. What the kernel needs to write pages out may come from
+	 * them and wake their kswapd; that is by the page that is written, so a part of what node 3 gave.
+	 */
 	for (int node = 0; node < 3; node++)
 		others -= reclaimed(node);
-	ck_assert_uint_le(-others, 200);
+	its_own = reclaimed(3) - its_own;
+	printf("# %llu pages of node 3 reclaimed, %llu of others\n", (unsigned long long)its_own,
+	       (unsigned long long)-others);
+	ck_assert_uint_gt(its_own, 0);
+	ck_assert_uint_le(-others, its_own / 10);
 	expect(write_u64(at(root, "memset.memory_pressure_enabled"), 0), 0);
 	ck_assert_uint_eq(read_u64(at(a, "memset.memory_pressure")), 0);
 	expect(remove_dir(a), 0);
