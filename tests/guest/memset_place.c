@@ -314,6 +314,8 @@ static void make_files(uint64_t *got)
 		close(open(at(dir, "%d", i), O_CREAT | O_WRONLY, 0600));
 	for (int node = 0; node < 4; node++)
 		got[node] = slab_pages(node) - got[node];
+	printf("# slab pages by node: %lld %lld %lld %lld\n", (long long)got[0], (long long)got[1],
+	       (long long)got[2], (long long)got[3]);
 }
 
 /* Without turns the own node gets all, 280 pages or more; of others there is half of a third for what anybody else may do. */
