@@ -8,7 +8,6 @@
 #include "lib-cpuset.h"
 #include "lib-rebind.h"
 
-#include <dirent.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -129,20 +128,6 @@ static void unshare_and_sleep(void *ready)
 		pause();
 }
 
-/* Directories in DIR. */
-static int children(const char *dir)
-{
-	DIR *d = opendir(dir);
-	struct dirent *e;
-	int n = 0;
-
-	ck_assert_ptr_nonnull(d);
-	while ((e = readdir(d)))
-		n += e->d_type == DT_DIR && e->d_name[0] != '.';
-	closedir(d);
-	return n;
-}
-
 TEST(a_cloned_container_has_its_parents)
 {
 	char *root = mount_hierarchy("ns,cpuset"), *node;
@@ -165,7 +150,7 @@ TEST(a_cloned_container_has_its_parents)
 	stop(other);
 	stop(pid);
 	/* removed by a worker */
-	eventually(children(root) == 0, 10);
+	eventually(directories_in(root) == 0, 10);
 }
 
 static void clone_in(void *pid)
@@ -187,7 +172,7 @@ TEST_CPUS(a_cloned_container_leaves_exclusive_ones_alone, 4)
 	ck_assert_uint_eq(get_cpus(at(root, "node_%d", pid)), CPU(2) | CPU(3));
 	bound_to(pid, CPU(2) | CPU(3));
 	stop(pid);
-	eventually(children(root) == 1, 10);
+	eventually(directories_in(root) == 1, 10);
 	/* nothing is left for one more: the clone fails, and leaves nothing */
 	expect(make_dir(rest), 0);
 	expect(set_cpus(rest, CPU(2) | CPU(3)), 0);
@@ -197,7 +182,7 @@ TEST_CPUS(a_cloned_container_leaves_exclusive_ones_alone, 4)
 	ck_assert_int_eq(errno, ENOSPC);
 	ck_assert_int_eq(unshare(CLONE_NEWUTS), -1);
 	ck_assert_int_eq(errno, ENOSPC);
-	ck_assert_int_eq(children(root), 2);
+	ck_assert_int_eq(directories_in(root), 2);
 	ck_assert_str_eq(container_of_pid(getpid(), "ns"), "/");
 	/* and again there is room */
 	expect(write_u64(at(rest, "cpuset.cpu_exclusive"), 0), 0);
@@ -205,7 +190,7 @@ TEST_CPUS(a_cloned_container_leaves_exclusive_ones_alone, 4)
 	ck_assert_int_gt(pid, 0);
 	bound_to(pid, CPU(2) | CPU(3));
 	stop(pid);
-	eventually(children(root) == 2, 10);
+	eventually(directories_in(root) == 2, 10);
 	/* a process that comes into the room of another is as any */
 	l = loop_in(rest);
 	runs_only_on(l, CPU(2) | CPU(3));

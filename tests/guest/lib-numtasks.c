@@ -2,7 +2,6 @@
 /* Verbs of the suites about numtasks. */
 #include "lib-numtasks.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
@@ -153,19 +152,6 @@ int tasks_in(const char *container)
 	pid_t ids[512];
 
 	return read_ids(at(container, "tasks"), ids, 512);
-}
-
-int directories_in(const char *container)
-{
-	DIR *d = opendir(container);
-	struct dirent *e;
-	int n = 0;
-
-	ck_assert_msg(d, "%s: %s", container, error_name(errno));
-	while ((e = readdir(d)))
-		n += e->d_type == DT_DIR && e->d_name[0] != '.';
-	closedir(d);
-	return n;
 }
 
 uint64_t numtasks_stat(const char *container, const char *what)

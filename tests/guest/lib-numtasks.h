@@ -30,7 +30,6 @@ void worker_end(struct worker *w);
 
 /* Lines of the file `tasks`. */
 int tasks_in(const char *container);
-int directories_in(const char *container);
 /* A line of numtasks.stats. */
 uint64_t numtasks_stat(const char *container, const char *what);
 

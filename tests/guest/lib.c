@@ -5,6 +5,7 @@
  */
 #include "lib.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
@@ -173,6 +174,19 @@ int remove_dir(const char *path)
 int rename_dir(const char *from, const char *to)
 {
 	return rename(from, to) ? errno : 0;
+}
+
+int directories_in(const char *dir)
+{
+	DIR *d = opendir(dir);
+	struct dirent *entry;
+	int n = 0;
+
+	need(d, "%s: %s", dir, error_name(errno));
+	while ((entry = readdir(d)))
+		n += entry->d_type == DT_DIR && entry->d_name[0] != '.';
+	closedir(d);
+	return n;
 }
 
 char *new_dir(void)

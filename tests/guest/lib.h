@@ -97,6 +97,8 @@ bool exists(const char *path);
 int make_dir(const char *path);
 int remove_dir(const char *path);
 int rename_dir(const char *from, const char *to);
+/* How many directories are in it: the children of a container. */
+int directories_in(const char *dir);
 
 /* Hierarchies: try_mount() makes the directory below /tmp and unmounts at the end. */
 char *new_dir(void);

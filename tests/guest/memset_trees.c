@@ -9,7 +9,6 @@
 #include "lib-memset.h"
 #include "lib-rebind.h"
 
-#include <dirent.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/mount.h>
@@ -171,20 +170,6 @@ static pid_t clone_child(void)
 	return pid;
 }
 
-/* Directories in DIR. */
-static int children(const char *dir)
-{
-	DIR *d = opendir(dir);
-	struct dirent *e;
-	int n = 0;
-
-	ck_assert_ptr_nonnull(d);
-	while ((e = readdir(d)))
-		n += e->d_type == DT_DIR && e->d_name[0] != '.';
-	closedir(d);
-	return n;
-}
-
 TEST(a_cloned_container_has_its_parents)
 {
 	char *root = mount_hierarchy("ns,memset"), *mine = at(root, "mine"), *node;
@@ -205,7 +190,7 @@ TEST(a_cloned_container_has_its_parents)
 	has_nodes(pid, rest);
 	stop(pid);
 	/* removed by a worker */
-	eventually(children(root) == 1, 10);
+	eventually(directories_in(root) == 1, 10);
 	/* nothing is left for one more: the clone fails, and leaves nothing */
 	expect(write_u64(at(mine, "memset.mem_exclusive"), 0), 0);
 	expect(set_mems(mine, all_nodes()), 0);
@@ -214,7 +199,7 @@ TEST(a_cloned_container_has_its_parents)
 	ck_assert_int_eq(errno, ENOSPC);
 	ck_assert_int_eq(unshare(CLONE_NEWUTS), -1);
 	ck_assert_int_eq(errno, ENOSPC);
-	ck_assert_int_eq(children(root), 1);
+	ck_assert_int_eq(directories_in(root), 1);
 	expect(remove_dir(mine), 0);
 }
 

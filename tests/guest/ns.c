@@ -6,7 +6,6 @@
  */
 #include "lib.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
@@ -33,25 +32,6 @@ static void mount_ns(void)
 static char *place(pid_t pid)
 {
 	return container_of_pid(pid, "ns");
-}
-
-/* Directories in DIR; the last one's name. */
-static int children(const char *dir, char **name)
-{
-	DIR *d = opendir(dir);
-	struct dirent *e;
-	int n = 0;
-
-	ck_assert_msg(d, "%s: %s", dir, error_name(errno));
-	while ((e = readdir(d))) {
-		if (e->d_type != DT_DIR || e->d_name[0] == '.')
-			continue;
-		if (name)
-			*name = strdup(e->d_name);
-		n++;
-	}
-	closedir(d);
-	return n;
 }
 
 /* The guest's first pid namespace is the test's: numbers are those of the names. */
@@ -111,9 +91,9 @@ TEST(clone_of_each_namespace_makes_a_container)
 			      kinds[i].name, place(pid));
 		ck_assert(has_line(at(root, "node_%d/tasks", pid), pid));
 		ck_assert_str_eq(place(getpid()), "/");
-		ck_assert_int_eq(children(root, NULL), 1);
+		ck_assert_int_eq(directories_in(root), 1);
 		let_go(pid);
-		eventually(children(root, NULL) == 0, SOON);
+		eventually(directories_in(root) == 0, SOON);
 	}
 }
 
@@ -125,7 +105,7 @@ static void unshare_each(void *arg)
 	ck_assert_msg(!strcmp(place(getpid()), node("", getpid())), "%s: it is in %s",
 		      kinds[i].name, place(getpid()));
 	ck_assert(has_line(at(root, "node_%d/procs", getpid()), getpid()));
-	ck_assert_int_eq(children(root, NULL), 1);
+	ck_assert_int_eq(directories_in(root), 1);
 }
 
 TEST(unshare_of_each_namespace_makes_a_container)
@@ -133,7 +113,7 @@ TEST(unshare_of_each_namespace_makes_a_container)
 	mount_ns();
 	for (long i = 0; i < (long)NR_KINDS; i++) {
 		finish(start(unshare_each, (void *)i));
-		eventually(children(root, NULL) == 0, SOON);
+		eventually(directories_in(root) == 0, SOON);
 	}
 }
 
@@ -177,12 +157,12 @@ TEST(without_a_mount_nothing_happens)
 	pid_t pid = clone_child(CLONE_NEWUTS);
 
 	ck_assert_str_eq(container_of_pid(pid, "cpuacct"), "/");
-	ck_assert_int_eq(children(other, NULL), 0);
+	ck_assert_int_eq(directories_in(other), 0);
 	ck_assert_int_eq(hierarchy_of("ns").id, 0);
 	/* a mount moves nobody */
 	mount_ns();
 	ck_assert_str_eq(place(pid), "/");
-	ck_assert_int_eq(children(root, NULL), 0);
+	ck_assert_int_eq(directories_in(root), 0);
 	let_go(pid);
 }
 
@@ -254,7 +234,7 @@ static void child_of_a_child(void *arg)
 	ck_assert_str_eq(place(pid), node(node("", getpid()), pid));
 	let_go(pid);
 	/* its own stays while it is in it */
-	eventually(children(node(root, getpid()), NULL) == 0, SOON);
+	eventually(directories_in(node(root, getpid())) == 0, SOON);
 	ck_assert_str_eq(place(getpid()), node("", getpid()));
 	/* and plain children are born in it */
 	pid = sleeper();
@@ -327,11 +307,11 @@ static void threads(void *arg)
 	/* what needs a single thread is refused by Linux, and makes nothing */
 	ck_assert_int_eq(unshare(CLONE_NEWUSER), -1);
 	ck_assert_int_eq(errno, EINVAL);
-	ck_assert_int_eq(children(root, NULL), 1);
+	ck_assert_int_eq(directories_in(root), 1);
 	pthread_barrier_wait(&barrier);
 	pthread_join(thread, NULL);
 	/* the thread was the only one */
-	eventually(children(root, NULL) == 0, SOON);
+	eventually(directories_in(root) == 0, SOON);
 }
 
 TEST(unshare_moves_the_calling_thread)
@@ -357,7 +337,7 @@ TEST(vfork_starts_there)
 	pid = clone(sleep_a_little, stack + sizeof(stack), CLONE_VFORK | CLONE_VM | CLONE_NEWUTS | SIGCHLD, NULL);
 	ck_assert_int_gt(pid, 0);
 	finish(pid);
-	eventually(children(root, NULL) == 0, SOON);
+	eventually(directories_in(root) == 0, SOON);
 }
 
 TEST(clone3_starts_there)
@@ -378,7 +358,7 @@ TEST(clone3_starts_there)
 	ck_assert_str_eq(place(pid), node("", pid));
 	kill(pid, SIGKILL);
 	ck_assert_int_eq(waitid(P_PID, pid, &info, WEXITED), 0);
-	eventually(children(root, NULL) == 0, SOON);
+	eventually(directories_in(root) == 0, SOON);
 }
 
 static void new_pid_namespace(void *arg)
@@ -391,7 +371,7 @@ static void new_pid_namespace(void *arg)
 	ck_assert_str_eq(place(getpid()), node("", getpid()));
 	pid = sleeper();
 	ck_assert_str_eq(place(pid), node("", getpid()));
-	ck_assert_int_eq(children(node(root, getpid()), NULL), 0);
+	ck_assert_int_eq(directories_in(node(root, getpid())), 0);
 	stop(pid);
 }
 
@@ -399,7 +379,7 @@ TEST(children_of_unshare_newpid_are_with_their_parent)
 {
 	mount_ns();
 	finish(start(new_pid_namespace, NULL));
-	eventually(children(root, NULL) == 0, SOON);
+	eventually(directories_in(root) == 0, SOON);
 }
 
 static void join(void *arg)
@@ -419,9 +399,9 @@ TEST(setns_moves_nobody)
 	mount_ns();
 	pid = clone_child(CLONE_NEWUTS);
 	finish(start(join, (void *)(long)pid));
-	ck_assert_int_eq(children(root, NULL), 1);
+	ck_assert_int_eq(directories_in(root), 1);
 	let_go(pid);
-	eventually(children(root, NULL) == 0, SOON);
+	eventually(directories_in(root) == 0, SOON);
 }
 
 /* Names. */
@@ -443,7 +423,7 @@ TEST(a_name_that_is_taken_is_no_obstacle)
 {
 	mount_ns();
 	finish(start(unshare_where_it_is_taken, NULL));
-	eventually(children(root, NULL) == 0, SOON);
+	eventually(directories_in(root) == 0, SOON);
 }
 
 TEST(it_may_be_renamed)
@@ -455,7 +435,7 @@ TEST(it_may_be_renamed)
 	expect(rename_dir(node(root, pid), at(root, "mine")), 0);
 	ck_assert_str_eq(place(pid), "/mine");
 	let_go(pid);
-	eventually(children(root, NULL) == 0, SOON);
+	eventually(directories_in(root) == 0, SOON);
 }
 
 static void make_as_alice(void *arg)
@@ -478,7 +458,7 @@ TEST(it_belongs_to_who_made_it)
 {
 	mount_ns();
 	finish(start(make_as_alice, NULL));
-	eventually(children(root, NULL) == 0, SOON);
+	eventually(directories_in(root) == 0, SOON);
 }
 
 /* Removal. */
@@ -547,7 +527,7 @@ TEST(a_hierarchy_without_a_mount_goes_on)
 	ck_assert(has_line(at(node(root, second), "procs"), second));
 	stop(second);
 	close(hold[1]);
-	eventually(children(root, NULL) == 0, SOON);
+	eventually(directories_in(root) == 0, SOON);
 }
 
 static void burn_and_ask(void *arg)
@@ -565,5 +545,5 @@ TEST(with_another_subsystem)
 {
 	root = mount_hierarchy("cpuacct,ns");
 	finish(start(burn_and_ask, NULL));
-	eventually(children(root, NULL) == 0, SOON);
+	eventually(directories_in(root) == 0, SOON);
 }
