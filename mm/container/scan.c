@@ -29,6 +29,23 @@ void memory_scan_age(struct memory_scan *scan, struct folio *folio)
 	memory_event(scan->top, MEMORY_DEACTIVATED, folio_nr_pages(folio));
 }
 
+/*
+ * What goes to swap will be free soon; a file's page is clean then, and for the next lap. A disk
+ * writes roughly in the order in which it was told: when the last one is written, most of
+ * the others are.
+ */
+static void memory_scan_written(struct memory_scan *scan, struct folio *folio, bool swapbacked)
+{
+	folio_get(folio);
+	if (scan->writeback)
+		folio_put(scan->writeback);
+	scan->writeback = folio;
+	if (!swapbacked)
+		return;
+	scan->written += folio_nr_pages(folio);
+	scan->want -= folio_nr_pages(folio);
+}
+
 /**
  * memory_scan_isolate - take a folio off the LRU for reclaim
  * @scan: the run of the handler
@@ -40,10 +57,7 @@ void memory_scan_isolate(struct memory_scan *scan, struct folio *folio)
 	bool swapbacked = folio_test_swapbacked(folio);
 
 	if (folio_test_writeback(folio)) {
-		if (!scan->writeback) {
-			folio_get(folio);
-			scan->writeback = folio;
-		}
+		memory_scan_written(scan, folio, swapbacked);
 		return;
 	}
 	if (scan->want <= 0)
@@ -111,6 +125,8 @@ static bool memory_scan_wait(struct memory_scan *scan)
 		waited = !folio_wait_writeback_killable(folio);
 		folio_put(folio);
 	}
+	scan->want += scan->written;
+	scan->written = 0;
 	return waited;
 }
 
@@ -137,4 +153,25 @@ bool memory_scan_reclaim(struct memory_scan *scan)
 	scan->freed += swapped + dropped;
 	scan->want += swapbacked + files - swapped - dropped;
 	return waited || swapped < swapbacked;
+}
+
+/**
+ * memory_scan_reclaim_again - the same, and is it worth to repeat the walk?
+ * @scan: the run of the handler
+ * @tries: MEMORY_TRIES at first; how often it still may be when nothing has come free
+ *
+ * A disk may fail, and somebody else may have the same pages written again and again: a wait
+ * alone is no progress.
+ *
+ * Context: process, no locks.
+ */
+bool memory_scan_reclaim_again(struct memory_scan *scan, int *tries)
+{
+	unsigned long before = scan->freed;
+
+	if (!memory_scan_reclaim(scan) || scan->want <= 0 || READ_ONCE(scan->top->dead))
+		return false;
+	if (scan->freed > before)
+		*tries = MEMORY_TRIES;
+	return (*tries)-- > 0;
 }

@@ -8,7 +8,7 @@
 
 #include "memory.h"
 
-/* How often a walk is repeated for what is being written. */
+/* How often a walk is repeated for what is being written, and nothing has come free. */
 #define MEMORY_TRIES	4
 
 /**
@@ -24,7 +24,8 @@
  * @want: pages that this round may still free
  * @swapbacked: isolated folios whose contents go to swap
  * @files: isolated folios of files
- * @writeback: a referenced folio that is being written, to wait for
+ * @writeback: the last folio seen that is being written, referenced, to wait for
+ * @written: pages seen that are being written to swap: nothing else is taken in their place
  * @freed: pages that this run made free
  */
 struct memory_scan {
@@ -40,6 +41,7 @@ struct memory_scan {
 	struct list_head swapbacked;
 	struct list_head files;
 	struct folio *writeback;
+	long written;
 	unsigned long freed;
 };
 
@@ -48,6 +50,7 @@ void memory_scan_isolate(struct memory_scan *scan, struct folio *folio);
 void memory_scan_age(struct memory_scan *scan, struct folio *folio);
 bool memory_scan_swapcache(struct memory_scan *scan, swp_entry_t entry);
 bool memory_scan_reclaim(struct memory_scan *scan);
+bool memory_scan_reclaim_again(struct memory_scan *scan, int *tries);
 
 /* scan_tasks.c, scan_files.c: true at the end of a lap */
 bool memory_scan_tasks(struct memory_scan *scan, struct memory_cursor *cursor);

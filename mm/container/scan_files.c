@@ -186,7 +186,7 @@ static bool scan_one(struct memory_scan *scan, struct container_mapping *cm)
 		done = shmem_mapping(mapping) || scan_invalidate(scan, mapping, &cm->next);
 	} else {
 		done = scan_mapping(scan, mapping, &cm->next);
-		while (memory_scan_reclaim(scan) && shmem_mapping(mapping) && tries--) {
+		while (memory_scan_reclaim_again(scan, &tries) && shmem_mapping(mapping)) {
 			pgoff_t again = start;
 			long budget = scan->budget;
 

@@ -202,7 +202,7 @@ bool memory_scan_tasks(struct memory_scan *scan, struct memory_cursor *cursor)
 	bool done = scan_lap(scan, cursor);
 	int tries = MEMORY_TRIES;
 
-	while (memory_scan_reclaim(scan) && tries--) {
+	while (memory_scan_reclaim_again(scan, &tries)) {
 		long budget = scan->budget;
 
 		again = start;

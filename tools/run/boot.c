@@ -61,6 +61,8 @@ static struct list kernel_arguments(struct run *r)
 	add(&l, "con=null");
 	add(&l, "con0=null,fd:1");
 	add(&l, "console=tty0");
+	/* a test makes such disks when it wants one */
+	add(&l, "null_blk.nr_devices=0");
 	add(&l, "ssl0=fd:%d,fd:%d", FD_IN, FD_OUT);
 	add(&l, "seccomp=%s", seccomp ? "on" : !strcmp(o->mode, "ptrace") ? "off" : "auto");
 	if (o->cpus > 1)

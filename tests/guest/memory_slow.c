@@ -1,0 +1,118 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * memory_slow: the handler and a swap device that takes a second for each megabyte. While it
+ * writes, the pages on their way count as used; the handler must not take others in
+ * their place. (jobs 4 4@debug)
+ */
+#include "lib-memory.h"
+
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/swap.h>
+
+#define LIMIT 400UL
+#define STOP (LIMIT - LIMIT / 8)
+#define TOUCHED 1000UL
+/* What an actor has besides: stack, data. */
+#define OWN_PAGES 64
+#define DISK "/sys/kernel/config/nullb/slow"
+
+static void set(const char *name, const char *value)
+{
+	expect(write_file(at(DISK, "%s", name), value), 0);
+}
+
+/* A disk of 32 MB in memory that takes 4 ms for each page, as the only swap device; its path. */
+static const char *slow_swap(void)
+{
+	char *swaps = read_file("/proc/swaps"), *line = strchr(swaps, '\n');
+	const char *device = "/dev/slow";
+	char command[128];
+
+	ck_assert_msg(!line || !line[1], "there is other swap: %s", swaps);
+	mount("none", "/sys/kernel/config", "configfs", 0, NULL);
+	expect(make_dir(DISK), 0);
+	set("size", "32");
+	set("memory_backed", "1");
+	/* one page at a time, and done when a timer says so */
+	set("max_sectors", "8");
+	set("hw_queue_depth", "1");
+	set("irqmode", "2");
+	set("completion_nsec", "4000000");
+	set("power", "1");
+	snprintf(command, sizeof(command), "PATH=/usr/sbin:/sbin:$PATH; mkswap %s >/dev/null", device);
+	ck_assert_msg(!system(command), "%s: failed", command);
+	ck_assert_msg(!swapon(device, 0), "swapon %s: %s", device, error_name(errno));
+	return device;
+}
+
+static void no_more_swap(const char *device)
+{
+	ck_assert_msg(!swapoff(device), "swapoff %s: %s", device, error_name(errno));
+	set("power", "0");
+	expect(remove_dir(DISK), 0);
+}
+
+/*
+ * The handler brings DIR below its limit, and rests. What it takes too much stays in the swap
+ * cache, charged, until somebody frees it; but it has been written then.
+ */
+static void writes_no_more(const char *dir, uint64_t before)
+{
+	unsigned long slack = stat_of(dir, "unflushed_bound"), rounds, last;
+	uint64_t written;
+
+	eventually(anon_pages(dir) + file_pages(dir) <= LIMIT + slack, 60);
+	/* a run that goes on makes rounds, or waits for something to be written */
+	do {
+		last = stat_of(dir, "rounds");
+		usleep(500000 * lib_slow);
+		rounds = stat_of(dir, "rounds");
+	} while (rounds != last || read_field("/proc/meminfo", "Writeback"));
+	written = vmstat("pswpout") - before;
+	/* all above 7/8, and of its own pages as many as it may have; not the other 350 */
+	ck_assert_msg(written <= TOUCHED + OWN_PAGES - STOP + slack, "%lu pages were written; stat: %s",
+		      (unsigned long)written, read_file(at(dir, "memory.stat")));
+}
+
+TEST_LIMIT(what_is_being_written_is_not_replaced, 120)
+{
+	char *root = mount_hierarchy("memory"), *a = at(root, "a");
+	const char *device = slow_swap();
+	uint64_t before = vmstat("pswpout");
+	struct actor *actor;
+
+	expect(make_dir(a), 0);
+	actor = actor_in(a);
+	act(actor, touch, TOUCHED);
+	set_limit(a, "400");
+	writes_no_more(a, before);
+	/* the same in its page tables */
+	ck_assert_uint_le(swapped_out(actor), TOUCHED + OWN_PAGES - STOP + stat_of(a, "unflushed_bound"));
+	set_limit(a, "max");
+	act(actor, check, 0);
+	dismiss(actor);
+	no_more_swap(device);
+	expect(remove_dir(a), 0);
+}
+
+TEST_LIMIT(nor_of_tmpfs, 120)
+{
+	char *root = mount_hierarchy("memory"), *a = at(root, "a");
+	const char *device = slow_swap();
+	uint64_t before = vmstat("pswpout");
+	struct actor *actor;
+
+	expect(make_dir(a), 0);
+	actor = actor_in(a);
+	strcpy(actor->path, "/tmp/big");
+	act(actor, write_whole, TOUCHED);
+	set_limit(a, "400");
+	writes_no_more(a, before);
+	set_limit(a, "max");
+	ck_assert_uint_eq(act(actor, check_whole, 0), TOUCHED);
+	ck_assert_int_eq(unlink("/tmp/big"), 0);
+	dismiss(actor);
+	no_more_swap(device);
+	expect(remove_dir(a), 0);
+}
