@@ -18,19 +18,21 @@ mkdir -p "$out"
 failed=0
 runs=0
 
-# run SECONDS SUITE PATTERN: one kernel; each test looks for SECONDS
+# run SECONDS SUITE PATTERN [NODES]: one kernel; each test looks for SECONDS
 run()
 {
 	runs=$((runs + 1))
 	echo "smp: $2:$3, $1 s each"
-	SMP_SECONDS=$1 build/tools/uml-run --kernel "build/$flavour/linux" --cpus "$cpus" --swap 256M --mem 192M \
+	# shellcheck disable=SC2086 # two words, or none
+	SMP_SECONDS=$1 build/tools/uml-run --kernel "build/$flavour/linux" --cpus "$cpus" ${4:+--nodes $4} --swap 256M --mem 192M \
 		--timeout 3600 --log "$out/kernel-$runs-$2" --failures "$out/failures" -- \
 		"$PWD/build/tests/guest/$2" --slow $((slow * 20)) --only "$3" </dev/null 2>>"$out/err" | tee -a "$out/log" |
 		grep '^not ok'
 	grep -q '^not ok' "$out/log" && failed=1
 }
 
-run 100 smp compaction
+run 30 smp compaction
+run 170 smp_nodes migration 2
 run 300 smp pageout
 run 12 smp '[rsw]*'
 run 11 smp_threads '*'
@@ -41,6 +43,6 @@ grep '^# [a-z_]*: ' "$out/log"
 awk '/^# [a-z_]+: [0-9]+ pages (moved|written to swap)$/ { n += $3 }
 	/^(not )?ok / { tests++ }
 	END { print n + 0, "pages moved or paged out under processes that wrote,", tests + 0, "tests"
-		exit n < 1000000 || tests < 19 }' "$out/log" || failed=1
+		exit n < 1000000 || tests < 20 }' "$out/log" || failed=1
 [ $failed = 0 ] || echo "smp: FAILED; see $out/log and $out/err" >&2
 exit $failed
