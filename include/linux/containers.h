@@ -128,6 +128,9 @@ struct container_attach {
  * @exit: @task leaves @css for good. Runs in the exiting task, in such a section. For
  *	a subsystem with @can_fork, which charges a task before it can be moved, it may come
  *	before the @attach of a move that put the task there; without, moves wait.
+ * @count: the subsystem comes to a hierarchy: after @bind, and before any task has another
+ *	state than the root's. Till then it was not told of forks and exits; now there are
+ *	@tasks. Nobody forks, exits or moves meanwhile. Sleeps.
  * @bind: the root state now belongs to container @root (of a mounted
  *	hierarchy or of the parking place). On a tree with children: after their
  *	states have come and before tasks do, or after their states have gone.
@@ -144,7 +147,8 @@ struct container_attach {
  * @nr_states: states that are not destroyed yet
  *
  * create and destroy are mandatory. A subsystem without @can_attach, @attach,
- * @can_fork, @fork and @exit costs fork and exit nothing.
+ * @can_fork, @fork and @exit costs fork and exit nothing, nor does one that is bound to
+ * no hierarchy: it is not told of them.
  */
 struct container_subsys {
 	struct container_subsys_state *(*create)(struct container_subsys_state *parent);
@@ -161,6 +165,7 @@ struct container_subsys {
 	void (*cancel_fork)(struct task_struct *child, struct container_subsys_state *css);
 	void (*fork)(struct task_struct *task, struct container_subsys_state *css);
 	void (*exit)(struct task_struct *task, struct container_subsys_state *css);
+	void (*count)(struct container_subsys_state *root_css, unsigned int tasks);
 	void (*bind)(struct container_subsys_state *root_css, struct container *root);
 	void (*recharge)(struct container_subsys_state *root_css);
 	const struct container_file *files;

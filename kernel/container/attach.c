@@ -351,7 +351,7 @@ static bool in_container(struct task_struct *task, const void *arg)
 	struct container *at = m->container[cont->hierarchy->slot];
 
 	/* after container_exit() a task is nowhere, though it looks like the root's */
-	if (m == &init_membership && task->flags & PF_EXITING)
+	if (m == &exited_membership)
 		return false;
 	return container_is_root(cont) ? !at : at == cont;
 }

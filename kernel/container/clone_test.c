@@ -25,10 +25,12 @@ do {										\
 
 static int clone_test_init(struct kunit *test)
 {
+	bool begun;
+
 	memset(&container_debug, 0, sizeof(container_debug));
-	container_lock();
+	begun = container_rebind_lock(BIT(debug_subsys_id));
 	test->priv = container_hierarchy_create(BIT(debug_subsys_id), "", 0, NULL);
-	container_unlock();
+	container_rebind_unlock(begun);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, test->priv);
 	return 0;
 }
@@ -294,6 +296,7 @@ static void rebinding_shows_no_hidden_container(struct kunit *test)
 	struct container_hierarchy *h = test->priv;
 	struct container_files *files;
 	struct container *cont;
+	bool begun;
 
 	debug_subsys.exit(task, debug_subsys.root_css);
 	KUNIT_ASSERT_EQ(test, container_clone_fork(&debug_subsys, task), 0);
@@ -301,19 +304,19 @@ static void rebinding_shows_no_hidden_container(struct kunit *test)
 	/* a counting subsystem hears of the task when its fork is done: now */
 	debug_subsys.fork(task, cont->state[debug_subsys_id]);
 	KUNIT_EXPECT_FALSE(test, is_shown(cont->kn));
-	container_rebind_lock();
+	begun = container_rebind_lock(with);
 	KUNIT_EXPECT_EQ(test, container_rebind(h, with, &fail), 0);
 	files = &cont->files[cpuacct_subsys_id];
 	KUNIT_EXPECT_GT(test, files->nr, 0);
 	KUNIT_EXPECT_FALSE(test, is_shown(cont->kn));
 	KUNIT_EXPECT_FALSE(test, files->nr && is_shown(files->node[0].kn));
-	container_rebind_unlock();
+	container_rebind_unlock(begun);
 	container_clone_forked(task);
 	KUNIT_EXPECT_TRUE(test, is_shown(cont->kn));
 	KUNIT_EXPECT_TRUE(test, files->nr && is_shown(files->node[0].kn));
-	container_rebind_lock();
+	begun = container_rebind_lock(with);
 	KUNIT_EXPECT_EQ(test, container_rebind(h, BIT(debug_subsys_id), &fail), 0);
-	container_rebind_unlock();
+	container_rebind_unlock(begun);
 	kthread_stop(task);
 }
 

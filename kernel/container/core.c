@@ -93,6 +93,7 @@ static int __init subsys_init(struct container_subsys *ss, int id)
 		return ret;
 	ss->root_css = css;
 	RCU_INIT_POINTER(init_membership.group.state[id], css);
+	RCU_INIT_POINTER(exited_membership.group.state[id], css);
 	container_lock();
 	ret = container_css_online(css);
 	if (!ret)

@@ -30,11 +30,12 @@ do {										\
 static int core_test_init(struct kunit *test)
 {
 	struct container_hierarchy *h;
+	bool begun;
 
 	memset(&container_debug, 0, sizeof(container_debug));
-	container_lock();
+	begun = container_rebind_lock(DEBUG_MASK);
 	h = container_hierarchy_create(DEBUG_MASK, "", 0, NULL);
-	container_unlock();
+	container_rebind_unlock(begun);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, h);
 	test->priv = h;
 	return 0;
@@ -161,8 +162,8 @@ static void clashing_files_undo_the_hierarchy(struct kunit *test)
 	unsigned long mask = DEBUG_MASK | BIT(cpuacct_subsys_id);
 	struct container_hierarchy *h;
 	const char *clash = NULL;
+	bool begun = container_rebind_lock(mask);
 
-	container_lock();
 	container_hierarchy_release_user(test->priv);
 	h = container_hierarchy_create(mask, "", CONTAINER_NOPREFIX, &clash);
 	KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(h), -EEXIST);
@@ -172,7 +173,7 @@ static void clashing_files_undo_the_hierarchy(struct kunit *test)
 	h = container_hierarchy_create(DEBUG_MASK, "", CONTAINER_NOPREFIX, &clash);
 	KUNIT_EXPECT_FALSE(test, IS_ERR(h));
 	test->priv = IS_ERR(h) ? NULL : h;
-	container_unlock();
+	container_rebind_unlock(begun);
 }
 
 static void failed_create_leaves_nothing(struct kunit *test)

@@ -280,7 +280,7 @@ void container_css_abort(struct container_subsys_state *css)
  * No group of tasks in the root changes: the root state is the same object for
  * life. What is below is rebind.c's affair.
  *
- * Context: container_mutex.
+ * Context: container_mutex; to a hierarchy: container_binding_begins().
  */
 void container_css_bind(struct container_subsys *ss, struct container_hierarchy *h)
 {
@@ -294,8 +294,11 @@ void container_css_bind(struct container_subsys *ss, struct container_hierarchy 
 	rcu_assign_pointer(ss->root_css->container, root);
 	trace_container_bind(ss, ss->hierarchy, h);
 	ss->hierarchy = h;
+	container_tell_tasks(ss);
 	if (ss->bind)
 		ss->bind(ss->root_css, root);
+	if (h && ss->count)
+		ss->count(ss->root_css, container_count_tasks());
 }
 
 struct container_subsys_state *container_css(struct container *cont, struct container_subsys *ss)

@@ -17,7 +17,7 @@ struct container_debug container_debug;
 /**
  * struct debug_state - the state of one container
  * @css: the core's part
- * @tasks: in the container itself; the root's is without those of early boot
+ * @tasks: in the container itself, while the subsystem is bound
  * @held: debug.hold has a reference
  */
 struct debug_state {
@@ -107,6 +107,11 @@ static void debug_exit(struct task_struct *task, struct container_subsys_state *
 	atomic_dec(&to_debug(css)->tasks);
 }
 
+static void debug_count(struct container_subsys_state *root_css, unsigned int tasks)
+{
+	atomic_set(&to_debug(root_css)->tasks, tasks);
+}
+
 static void debug_bind(struct container_subsys_state *root_css, struct container *root)
 {
 	container_debug.bound++;
@@ -159,6 +164,7 @@ struct container_subsys debug_subsys = {
 	.attach		= debug_attach,
 	.fork		= debug_fork,
 	.exit		= debug_exit,
+	.count		= debug_count,
 	.bind		= debug_bind,
 	.files		= debug_files,
 };

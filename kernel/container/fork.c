@@ -10,11 +10,22 @@
  * A child that is a thread holds container_thread_rwsem for reading meanwhile,
  * from before the parent's group is looked at: moving a process holds it for
  * writing and so misses no thread that is being made. (With the look first, a
- * process that moved in between left its new thread behind.) If a subsystem has
- * callbacks for tasks, every fork and exit does so, and every rebinding holds it
- * for writing; and every move if a subsystem counts by them: then a task's fork(),
- * attach() and exit() are told of the states in the order in which it had them.
- * (Else a child can be found and moved before fork() is told of the state after.)
+ * process that moved in between left its new thread behind.) So does one that shares its
+ * parent's memory, as Linux then makes a table for futexes, or gets namespaces: they have to sleep.
+ *
+ * While a subsystem with callbacks for tasks is bound, every fork and exit holds it
+ * for reading, and every rebinding for writing; and every move if a subsystem
+ * counts by them: then a task's fork(), attach() and exit() are told of the states in
+ * the order in which it had them. (Else a child can be found and moved before fork() is
+ * told of the state after.)
+ *
+ * While none is bound, nobody is told and nothing is paid for: a fork is an RCU
+ * section, as is an exit, and nothing in it sleeps. Whoever binds the first one sets
+ * `told` and waits for a grace period; from then on all hold the semaphore.
+ * Tasks that have come and gone meanwhile are nobody's affair: at its binding a
+ * subsystem is told how many there are (count()). One that does not count sets right
+ * in fork() what the child is a copy of, its affinity say, and that may be older than the
+ * unbinding: it is told for good.
  *
  * Exit swaps the pointer under task_lock, as attach does, and attach looks for
  * PF_EXITING under the same lock: either attach sees that the task exits, or
@@ -30,15 +41,24 @@
 
 DEFINE_PERCPU_RWSEM(container_thread_rwsem);
 
-/* Subsystems with a can_fork, a fork or an exit callback; constant after boot. */
+/* Subsystems with a can_fork, a fork, an exit or any callback for tasks; constant after boot. */
 static unsigned long can_fork_mask __ro_after_init;
 static unsigned long fork_mask __ro_after_init;
 static unsigned long exit_mask __ro_after_init;
+static unsigned long tasks_mask __ro_after_init;
+/* ... a fork, and no count: told for good once they have been bound. */
+static unsigned long copied_mask __ro_after_init;
 
-/* Is there a subsystem that must not see forks and exits while it is rebound? */
-static bool all_are_told __ro_after_init;
-/* Or while a single thread is moved? */
+/* Is there a subsystem that must not see forks and exits while a single thread is moved? */
 static bool all_are_counted __ro_after_init;
+
+/*
+ * Those of tasks_mask that are told. Bits come with container_thread_rwsem for writing, and go with
+ * container_mutex.
+ */
+static unsigned long told_mask __read_mostly;
+/* There are some, or there may be soon. Written with the semaphore for writing; RCU, see above. */
+static bool told __read_mostly;
 
 void __init container_fork_init(void)
 {
@@ -50,18 +70,22 @@ void __init container_fork_init(void)
 			can_fork_mask |= BIT(id);
 		if (ss->fork)
 			fork_mask |= BIT(id);
+		if (ss->fork && !ss->count)
+			copied_mask |= BIT(id);
 		if (ss->exit)
 			exit_mask |= BIT(id);
-		all_are_told |= container_subsys_has_tasks(ss);
+		if (container_subsys_has_tasks(ss))
+			tasks_mask |= BIT(id);
 		all_are_counted |= container_subsys_counts_tasks(ss);
 	}
 }
 
 /**
- * container_moving_begins - nobody is born or exits until container_moving_ends()
+ * container_moving_begins - no thread is born until container_moving_ends()
  * @process: all threads of a process are going to move
  *
- * For one thread only if a subsystem counts by callbacks.
+ * For one thread only if a subsystem counts by callbacks. Nor is anybody else born or
+ * exits, while somebody is told of it.
  *
  * Context: process; sleeps; outside of container_mutex.
  */
@@ -77,16 +101,119 @@ void container_moving_ends(bool process)
 		percpu_up_write(&container_thread_rwsem);
 }
 
-static void birth_begins(u64 flags)
+/**
+ * container_binding_begins - subsystems are going to be bound or unbound
+ * @mask: which, or more
+ *
+ * If one of them has callbacks for tasks, nobody is born or exits until
+ * container_binding_ends().
+ *
+ * Context: process; sleeps; outside of container_mutex.
+ * Return: for container_binding_ends().
+ */
+bool container_binding_begins(unsigned long mask)
 {
-	if (flags & CLONE_THREAD || all_are_told)
-		percpu_down_read(&container_thread_rwsem);
+	if (!(mask & tasks_mask))
+		return false;
+	percpu_down_write(&container_thread_rwsem);
+	if (!told) {
+		WRITE_ONCE(told, true);
+		/* pairs with the RCU sections of those who have seen it false */
+		synchronize_rcu_expedited();
+	}
+	return true;
 }
 
-static void birth_ends(u64 flags)
+void container_binding_ends(bool begun)
 {
-	if (flags & CLONE_THREAD || all_are_told)
+	if (!begun)
+		return;
+	WRITE_ONCE(told, READ_ONCE(told_mask));
+	percpu_up_write(&container_thread_rwsem);
+}
+
+/**
+ * container_tell_tasks - a subsystem has been bound or parked
+ * @ss: subsystem
+ *
+ * When the last container of an unmounted tree goes, it is parked while somebody may be at
+ * a fork that began before. What is miscounted then the next binding counts anew.
+ *
+ * Context: container_mutex; when it is bound also container_binding_begins(), if
+ * it has callbacks for tasks.
+ */
+void container_tell_tasks(struct container_subsys *ss)
+{
+	unsigned long bit = tasks_mask & BIT(ss->id);
+
+	container_assert_locked();
+	if (ss->hierarchy) {
+		if (bit)
+			percpu_rwsem_assert_held(&container_thread_rwsem);
+		WRITE_ONCE(told_mask, told_mask | bit);
+	} else {
+		WRITE_ONCE(told_mask, told_mask & ~(bit & ~copied_mask));
+	}
+}
+
+/**
+ * container_count_tasks - all tasks, but for those that have left their containers
+ *
+ * Context: container_binding_begins().
+ * Return: threads, kernel threads among them, without the idle tasks.
+ */
+unsigned int container_count_tasks(void)
+{
+	struct task_struct *process, *task;
+	unsigned int nr = 0;
+
+	percpu_rwsem_assert_held(&container_thread_rwsem);
+	read_lock(&tasklist_lock);
+	for_each_process_thread(process, task)
+		nr += rcu_access_pointer(task->containers) != &exited_membership.group;
+	read_unlock(&tasklist_lock);
+	return nr;
+}
+
+/* Of a fork or an exit. Returns whether it has the semaphore; else it must not sleep. */
+static bool change_begins(bool sleeps)
+{
+	rcu_read_lock();
+	if (!sleeps && !READ_ONCE(told)) {
+		/* until change_ends() */
+		__release(RCU);
+		return false;
+	}
+	rcu_read_unlock();
+	percpu_down_read(&container_thread_rwsem);
+	return true;
+}
+
+static void change_ends(bool locked)
+{
+	if (locked) {
 		percpu_up_read(&container_thread_rwsem);
+	} else {
+		__acquire(RCU);
+		rcu_read_unlock();
+	}
+}
+
+static void birth_begins(u64 flags)
+{
+	/* a thread has CLONE_VM, too */
+	current->container_locked = change_begins(flags & CLONE_VM || container_ns_flags(flags));
+}
+
+static void birth_ends(void)
+{
+	change_ends(current->container_locked);
+}
+
+/* Who is to be told of the birth that the current task is at. */
+static unsigned long told_of_birth(unsigned long mask)
+{
+	return current->container_locked ? mask & READ_ONCE(told_mask) : 0;
 }
 
 /* It comes to nothing: the subsystems that have charged the child hear of it. */
@@ -108,10 +235,10 @@ static int charge_child(struct task_struct *child)
 	struct container_subsys *ss;
 	int id, ret;
 
-	for_each_bound_subsys(ss, id, can_fork_mask) {
+	for_each_bound_subsys(ss, id, told_of_birth(can_fork_mask)) {
 		ret = ss->can_fork(child, rcu_dereference_protected(group->state[id], 1));
 		if (ret) {
-			uncharge_child(child, can_fork_mask & (BIT(id) - 1));
+			uncharge_child(child, told_of_birth(can_fork_mask) & (BIT(id) - 1));
 			return ret;
 		}
 	}
@@ -130,7 +257,7 @@ static void forget_child(struct task_struct *child, u64 flags)
 		RCU_INIT_POINTER(child->containers, NULL);
 		container_group_put(to_membership(group));
 	}
-	birth_ends(flags);
+	birth_ends();
 }
 
 /**
@@ -152,7 +279,7 @@ int container_can_fork(struct task_struct *child, u64 flags)
 	m = container_group_get_current();
 	if (container_being_killed(m)) {
 		container_group_put(m);
-		birth_ends(flags);
+		birth_ends();
 		return -EAGAIN;
 	}
 	rcu_assign_pointer(child->containers, &m->group);
@@ -172,7 +299,7 @@ int container_can_fork(struct task_struct *child, u64 flags)
  */
 void container_cancel_fork(struct task_struct *child, u64 flags)
 {
-	uncharge_child(child, can_fork_mask);
+	uncharge_child(child, told_of_birth(can_fork_mask));
 	forget_child(child, flags);
 }
 
@@ -185,30 +312,31 @@ void container_cancel_fork(struct task_struct *child, u64 flags)
  */
 void container_post_fork(struct task_struct *child, u64 flags)
 {
+	unsigned long mask = told_of_birth(fork_mask);
 	struct container_membership *m;
 	struct container_subsys *ss;
 	int id;
 
 	if (container_ns_flags(flags))
 		container_clone_forked(child);
-	if (!fork_mask && !trace_container_fork_enabled())
+	if (!mask && !trace_container_fork_enabled())
 		goto out;
 	/* somebody may move it; our reference keeps the containers, and the semaphore their states */
 	m = container_group_get(child);
 	trace_container_fork(child, m);
-	for_each_bound_subsys(ss, id, fork_mask)
+	for_each_bound_subsys(ss, id, mask)
 		ss->fork(child, rcu_dereference_protected(m->group.state[id], 1));
 	container_group_put(m);
 out:
-	birth_ends(flags);
+	birth_ends();
 }
 
 /**
  * container_exit - a task leaves its containers
  * @task: current, PF_EXITING is set
  *
- * Parks the task on the first task's group, without a reference, so that
- * whatever still asks for its states until it is freed finds the root's.
+ * Parks the task on exited_membership, without a reference, so that whatever
+ * still asks for its states until it is freed finds the root's.
  *
  * Context: do_exit(), no locks.
  */
@@ -216,21 +344,20 @@ void container_exit(struct task_struct *task)
 {
 	struct container_membership *m;
 	struct container_subsys *ss;
+	bool locked;
 	int id;
 
-	if (all_are_told)
-		percpu_down_read(&container_thread_rwsem);
+	locked = change_begins(false);
 	task_lock(task);
 	m = to_membership(rcu_dereference_protected(task->containers,
 						    lockdep_is_held(&task->alloc_lock)));
-	rcu_assign_pointer(task->containers, &init_membership.group);
+	rcu_assign_pointer(task->containers, &exited_membership.group);
 	task_unlock(task);
 
 	trace_container_exit(task, m);
 	/* our reference keeps the group, and the semaphore its states */
-	for_each_bound_subsys(ss, id, exit_mask)
+	for_each_bound_subsys(ss, id, locked ? exit_mask & READ_ONCE(told_mask) : 0)
 		ss->exit(task, rcu_dereference_protected(m->group.state[id], 1));
 	container_group_put(m);
-	if (all_are_told)
-		percpu_up_read(&container_thread_rwsem);
+	change_ends(locked);
 }

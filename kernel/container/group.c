@@ -13,8 +13,9 @@
  *
  * Lifetime: tasks hold references. The last put unhashes and unlinks the group
  * in one section of group_lock, so a container without groups has no task and
- * nobody who is about to become one. init_membership is never freed; exiting
- * tasks are parked on it without a reference.
+ * nobody who is about to become one. init_membership is never freed, and neither is its
+ * twin exited_membership, on which exiting tasks are parked without a reference: it looks
+ * like the roots, too, but no lookup finds it.
  *
  * Surprises: the states of a group are not immutable. When a subsystem is bound
  * to a tree or unbound from it, they are replaced in place, so that it takes no
@@ -38,6 +39,10 @@ static DEFINE_SPINLOCK(group_lock);
 static unsigned int nr_groups = 1;	/* group_lock; counts init_membership */
 
 struct container_membership init_membership = {
+	.ref = REFCOUNT_INIT(1),
+};
+
+struct container_membership exited_membership = {
 	.ref = REFCOUNT_INIT(1),
 };
 

@@ -5,11 +5,13 @@
  * Locks, outer to inner:
  *
  *   kernfs/VFS directory locks    as the VFS takes them for mkdir and rmdir
- *   container_thread_rwsem        write: moving a whole process; if a subsystem
- *                                 has callbacks for tasks, rebinding; if one
- *                                 counts tasks by them, every move. read: a
- *                                 clone of a thread, from can_fork to
- *                                 post_fork; with callbacks every fork and exit
+ *   s_umount                      mount, remount and umount
+ *   container_thread_rwsem        write: moving a whole process; binding and
+ *                                 unbinding a subsystem with callbacks for
+ *                                 tasks; if there is one that counts tasks by
+ *                                 them, every move. read: a clone that shares
+ *                                 memory or gets namespaces, from can_fork to post_fork;
+ *                                 while such a subsystem is bound, every fork and exit
  *   container_mutex               trees, bindings, memberships; sleeps, allocates
  *   task_lock(task)               the swap of task->containers
  *   group_lock                    hash of groups, containers' lists of groups
@@ -218,6 +220,7 @@ static inline bool container_is_root(const struct container *cont)
 
 /* group.c */
 extern struct container_membership init_membership;
+extern struct container_membership exited_membership;
 
 static inline struct container_membership *to_membership(struct container_group *group)
 {
@@ -289,8 +292,8 @@ struct container_rebind_failure {
 	const char *file;			/* whose name is taken */
 };
 
-void container_rebind_lock(void);
-void container_rebind_unlock(void);
+bool container_rebind_lock(unsigned long mask);
+void container_rebind_unlock(bool begun);
 int container_rebind(struct container_hierarchy *h, unsigned long mask,
 		     struct container_rebind_failure *fail);
 
@@ -370,6 +373,10 @@ extern struct percpu_rw_semaphore container_thread_rwsem;
 void container_fork_init(void);
 void container_moving_begins(bool process);
 void container_moving_ends(bool process);
+bool container_binding_begins(unsigned long mask);
+void container_binding_ends(bool begun);
+void container_tell_tasks(struct container_subsys *ss);
+unsigned int container_count_tasks(void);
 
 /*
  * Must a subsystem be told when a task's state changes? One that only judges who may

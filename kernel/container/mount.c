@@ -205,28 +205,43 @@ static int find_hierarchy(struct fs_context *fc, struct mount_context *mc)
 	return 0;
 }
 
+/* A superblock or a context is done with @h, and its subsystems with it if that was the last. */
+static void leave(struct container_hierarchy *h)
+{
+	unsigned long mask = READ_ONCE(h->subsys_mask);
+	bool begun = container_rebind_lock(mask);
+
+	/* another superblock of the tree may have bound more meanwhile */
+	while (h->subsys_mask & ~mask) {
+		mask = h->subsys_mask;
+		container_rebind_unlock(begun);
+		begun = container_rebind_lock(mask);
+	}
+	container_hierarchy_release_user(h);
+	container_rebind_unlock(begun);
+}
+
 static int container_get_tree(struct fs_context *fc)
 {
 	struct mount_context *mc = mount_context(fc);
+	bool begun;
 	int ret;
 
-	container_lock();
+	/* without a word it may be any */
+	begun = container_rebind_lock(mc->mask || mc->none ? mc->mask : ~0UL);
 	ret = find_hierarchy(fc, mc);
 	/* for the superblock; container_kill_sb() drops it, after a failure too */
 	if (!ret)
 		mc->h->users++;
-	container_unlock();
+	container_rebind_unlock(begun);
 	if (ret)
 		return ret;
 
 	mc->kfc.root = mc->h->kf_root;
 	mc->kfc.magic = CONTAINER_SUPER_MAGIC;
 	ret = kernfs_get_tree(fc);
-	if (!mc->kfc.new_sb_created) {
-		container_lock();
-		container_hierarchy_release_user(mc->h);
-		container_unlock();
-	}
+	if (!mc->kfc.new_sb_created)
+		leave(mc->h);
 	/* last, as it cannot fail: a tree that exists keeps its agent after an error */
 	if (!ret && mc->release_agent) {
 		container_release_give_agent(mc->h, mc->release_agent);
@@ -330,15 +345,16 @@ static int container_reconfigure(struct fs_context *fc)
 	struct mount_context *mc = mount_context(fc);
 	struct container *root = kernfs_root_to_node(kernfs_root_from_sb(fc->root->d_sb))->priv;
 	struct container_hierarchy *h = root->hierarchy;
+	bool begun;
 	int ret = 0;
 
 	if (mc->all || mc->none || mc->mask || mc->flags || mc->name[0]) {
 		ret = check_options(fc, mc);
 		if (ret)
 			return ret;
-		container_rebind_lock();
+		begun = container_rebind_lock(~0UL);
 		ret = rebind_locked(fc, mc, h);
-		container_rebind_unlock();
+		container_rebind_unlock(begun);
 		container_settle(~0UL);
 	}
 	if (!ret && mc->release_agent) {
@@ -353,11 +369,8 @@ static void container_free_fc(struct fs_context *fc)
 	struct mount_context *mc = mount_context(fc);
 
 	kernfs_free_fs_context(fc);
-	if (mc->h) {
-		container_lock();
-		container_hierarchy_release_user(mc->h);
-		container_unlock();
-	}
+	if (mc->h)
+		leave(mc->h);
 	kfree(mc->release_agent);
 	kfree(mc);
 }
@@ -388,9 +401,7 @@ static void container_kill_sb(struct super_block *sb)
 	struct container_hierarchy *h = root->hierarchy;
 
 	kernfs_kill_sb(sb);
-	container_lock();
-	container_hierarchy_release_user(h);
-	container_unlock();
+	leave(h);
 }
 
 static struct file_system_type container_fs_type = {

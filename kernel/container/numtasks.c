@@ -207,6 +207,18 @@ static void numtasks_attach(struct container_subsys_state *css,
 	shares_uncharge(&to_numtasks(from)->node);
 }
 
+/* While it is bound nowhere, nobody is counted. */
+static void numtasks_count(struct container_subsys_state *root_css, unsigned int tasks)
+{
+	shares_recount(&to_numtasks(root_css)->node, tasks);
+}
+
+static void numtasks_bind(struct container_subsys_state *root_css, struct container *root)
+{
+	if (!numtasks_subsys.hierarchy)
+		shares_recount(&to_numtasks(root_css)->node, 0);
+}
+
 static void numtasks_exit(struct task_struct *task, struct container_subsys_state *css)
 {
 	shares_uncharge(&to_numtasks(css)->node);
@@ -359,6 +371,8 @@ struct container_subsys numtasks_subsys = {
 	.cancel_fork	= numtasks_cancel_fork,
 	.attach		= numtasks_attach,
 	.exit		= numtasks_exit,
+	.count		= numtasks_count,
+	.bind		= numtasks_bind,
 	.files		= numtasks_files,
 };
 

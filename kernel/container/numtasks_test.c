@@ -57,11 +57,12 @@ static long usage(struct place *p)
 static int numtasks_test_init(struct kunit *test)
 {
 	struct place *p = kunit_kzalloc(test, sizeof(*p), GFP_KERNEL);
+	bool begun;
 
 	KUNIT_ASSERT_NOT_NULL(test, p);
-	container_lock();
+	begun = container_rebind_lock(BIT(numtasks_subsys_id));
 	p->h = container_hierarchy_create(BIT(numtasks_subsys_id), "", 0, NULL);
-	container_unlock();
+	container_rebind_unlock(begun);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, p->h);
 	test->priv = p;
 	container_lock();

@@ -37,19 +37,23 @@ static unsigned long subsys_with_tasks(unsigned long mask)
 
 /**
  * container_rebind_lock - container_lock(), and nobody forks or exits if that matters
+ * @mask: subsystems that may be bound or unbound, or more
  *
  * Context: process; sleeps.
+ * Return: for container_rebind_unlock().
  */
-void container_rebind_lock(void)
+bool container_rebind_lock(unsigned long mask)
 {
-	container_moving_begins(subsys_with_tasks(~0UL));
+	bool begun = container_binding_begins(mask);
+
 	container_lock();
+	return begun;
 }
 
-void container_rebind_unlock(void)
+void container_rebind_unlock(bool begun)
 {
 	container_unlock();
-	container_moving_ends(subsys_with_tasks(~0UL));
+	container_binding_ends(begun);
 }
 
 /* Where a task is, unless that is the root, or the task has left everything. */

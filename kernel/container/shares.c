@@ -179,6 +179,22 @@ void shares_uncharge(struct shares_node *node)
 	percpu_up_read(&shares_rwsem);
 }
 
+/**
+ * shares_recount - nobody was charged for a while; these are
+ * @root: root group, nobody else has a charge
+ * @count: its charges
+ *
+ * Context: sleeps; nobody charges or uncharges meanwhile.
+ */
+void shares_recount(struct shares_node *root, long count)
+{
+	WARN_ON_ONCE(root->parent);
+	/* whoever changes shares derives counts from counts */
+	mutex_lock(&shares_mutex);
+	atomic_long_set(&root->count, count);
+	mutex_unlock(&shares_mutex);
+}
+
 /* The tree below @top, parents first: first child, next sibling, uncle. */
 static struct shares_node *group_after(struct shares_node *pos, struct shares_node *top)
 {

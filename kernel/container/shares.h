@@ -82,6 +82,7 @@ long shares_committed(const struct shares_node *node);
 struct shares_node *shares_try_charge(struct shares_node *node);
 void shares_charge(struct shares_node *node);
 void shares_uncharge(struct shares_node *node);
+void shares_recount(struct shares_node *root, long count);
 
 int shares_parse(char *buf, const char *resource, struct shares *set);
 void shares_show(struct seq_file *sf, const char *resource, const struct shares *set);

@@ -8,9 +8,11 @@
 #include "lib-rebind.h"
 
 #include <dirent.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 
@@ -413,4 +415,65 @@ TEST(the_root_has_all_tasks)
 	worker_end(&w);
 	eventually((int)numtasks_stat(root, "Current usage") == living(), 10);
 	expect(remove_dir(a), 0);
+}
+
+static void *exit_at_once(void *unused)
+{
+	return unused;
+}
+
+/* Makes and reaps processes, with and without memory of their own, and threads, as fast as it can. */
+static void come_and_go(void *unused)
+{
+	(void)unused;
+	for (;;) {
+		pid_t pid = fork();
+		pthread_t thread;
+
+		if (!pid)
+			_exit(0);
+		ck_assert_msg(pid > 0, "fork: %s", error_name(errno));
+		if (!pthread_create(&thread, NULL, exit_at_once, NULL))
+			pthread_join(thread, NULL);
+		/* the first one after an exec has Linux make a table for futexes, which sleeps */
+		pid_t young = vfork();
+
+		if (!young)
+			execl("/bin/true", "true", NULL), _exit(1);
+		waitpid(young, NULL, 0);
+		waitpid(pid, NULL, 0);
+	}
+}
+
+static void signal_all(pid_t *pid, int nr, int sig)
+{
+	for (int i = 0; i < nr; i++)
+		ck_assert_int_eq(kill(pid[i], sig), 0);
+}
+
+/*
+ * While it is mounted nowhere numtasks is not told of forks and exits. So mounting counts who is
+ * there, and then no birth is missed and no exit counted that it was not told of,
+ * whoever is just being born or just leaving.
+ */
+TEST_LIMIT(mounting_counts_who_is_there, 60)
+{
+	pid_t pid[3];
+	char *root;
+
+	for (int i = 0; i < 3; i++)
+		pid[i] = start(come_and_go, NULL);
+	for (int i = 0; i < 12; i++) {
+		root = mount_hierarchy("numtasks");
+		/* some are born and leave after it has counted */
+		usleep(10000);
+		/* stopped: only kernel threads come and go, so there is a moment for the sum to be right */
+		signal_all(pid, 3, SIGSTOP);
+		eventually((int)numtasks_stat(root, "Current usage") == living(), 10);
+		signal_all(pid, 3, SIGCONT);
+		ck_assert_msg(!umount(root), "umount: %s", error_name(errno));
+		usleep(10000);
+	}
+	for (int i = 0; i < 3; i++)
+		stop(pid[i]);
 }
