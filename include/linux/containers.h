@@ -318,17 +318,18 @@ container_css_next_descendant(struct container_subsys_state *pos,
 	     (pos) = container_css_next_descendant((pos), (root)))
 
 /**
- * container_css_next_task - walk the threads that are in a state
+ * container_css_each_task - tell a subsystem of every thread that is in a state
  * @css: state, pinned by the caller
- * @cursor: thread id to start from; 0 first; advanced past the result
+ * @tell: called for each, twice for most of them; may sleep. @again: this is the second walk
  *
- * Needs no lock between calls and may be stopped anywhere: a position is a
- * number. Threads that come or go meanwhile may be missed or seen, and one that
- * execs may be missed, as it takes its leader's number.
+ * None is missed that is there from beginning to end, even if it execs. Threads that come or
+ * go meanwhile may be missed or told of: who wants all of them looks in fork() and attach().
  *
- * Return: a referenced task (put_task_struct()), or NULL at the end.
+ * Context: process; no lock of ours is needed or taken.
  */
-struct task_struct *container_css_next_task(struct container_subsys_state *css, pid_t *cursor);
+void container_css_each_task(struct container_subsys_state *css,
+			     void (*tell)(struct container_subsys_state *css,
+					  struct task_struct *task, bool again));
 
 /**
  * container_parse_pages - read a number of pages

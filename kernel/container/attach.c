@@ -422,7 +422,25 @@ struct task_struct *container_next_task_below(struct container *cont, pid_t *cur
 	return next_matching(cursor, &init_pid_ns, below_container, cont);
 }
 
-struct task_struct *container_css_next_task(struct container_subsys_state *css, pid_t *cursor)
+void container_css_each_task(struct container_subsys_state *css,
+			     void (*tell)(struct container_subsys_state *css,
+					  struct task_struct *task, bool again))
 {
-	return next_matching(cursor, &init_pid_ns, in_state, css);
+	struct task_struct *task;
+	pid_t cursor;
+	int walk;
+
+	/*
+	 * A thread that execs takes its leader's number, which the walk may have behind it.
+	 * Once: it is its own leader then, so that the next one to do this is a thread that
+	 * was forked meanwhile.
+	 */
+	for (walk = 0; walk < 2; walk++) {
+		cursor = 0;
+		while ((task = next_matching(&cursor, &init_pid_ns, in_state, css))) {
+			tell(css, task, walk);
+			put_task_struct(task);
+			cond_resched();
+		}
+	}
 }

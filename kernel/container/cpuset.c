@@ -228,27 +228,19 @@ static void set_locked(struct cpuset *cs, const struct cpumask *cpus, bool exclu
 		cpuset_domains_changed();
 }
 
+static void move_task_locked(struct container_subsys_state *css, struct task_struct *task,
+			     bool again)
+{
+	if (!again || !is_placed(task, to_cpuset(css)))
+		place_locked(task);
+}
+
 static void move_tasks_locked(struct cpuset *cs)
 {
-	struct task_struct *task;
-	pid_t cursor;
-	int pass;
-
 	lockdep_assert_held(&cpuset_mutex);
 	/* cs->cpus, then the walk; pairs with the barrier in cpuset_fork() */
 	smp_mb();
-	/*
-	 * A thread that execs takes its leader's number, which the walk may have behind
-	 * it. Once: before it can do so again it forks, and cpuset_fork() looks.
-	 */
-	for (pass = 0; pass < 2; pass++) {
-		cursor = 0;
-		while ((task = container_css_next_task(&cs->css, &cursor))) {
-			if (!pass || !is_placed(task, cs))
-				place_locked(task);
-			put_task_struct(task);
-		}
-	}
+	container_css_each_task(&cs->css, move_task_locked);
 }
 
 static int change(struct container *cont, const struct cpumask *cpus, bool exclusive,

@@ -238,6 +238,12 @@ static void place_locked(struct task_struct *task, bool copied)
 	set_nodes_and_mm_locked(task, &from, &to, flags & BIT(MEMSET_MIGRATE));
 }
 
+static void move_task_locked(struct container_subsys_state *css, struct task_struct *task,
+			     bool again)
+{
+	place_locked(task, false);
+}
+
 /**
  * memset_move_tasks_locked - a set's mems or flags have changed
  * @ms: set
@@ -246,23 +252,8 @@ static void place_locked(struct task_struct *task, bool copied)
  */
 void memset_move_tasks_locked(struct memset *ms)
 {
-	struct task_struct *task;
-	pid_t cursor;
-	int pass;
-
 	round_begin_locked();
-	/*
-	 * A thread that execs takes its leader's number, which the walk may have behind
-	 * it. Once: before the next time it forks, and memset_fork() sees that we are here.
-	 */
-	for (pass = 0; pass < 2; pass++) {
-		cursor = 0;
-		while ((task = container_css_next_task(&ms->css, &cursor))) {
-			place_locked(task, false);
-			put_task_struct(task);
-			cond_resched();
-		}
-	}
+	container_css_each_task(&ms->css, move_task_locked);
 	round_end_locked();
 }
 
