@@ -35,8 +35,9 @@ struct container_refusal {
 
 #ifdef CONFIG_CONTAINERS
 
-void container_refuse(struct container *cont, struct task_struct *task,
-		      const struct container_refusal *refusal);
+int container_refuse(struct container *cont, struct task_struct *task,
+		     const struct container_subsys *ss, const char *what, const char *reason,
+		     int error);
 void container_css_refuse(struct container_subsys_state *css, struct task_struct *task,
 			  const struct container_refusal *refusal);
 

@@ -117,21 +117,12 @@ static int parse_bound(const char *word, unsigned long *bound)
 	return ret;
 }
 
-static int wrong(struct container *cont, const char *reason, int error)
-{
-	struct container_refusal why = {
-		.what = "write", .reason = reason, .ss = &bc_subsys, .error = error,
-	};
-
-	container_refuse(cont, current, &why);
-	return error;
-}
-
 static int check_bounds(struct container *cont, const struct bc_bounds *bounds)
 {
 	if (bounds->barrier <= bounds->limit)
 		return 0;
-	return wrong(cont, "a barrier above its limit; write both at once to bc.set", -EINVAL);
+	return container_refuse(cont, current, &bc_subsys, "write",
+				"a barrier above its limit; write both at once to bc.set", -EINVAL);
 }
 
 /* Context: bc_mutex. A charger reads one of the two words, not both. */
@@ -198,9 +189,11 @@ static int parse_resource(struct container *cont, const char *name, char **buf,
 		if (!strcmp(name, bc_resources[res].name))
 			break;
 	if (res == BC_RESOURCES)
-		return wrong(cont, "no such resource; write RESOURCE BARRIER LIMIT", -EINVAL);
+		return container_refuse(cont, current, &bc_subsys, "write",
+					"no such resource; write RESOURCE BARRIER LIMIT", -EINVAL);
 	if (!barrier || !limit)
-		return wrong(cont, "a bound is missing; write RESOURCE BARRIER LIMIT", -EINVAL);
+		return container_refuse(cont, current, &bc_subsys, "write",
+					"a bound is missing; write RESOURCE BARRIER LIMIT", -EINVAL);
 	ret = parse_bound(barrier, &bounds->barrier);
 	if (!ret)
 		ret = parse_bound(limit, &bounds->limit);
@@ -222,7 +215,8 @@ static int parse_set(struct container *cont, char *buf, struct bc_bounds *bounds
 		if (res < 0)
 			return res;
 		if (*given & BIT(res))
-			return wrong(cont, "a resource is there twice", -EINVAL);
+			return container_refuse(cont, current, &bc_subsys, "write",
+						"a resource is there twice", -EINVAL);
 		*given |= BIT(res);
 		bounds[res] = one;
 	}

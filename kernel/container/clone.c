@@ -40,14 +40,6 @@
 /* Makes names that were taken different; container_mutex. */
 static unsigned long serial;
 
-static int refuse(struct container *parent, struct task_struct *task, const char *reason, int error)
-{
-	struct container_refusal why = { .what = "clone", .reason = reason, .error = error };
-
-	container_refuse(parent, task, &why);
-	return error;
-}
-
 /*
  * /proc and the release agent tell containers by their path: it must have room
  * there, and a task that makes namespaces for ever must come to an end.
@@ -62,7 +54,8 @@ static int check_depth(struct container *parent, struct task_struct *task)
 	len = container_path(parent, path, PATH_MAX);
 	kfree(path);
 	if (len < 0 || len + 1 + NAME_MAX >= PATH_MAX)
-		return refuse(parent, task, "the path would be too long", -ENOSPC);
+		return container_refuse(parent, task, NULL, "clone", "the path would be too long",
+					-ENOSPC);
 	return 0;
 }
 
@@ -84,7 +77,8 @@ static struct container *make_child(struct container *parent, struct task_struct
 			return cont;
 		snprintf(name, sizeof(name), "node_%d.%lu", task_pid_nr(task), ++serial);
 	}
-	return ERR_PTR(refuse(parent, task, "all names are taken", -EEXIST));
+	return ERR_PTR(container_refuse(parent, task, NULL, "clone", "all names are taken",
+					-EEXIST));
 }
 
 /*

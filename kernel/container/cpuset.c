@@ -170,17 +170,6 @@ static bool is_placed(struct task_struct *task, struct cpuset *cs)
 	       cpumask_weight(has) == cpumask_weight_and(all, asked);
 }
 
-static int refuse(struct container *cont, struct task_struct *task, const char *what,
-		  const char *reason, int error)
-{
-	struct container_refusal why = {
-		.what = what, .ss = &cpuset_subsys, .reason = reason, .error = error
-	};
-
-	container_refuse(cont, task, &why);
-	return error;
-}
-
 /* Why @cs cannot have these CPUs; NULL if it can. */
 static const char *objection_locked(struct cpuset *cs, const struct cpumask *cpus, bool exclusive,
 				    int *error)
@@ -253,7 +242,7 @@ static int change(struct container *cont, const struct cpumask *cpus, bool exclu
 	lockdep_assert_held(&cpuset_mutex);
 	reason = objection_locked(cs, cpus, exclusive, &ret);
 	if (reason)
-		return refuse(cont, current, what, reason, ret);
+		return container_refuse(cont, current, &cpuset_subsys, what, reason, ret);
 	set_locked(cs, cpus, exclusive);
 	return 0;
 }
@@ -406,13 +395,15 @@ static int may_enter(struct container_attach *set, struct task_struct *task)
 	int ret;
 
 	if (task->flags & PF_NO_SETAFFINITY)
-		return refuse(set->to, task, "attach", "it is bound to its CPUs", -EINVAL);
+		return container_refuse(set->to, task, &cpuset_subsys, "attach",
+					"it is bound to its CPUs", -EINVAL);
 	if (dl_task(task))
-		return refuse(set->to, task, "attach", "it is a deadline task", -EBUSY);
+		return container_refuse(set->to, task, &cpuset_subsys, "attach",
+					"it is a deadline task", -EBUSY);
 	ret = security_task_setscheduler(task);
 	if (ret)
-		return refuse(set->to, task, "attach", "its affinity is not the mover's to change",
-			      ret);
+		return container_refuse(set->to, task, &cpuset_subsys, "attach",
+					"its affinity is not the mover's to change", ret);
 	return 0;
 }
 
@@ -431,7 +422,8 @@ static int cpuset_can_attach(struct container_subsys_state *css, struct containe
 	empty = cpumask_empty(&cs->cpus);
 	mutex_unlock(&cpuset_mutex);
 	if (empty)
-		return refuse(set->to, set->tasks[0], "attach", "it has no CPUs", -ENOSPC);
+		return container_refuse(set->to, set->tasks[0], &cpuset_subsys, "attach",
+					"it has no CPUs", -ENOSPC);
 	for (i = 0; i < set->nr && !set->clone; i++) {
 		ret = may_enter(set, set->tasks[i]);
 		if (ret)

@@ -305,16 +305,10 @@ struct container *container_create(struct container *parent, const char *name, u
 /* Names a task that is in the way, if it is still there. */
 static void rmdir_refused(struct container *cont)
 {
-	struct container_refusal why = { .what = "rmdir", .error = -EBUSY };
-	struct task_struct *task = NULL;
+	struct task_struct *task = cont->nr_children ? NULL : container_first_task(cont);
 
-	if (cont->nr_children) {
-		why.reason = "it has children";
-	} else {
-		why.reason = "it has tasks";
-		task = container_first_task(cont);
-	}
-	container_refuse(cont, task, &why);
+	container_refuse(cont, task, NULL, "rmdir",
+			 cont->nr_children ? "it has children" : "it has tasks", -EBUSY);
 	if (task)
 		put_task_struct(task);
 }

@@ -85,16 +85,6 @@ static void ns_destroy(struct container_subsys_state *css)
 	kfree(css);
 }
 
-static int refuse(struct container_attach *set, struct task_struct *task, const char *reason)
-{
-	struct container_refusal why = {
-		.what = "attach", .ss = &ns_subsys, .reason = reason, .error = -EPERM
-	};
-
-	container_refuse(set->to, task, &why);
-	return -EPERM;
-}
-
 static int ns_can_attach(struct container_subsys_state *css, struct container_attach *set)
 {
 	struct task_struct *task = set->tasks[0];
@@ -104,12 +94,15 @@ static int ns_can_attach(struct container_subsys_state *css, struct container_at
 	if (set->clone)
 		return 0;
 	if (set->occupied)
-		return refuse(set, task, "it has had its first task");
+		return container_refuse(set->to, task, &ns_subsys, "attach",
+					"it has had its first task", -EPERM);
 	if (!same_thread_group(task, current) && !capable(CAP_SYS_ADMIN))
-		return refuse(set, task, "another process is moved with CAP_SYS_ADMIN only");
+		return container_refuse(set->to, task, &ns_subsys, "attach",
+					"another process is moved with CAP_SYS_ADMIN only", -EPERM);
 	for (i = 0; i < set->nr; i++)
 		if (container_task_css(set->tasks[i], ns_subsys_id) != css->parent)
-			return refuse(set, set->tasks[i], "it is not right below the task's");
+			return container_refuse(set->to, set->tasks[i], &ns_subsys, "attach",
+						"it is not right below the task's", -EPERM);
 	return 0;
 }
 

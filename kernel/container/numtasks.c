@@ -254,16 +254,6 @@ static void numtasks_destroy(struct container_subsys_state *css)
 	kfree(to_numtasks(css));
 }
 
-static int refuse_write(struct container *cont, const char *what, const char *reason, int error)
-{
-	struct container_refusal why = {
-		.what = what, .ss = &numtasks_subsys, .reason = reason, .error = error,
-	};
-
-	container_refuse(cont, current, &why);
-	return error;
-}
-
 static int shares_file_show(struct seq_file *sf, struct container *cont,
 			    const struct container_file *file)
 {
@@ -286,7 +276,9 @@ static int shares_file_write(struct container *cont, const struct container_file
 	/* the amount to divide may have changed meanwhile */
 	follow_total(true);
 	ret = shares_set(&numtasks_of(cont)->node, &set, &reason);
-	return ret ? refuse_write(cont, "shares", reason, ret) : 0;
+	if (!ret)
+		return 0;
+	return container_refuse(cont, current, &numtasks_subsys, "shares", reason, ret);
 }
 
 static int limit_show(struct seq_file *sf, struct container *cont,
@@ -316,7 +308,9 @@ static int limit_write(struct container *cont, const struct container_file *file
 		limit = number;
 	}
 	ret = shares_set_limit(&numtasks_of(cont)->node, limit, &reason);
-	return ret ? refuse_write(cont, "limit", reason, ret) : 0;
+	if (!ret)
+		return 0;
+	return container_refuse(cont, current, &numtasks_subsys, "limit", reason, ret);
 }
 
 static int stats_show(struct seq_file *sf, struct container *cont,

@@ -35,14 +35,6 @@
 #include <linux/uidgid.h>
 #include <linux/user_namespace.h>
 
-static int refuse(struct container *to, struct task_struct *task, const char *reason, int error)
-{
-	struct container_refusal why = { .what = "attach", .reason = reason, .error = error };
-
-	container_refuse(to, task, &why);
-	return error;
-}
-
 /* What speaks against @cred moving @task, whatever the containers are; NULL for nothing. */
 static const char *objection(const struct cred *cred, struct task_struct *task)
 {
@@ -66,9 +58,9 @@ static int may_move_task(struct container *to, struct task_struct *task, const s
 
 	/* kthreadd's place is where every later kernel thread would be born */
 	if (task == kthreadd_task)
-		return refuse(to, task, "it is kthreadd", -EINVAL);
+		return container_refuse(to, task, NULL, "attach", "it is kthreadd", -EINVAL);
 	reason = objection(file->f_cred, task) ?: objection(current_cred(), task);
-	return reason ? refuse(to, task, reason, -EACCES) : 0;
+	return reason ? container_refuse(to, task, NULL, "attach", reason, -EACCES) : 0;
 }
 
 static unsigned int depth_of(const struct container *cont)
@@ -173,13 +165,15 @@ int container_may_move(struct container *to, struct task_struct **tasks, unsigne
 			continue;
 		ret = may_write(common_ancestor(from, to), file, name, true);
 		if (ret == -EACCES)
-			return refuse(to, tasks[i],
-				      "the common ancestor's file is not writable", ret);
+			return container_refuse(to, tasks[i], NULL, "attach",
+						"the common ancestor's file is not writable", ret);
 		/* it may have been taken back since it was opened; who got it passed need not open it */
 		if (!ret)
 			ret = may_write(to, file, name, false);
 		if (ret == -EACCES)
-			return refuse(to, tasks[i], "the file is not its opener's to write any more", ret);
+			return container_refuse(to, tasks[i], NULL, "attach",
+						"the file is not its opener's to write any more",
+						ret);
 		if (ret)
 			return ret;
 		crossed = from;

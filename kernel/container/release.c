@@ -156,12 +156,11 @@ static void release_call_free(struct release_call *call)
 /* In the new process when the program has been started, or could not be. */
 static void release_call_done(struct subprocess_info *info)
 {
-	struct container_refusal why = { .what = "release", .error = info->retval,
-					 .reason = "the agent does not start" };
 	struct release_call *call = info->data;
 
 	if (info->retval) {
-		container_refuse(call->cont, NULL, &why);
+		container_refuse(call->cont, NULL, NULL, "release", "the agent does not start",
+				 info->retval);
 		pr_notice_ratelimited("containers: release agent '%s' of hierarchy %d, for %s, does not start: error %d\n",
 				      call->agent, call->cont->hierarchy->slot + 1, call->path,
 				      info->retval);
@@ -191,12 +190,10 @@ static struct release_call *release_call_alloc(char *agent)
 
 static bool release_call_aim_locked(struct release_call *call, struct container *cont)
 {
-	struct container_refusal why = { .what = "release", .error = -ENAMETOOLONG,
-					 .reason = "the agent cannot be told a path this long" };
-
 	container_assert_locked();
 	if (container_path(cont, call->path, PATH_MAX) < 0) {
-		container_refuse(cont, NULL, &why);
+		container_refuse(cont, NULL, NULL, "release",
+				 "the agent cannot be told a path this long", -ENAMETOOLONG);
 		return false;
 	}
 	container_get(cont);

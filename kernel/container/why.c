@@ -32,16 +32,9 @@ void container_why_init(struct container *cont)
 	spin_lock_init(&cont->why.lock);
 }
 
-/**
- * container_refuse - record a refusal
- * @cont: where; pinned by the caller
- * @task: whom it hits, or NULL
- * @refusal: what to say; copied
- *
- * Context: any.
- */
-void container_refuse(struct container *cont, struct task_struct *task,
-		      const struct container_refusal *refusal)
+/* @cont is pinned, the other two are as for container_css_refuse(). */
+static void record(struct container *cont, struct task_struct *task,
+		   const struct container_refusal *refusal)
 {
 	struct container_why *why = &cont->why;
 	struct container *limiter = NULL;
@@ -64,7 +57,31 @@ void container_refuse(struct container *cont, struct task_struct *task,
 }
 
 /**
- * container_css_refuse - the same for the container of a state
+ * container_refuse - record a refusal that is nobody's limit
+ * @cont: where; pinned by the caller
+ * @task: whom it hits, or NULL
+ * @ss: as in struct container_refusal, like the following, which are kept
+ * @what: what was refused
+ * @reason: why
+ * @error: what the caller returns
+ *
+ * Context: any.
+ * Return: @error.
+ */
+int container_refuse(struct container *cont, struct task_struct *task,
+		     const struct container_subsys *ss, const char *what, const char *reason,
+		     int error)
+{
+	struct container_refusal why = {
+		.what = what, .reason = reason, .ss = ss, .error = error,
+	};
+
+	record(cont, task, &why);
+	return error;
+}
+
+/**
+ * container_css_refuse - record a refusal in the container of a state
  * @css: state, referenced or under RCU
  * @task: whom it hits, or NULL
  * @refusal: what to say; copied
@@ -75,7 +92,7 @@ void container_css_refuse(struct container_subsys_state *css, struct task_struct
 			  const struct container_refusal *refusal)
 {
 	rcu_read_lock();
-	container_refuse(rcu_dereference(css->container), task, refusal);
+	record(rcu_dereference(css->container), task, refusal);
 	rcu_read_unlock();
 }
 
@@ -101,7 +118,7 @@ void container_refused_by(struct container *cont, struct task_struct *task,
 	       !strcmp(why->last.what, refusal->what);
 	spin_unlock_irqrestore(&why->lock, flags);
 	if (!said)
-		container_refuse(cont, task, refusal);
+		record(cont, task, refusal);
 }
 
 static const char *refuser(const struct container_why *why)

@@ -38,17 +38,6 @@ static struct memset *memset_of(struct container *cont)
 	return to_memset(container_css(cont, &memset_subsys));
 }
 
-static int refuse(struct container *cont, struct task_struct *task, const char *what,
-		  const char *reason, int error)
-{
-	struct container_refusal why = {
-		.what = what, .ss = &memset_subsys, .reason = reason, .error = error
-	};
-
-	container_refuse(cont, task, &why);
-	return error;
-}
-
 /* Why @ms cannot have these nodes; NULL if it can. */
 static const char *objection_locked(struct memset *ms, const nodemask_t *mems, bool exclusive,
 				    int *error)
@@ -118,7 +107,7 @@ static int mems_write(struct container *cont, const struct container_file *file,
 	}
 	mutex_unlock(&memset_mutex);
 	if (reason)
-		return refuse(cont, current, "mems", reason, ret);
+		return container_refuse(cont, current, &memset_subsys, "mems", reason, ret);
 	memset_settle();
 	return 0;
 }
@@ -163,7 +152,9 @@ static int flag_write(struct container *cont, const struct container_file *file,
 			memset_move_tasks_locked(ms);
 	}
 	mutex_unlock(&memset_mutex);
-	return reason ? refuse(cont, current, file->name, reason, ret) : 0;
+	if (!reason)
+		return 0;
+	return container_refuse(cont, current, &memset_subsys, file->name, reason, ret);
 }
 
 /* In the root without a way to write: EACCES, at open. */
@@ -260,12 +251,13 @@ static int memset_can_attach(struct container_subsys_state *css, struct containe
 	empty = nodes_empty(ms->mems);
 	mutex_unlock(&memset_mutex);
 	if (empty)
-		return refuse(set->to, set->tasks[0], "attach", "it has no nodes", -ENOSPC);
+		return container_refuse(set->to, set->tasks[0], &memset_subsys, "attach",
+					"it has no nodes", -ENOSPC);
 	for (i = 0; i < set->nr && !set->clone; i++) {
 		ret = security_task_setscheduler(set->tasks[i]);
 		if (ret)
-			return refuse(set->to, set->tasks[i], "attach",
-				      "its nodes are not the mover's to change", ret);
+			return container_refuse(set->to, set->tasks[i], &memset_subsys, "attach",
+						"its nodes are not the mover's to change", ret);
 	}
 	return 0;
 }
