@@ -278,6 +278,7 @@ void container_unmake(struct container *cont)
 {
 	container_assert_locked();
 	WARN_ON_ONCE(cont->nr_children || container_populated(cont));
+	container_why_hand_up(cont);
 	trace_container_rmdir(cont);
 	container_kill_locked(cont);
 }

@@ -361,6 +361,7 @@ u64 container_releasable_read(struct container *cont, const struct container_fil
 void container_why_init(struct container *cont);
 void container_refused_by(struct container *cont, struct task_struct *task,
 			  const struct container_refusal *refusal, unsigned long count);
+void container_why_hand_up(struct container *cont);
 int container_why_show(struct seq_file *sf, struct container *cont,
 		       const struct container_file *file);
 

@@ -4,7 +4,9 @@
  *
  * A refusal is recorded where the refused thing was to happen: an attach in
  * the destination, a mkdir in the parent, a rmdir in the container, a charge
- * in the container of the task; whose limit it was is one of the fields.
+ * in the container of the task; whose limit it was is one of the fields. What
+ * was refused in a container that clone.c made, and that nobody will see for
+ * that reason, is the parent's.
  *
  * Locking: container_why.lock, a leaf that any context may take. A reader
  * copies the record and prints the copy.
@@ -119,6 +121,32 @@ void container_refused_by(struct container *cont, struct task_struct *task,
 	spin_unlock_irqrestore(&why->lock, flags);
 	if (!said)
 		record(cont, task, refusal);
+}
+
+/**
+ * container_why_hand_up - what is said of a container that comes to nothing is its parent's
+ * @cont: container that was not shown
+ *
+ * Context: container_mutex.
+ */
+void container_why_hand_up(struct container *cont)
+{
+	struct container_why *from = &cont->why, *to = &cont->parent->why;
+	unsigned long flags;
+
+	container_assert_locked();
+	/* nobody else knows @cont, nor is refused anything in it */
+	if (!from->count)
+		return;
+	spin_lock_irqsave(&to->lock, flags);
+	to->last = from->last;
+	/* a limit of its own is gone with it */
+	to->limiter = from->limiter == cont ? NULL : from->limiter;
+	to->count += from->count;
+	to->when = from->when;
+	to->pid = from->pid;
+	strscpy_pad(to->comm, from->comm);
+	spin_unlock_irqrestore(&to->lock, flags);
 }
 
 static const char *refuser(const struct container_why *why)

@@ -352,10 +352,10 @@ TEST(binding_counts_who_is_there)
 	expect(remove_dir(b) | remove_dir(a), 0);
 }
 
-/* What the kernel makes for a child that is refused is gone with it. */
+/* What the kernel makes for a child that is refused is gone with it, and the reason stays. */
 TEST(a_refused_clone_leaves_no_container)
 {
-	char *root = mount_hierarchy("ns,numtasks"), *a = at(root, "a");
+	char *root = mount_hierarchy("ns,numtasks"), *a = at(root, "a"), *why;
 	struct worker w;
 
 	expect(make_dir(a), 0);
@@ -364,8 +364,15 @@ TEST(a_refused_clone_leaves_no_container)
 	expect(ask(&w, 'n'), 0);
 	ck_assert_int_eq(directories_in(a), 1);
 	ck_assert_uint_eq(numtasks_stat(a, "Current usage"), 2);
+	ck_assert_str_eq(read_file(at(a, "why")), "");
 	expect(ask(&w, 'n'), EAGAIN);
 	ck_assert_int_eq(directories_in(a), 1);
+	why = read_file(at(a, "why"));
+	ck_assert_msg(strstr(why, " refused by numtasks: /a has 2 of 2 tasks (EAGAIN)\n"),
+		      "why reads \"%s\"", why);
+	ck_assert_uint_eq(read_field(at(a, "why"), "task"), w.pid);
+	expect(ask(&w, 'n'), EAGAIN);
+	ck_assert_uint_eq(read_field(at(a, "why"), "count"), 2);
 	worker_end(&w);
 	eventually(directories_in(a) == 0, 10);
 	expect(remove_dir(a), 0);
