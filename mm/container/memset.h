@@ -48,8 +48,8 @@
  *   memset is bound only by a mount that names it. Who cannot be asked first gets
  *   the parent's nodes (post_clone).
  * - An address space belongs where its process's first thread is, or, when that
- *   has ended, any of its threads. When it ends in the middle of a walk its
- *   pages may stay behind; policies do not.
+ *   has ended, any of its threads. Its pages are moved for whichever thread of
+ *   the process a change comes to first, and once.
  * - Workers (kworker) use all nodes in whatever container somebody has put them.
  * - The policies of a shared mapping (shmem) belong to the file, and are not set.
  * - task_struct has mems_allowed and its sequence, as with Linux's own cpusets:

@@ -10,11 +10,16 @@
  * it had been moved. That a round which begins after the look finds the child is
  * a pair of barriers: number, then walk; child, then number.
  *
+ * The pages of an address space are moved once by a write, as what has come to a node
+ * might go on from there with a second time; by whichever of its threads the write comes
+ * to first, as the others, its first one among them, may end meanwhile.
+ *
  * Locks and lifetime: memset.h. A migration holds the address space until it is
- * done.
+ * done, and the mere struct until its writer has settled.
  */
 #include "memset.h"
 
+#include <linux/hashtable.h>
 #include <linux/init.h>
 #include <linux/mempolicy.h>
 #include <linux/mm.h>
@@ -35,12 +40,26 @@ static struct workqueue_struct *migrate_wq;
 /* Queued, or at it. */
 static atomic_t nr_migrations;
 
+/**
+ * struct migration - the pages of an address space go to other nodes
+ * @work: on migrate_wq
+ * @mm: with a user until its pages are moved
+ * @from: from where; the first one's go to the first of @to, and so on
+ * @to: where to
+ * @by: who writes, and will settle; NULL: a fork, which does not wait, and the worker frees it
+ * @taken: entry in taken_mms, by @mm, until @by settles; memset_mutex
+ */
 struct migration {
 	struct work_struct work;
 	struct mm_struct *mm;
 	nodemask_t from;
 	nodemask_t to;
+	struct task_struct *by;
+	struct hlist_node taken;
 };
+
+/* What writes that have not settled have begun; memset_mutex. */
+static DEFINE_HASHTABLE(taken_mms, 6);
 
 static void round_begin_locked(void)
 {
@@ -127,20 +146,42 @@ static void migrate(struct work_struct *work)
 		if (do_migrate_pages(m->mm, &m->from, &m->to, MPOL_MF_MOVE_ALL) <= 0)
 			break;
 	mmput(m->mm);
-	kfree(m);
+	if (!m->by)
+		kfree(m);
 	atomic_dec(&nr_migrations);
 }
 
-/* Gives the reference to @mm away. */
-static void queue_migration(struct mm_struct *mm, const nodemask_t *from, const nodemask_t *to)
+/* The current writer has moved these pages, or somebody is about to. */
+static bool is_taken_locked(struct mm_struct *mm, const nodemask_t *to)
+{
+	struct migration *m;
+
+	lockdep_assert_held(&memset_mutex);
+	/* it is referenced, so it is no other mm at the same place */
+	hash_for_each_possible(taken_mms, m, taken, (unsigned long)mm)
+		if (m->mm == mm && m->by == current && nodes_equal(m->to, *to))
+			return true;
+	return false;
+}
+
+/* Gives the reference to @mm away. @settles: memset_settle() will follow. */
+static void queue_migration_locked(struct mm_struct *mm, const nodemask_t *from,
+				   const nodemask_t *to, bool settles)
 {
 	/* a move cannot fail */
 	struct migration *m = kmalloc_obj(*m, GFP_KERNEL | __GFP_NOFAIL);
 
+	lockdep_assert_held(&memset_mutex);
 	INIT_WORK(&m->work, migrate);
 	m->mm = mm;
 	m->from = *from;
 	m->to = *to;
+	m->by = NULL;
+	if (settles) {
+		m->by = current;
+		mmgrab(mm);
+		hash_add(taken_mms, &m->taken, (unsigned long)mm);
+	}
 	atomic_inc(&nr_migrations);
 	queue_work(migrate_wq, &m->work);
 }
@@ -148,33 +189,62 @@ static void queue_migration(struct mm_struct *mm, const nodemask_t *from, const 
 /* Until the pages are where they were to go. Context: process, without memset_mutex. */
 void memset_settle(void)
 {
-	/* those that the caller has queued are counted */
-	if (atomic_read(&nr_migrations))
+	HLIST_HEAD(own);
+	struct hlist_node *next;
+	struct migration *m;
+	int bucket;
+
+	/* what the caller has queued is listed */
+	if (!hash_empty(taken_mms)) {
+		mutex_lock(&memset_mutex);
+		hash_for_each_safe(taken_mms, bucket, next, m, taken) {
+			if (m->by != current)
+				continue;
+			hash_del(&m->taken);
+			hlist_add_head(&m->taken, &own);
+		}
+		mutex_unlock(&memset_mutex);
+	}
+	/* and counted, until the worker is about to return from it */
+	if (!hlist_empty(&own) || atomic_read(&nr_migrations))
 		flush_workqueue(migrate_wq);
+	hlist_for_each_entry_safe(m, next, &own, taken) {
+		mmdrop(m->mm);
+		kfree(m);
+	}
 }
 
 /* What the address space of a task has to do with the nodes of this task. */
 enum mm_follows {
 	MM_ELSEWHERE,	/* its first thread is in another set */
-	MM_POLICIES,	/* the first thread takes its pages along */
+	MM_POLICIES,	/* and its pages are where they are to be, or somebody moves them */
 	MM_ALL,
 };
 
-static enum mm_follows mm_follows(struct task_struct *task)
+/*
+ * The task has its new nodes; @from: its old ones, and then those of its first thread, if the
+ * change has not come to that: they are the address space's.
+ */
+static enum mm_follows mm_follows_locked(struct task_struct *task, const nodemask_t *to,
+					 nodemask_t *from)
 {
 	enum mm_follows ret = MM_ELSEWHERE;
 	struct task_struct *leader;
 
+	lockdep_assert_held(&memset_mutex);
 	if (thread_group_leader(task))
 		return MM_ALL;
 	rcu_read_lock();
 	/* alive: so its leader has not been freed */
 	if (pid_alive(task)) {
 		leader = READ_ONCE(task->group_leader);
-		if (READ_ONCE(leader->flags) & PF_EXITING)
+		if (READ_ONCE(leader->flags) & PF_EXITING) {
 			ret = MM_ALL;
-		else if (memset_of_task(leader) == memset_of_task(task))
-			ret = MM_POLICIES;
+		} else if (memset_of_task(leader) == memset_of_task(task)) {
+			/* when the change comes to the leader that may have ended */
+			*from = leader->mems_allowed;
+			ret = nodes_equal(*from, *to) ? MM_POLICIES : MM_ALL;
+		}
 	}
 	rcu_read_unlock();
 	return ret;
@@ -185,10 +255,11 @@ static enum mm_follows mm_follows(struct task_struct *task)
  * more than once, has only old ones, and finished, or has only new ones. Then the
  * policies, by every thread, as each may have just called mbind().
  */
-static void set_nodes_and_mm_locked(struct task_struct *task, const nodemask_t *from,
-				    nodemask_t *to, bool pages)
+static void set_nodes_and_mm_locked(struct task_struct *task, nodemask_t *to, bool pages,
+				    bool copied)
 {
 	struct mm_struct *mm = get_task_mm(task);
+	nodemask_t from = task->mems_allowed;
 	enum mm_follows follows;
 
 	lockdep_assert_held(&memset_mutex);
@@ -199,11 +270,14 @@ static void set_nodes_and_mm_locked(struct task_struct *task, const nodemask_t *
 	mmap_write_lock(mm);
 	set_nodes(task, to);
 	mmap_write_unlock(mm);
-	follows = mm_follows(task);
+	follows = mm_follows_locked(task, to, &from);
 	if (follows != MM_ELSEWHERE)
 		mpol_rebind_mm(mm, to);
-	if (follows == MM_ALL && pages && !nodes_equal(*from, *to))
-		queue_migration(mm, from, to);
+	/* a new thread's are its parent's, who moves them for both */
+	if (copied && !thread_group_leader(task))
+		pages = false;
+	if (follows == MM_ALL && pages && !nodes_equal(from, *to) && !is_taken_locked(mm, to))
+		queue_migration_locked(mm, &from, to, !copied);
 	else
 		mmput_async(mm);
 }
@@ -214,7 +288,7 @@ static void set_nodes_and_mm_locked(struct task_struct *task, const nodemask_t *
  */
 static void place_locked(struct task_struct *task, bool copied)
 {
-	nodemask_t from, to = node_states[N_MEMORY];
+	nodemask_t to = node_states[N_MEMORY];
 	unsigned long flags = 0;
 	struct memset *ms;
 
@@ -232,10 +306,9 @@ static void place_locked(struct task_struct *task, bool copied)
 
 	if (!flags_are_set(task, flags))
 		set_flags(task, flags);
-	from = task->mems_allowed;
-	if (nodes_equal(from, to) && !copied)
+	if (nodes_equal(task->mems_allowed, to) && !copied)
 		return;
-	set_nodes_and_mm_locked(task, &from, &to, flags & BIT(MEMSET_MIGRATE));
+	set_nodes_and_mm_locked(task, &to, flags & BIT(MEMSET_MIGRATE), copied);
 }
 
 static void move_task_locked(struct container_subsys_state *css, struct task_struct *task,

@@ -8,6 +8,9 @@
 #include "lib-memset.h"
 
 #include <fcntl.h>
+#include <linux/sched.h>
+#include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -250,6 +253,159 @@ TEST(a_child_in_another_container_has_its_own)
 	stop(h->pid);
 	expect(kill(child, SIGKILL) ? errno : 0, 0);
 	eventually(!has_line(at(b, "tasks"), child), 10);
+	remove_pair();
+}
+
+/* A process of three threads, of which the first one may end before the others. */
+struct crew {
+	pid_t pid;
+	atomic_int tid[2];	/* of the other two */
+	atomic_bool may_end;	/* the first one */
+	char *mem[2];
+};
+
+static void *rest(void *tid)
+{
+	atomic_store((atomic_int *)tid, gettid());
+	while (!pause() || errno == EINTR)
+		;
+	return NULL;
+}
+
+/* Pages of the first region on the first node, of the second one on the second. */
+static void be_a_crew(struct crew *c, const unsigned long *nodes)
+{
+	pthread_t thread;
+
+	for (int region = 0; region < 2; region++) {
+		if (syscall(SYS_mbind, c->mem[region], PAGES * PAGE, MPOL_BIND, &nodes[region], 65ul, 0))
+			abort();
+		for (int i = 0; i < PAGES; i++)
+			c->mem[region][i * PAGE] = 1;
+	}
+	for (int i = 0; i < 2; i++)
+		if (pthread_create(&thread, NULL, rest, &c->tid[i]))
+			abort();
+	while (!atomic_load(&c->may_end))
+		usleep(1000);
+	syscall(SYS_exit, 0);
+}
+
+/*
+ * In a container with these nodes. @number: of the first thread, for which the others get
+ * lower ones, so that a walk by numbers comes to them first; 0: as usual.
+ */
+static struct crew *crew_in(const char *container, pid_t number, int first, int second)
+{
+	struct crew *c = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	struct clone_args args = { .exit_signal = SIGCHLD, .set_tid = (uintptr_t)&number,
+				   .set_tid_size = number ? 1 : 0 };
+	unsigned long nodes[2] = { NODE(first), NODE(second) };
+
+	ck_assert_ptr_ne(c, MAP_FAILED);
+	for (int i = 0; i < 2; i++) {
+		c->mem[i] = mmap(NULL, (PAGES + 1) * PAGE, PROT_READ | PROT_WRITE,
+				 MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		ck_assert_ptr_ne(c->mem[i], MAP_FAILED);
+		ck_assert_int_eq(mprotect(c->mem[i] + PAGES * PAGE, PAGE, PROT_NONE), 0);
+	}
+	c->pid = syscall(SYS_clone3, &args, sizeof(args));
+	ck_assert_msg(c->pid >= 0, "clone3: %s", error_name(errno));
+	if (!c->pid) {
+		if (write_file(at(container, "procs"), "0"))
+			abort();
+		be_a_crew(c, nodes);
+	}
+	eventually(atomic_load(&c->tid[0]) && atomic_load(&c->tid[1]), 10);
+	ck_assert(!number || (c->tid[0] < number && c->tid[1] < number));
+	return c;
+}
+
+/* Its address space is asked for by a thread that has not ended. */
+#define crew_is_on(c, first, second)								\
+	do {											\
+		ck_assert_uint_eq(pages_on((c)->tid[1], (c)->mem[0], first), PAGES);		\
+		ck_assert_uint_eq(pages_on((c)->tid[1], (c)->mem[1], second), PAGES);		\
+	} while (0)
+
+static void first_ends(struct crew *c)
+{
+	atomic_store(&c->may_end, true);
+	/* a zombie until the others have ended */
+	eventually(strstr(read_file(at("/proc", "%d/status", c->pid)), "State:\tZ"), 10);
+}
+
+/*
+ * Old and new nodes overlap: pages that are moved twice, for one thread and for the next, end
+ * on the second one.
+ */
+TEST(pages_of_a_process_without_its_first_thread_follow_once)
+{
+	struct crew *c;
+
+	make_pair(NODE(0) | NODE(1), NODE(2) | NODE(3));
+	expect(set_migrate(a, 1), 0);
+	expect(set_migrate(b, 1), 0);
+	c = crew_in(a, 0, 0, 1);
+	first_ends(c);
+	crew_is_on(c, 0, 1);
+	expect(set_mems(a, NODE(1) | NODE(2)), 0);
+	crew_is_on(c, 1, 2);
+	expect(move_to(b, c->pid), 0);
+	crew_is_on(c, 2, 3);
+	stop(c->pid);
+	remove_pair();
+}
+
+/* Whoever of the process a change comes to takes the pages along, for the first thread, too. */
+TEST(pages_follow_a_thread_before_the_first_one)
+{
+	struct crew *c;
+
+	make_pair(NODE(0) | NODE(1), NODE(2) | NODE(3));
+	expect(set_migrate(a, 1), 0);
+	expect(set_migrate(b, 1), 0);
+	c = crew_in(a, 30000, 0, 1);
+	crew_is_on(c, 0, 1);
+	expect(set_mems(a, NODE(1) | NODE(2)), 0);
+	crew_is_on(c, 1, 2);
+	/* a thread alone takes nothing along, and does not get what the process has already */
+	expect(write_u64(at(b, "tasks"), c->tid[0]), 0);
+	crew_is_on(c, 1, 2);
+	has_nodes(c->tid[0], NODE(2) | NODE(3));
+	expect(write_u64(at(a, "tasks"), c->tid[0]), 0);
+	crew_is_on(c, 1, 2);
+	expect(move_to(b, c->pid), 0);
+	crew_is_on(c, 2, 3);
+	stop(c->pid);
+	remove_pair();
+}
+
+/*
+ * The first thread ends while the change is on its way to it, or before, or after: whatever it
+ * was, all pages have moved. Other tasks are in between, so that there is some way.
+ */
+TEST_LIMIT(pages_follow_while_the_first_thread_ends, 60)
+{
+	pid_t between[16];
+	struct crew *c;
+
+	make_pair(NODE(0) | NODE(1), NODE(3));
+	expect(set_migrate(a, 1), 0);
+	for (int n = 0; n < 30; n++) {
+		expect(set_mems(a, NODE(0) | NODE(1)), 0);
+		c = crew_in(a, 30000, 0, 1);
+		for (int i = 0; i < 16; i++)
+			between[i] = sleeper_in(a);
+		crew_is_on(c, 0, 1);
+		atomic_store(&c->may_end, true);
+		usleep(n * 50);
+		expect(set_mems(a, NODE(2) | NODE(3)), 0);
+		crew_is_on(c, 2, 3);
+		for (int i = 0; i < 16; i++)
+			stop(between[i]);
+		stop(c->pid);
+	}
 	remove_pair();
 }
 
