@@ -1,8 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* KUnit: what of memset follows from numbers alone. */
+/*
+ * KUnit: what of memset follows from numbers alone, and forks that are overtaken by a
+ * change between two of their steps, which load does not bring about when it is wanted.
+ */
 #include "memset.h"
 
 #include <kunit/test.h>
+#include <linux/mempolicy.h>
+#include <linux/nodemask.h>
+#include <linux/spinlock.h>
 
 /* A root, a set below it and one below that, of nobody. */
 struct line {
@@ -77,9 +83,93 @@ static void pressure_is_a_rate(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, p->rate, 0);
 }
 
+static const nodemask_t node_1 = { { BIT(1) } };
+
+/* A fork of a task in the root set, with a policy from before a change: node 1 of node 1. */
+struct forking {
+	struct memset root;
+	struct task_struct child;
+	struct mempolicy policy;
+};
+
+/* The steps of copy_process() up to where the child has its copies and nobody can find it. */
+static struct forking *begin_fork(struct kunit *test)
+{
+	struct forking *f = kunit_kzalloc(test, sizeof(*f), GFP_KERNEL);
+
+	KUNIT_ASSERT_NOT_NULL(test, f);
+	f->root.css.ss = &memset_subsys;
+	spin_lock_init(&f->child.alloc_lock);
+	f->child.mems_allowed = node_states[N_MEMORY];
+	container_memset_copied(&f->child);
+	f->policy.mode = MPOL_BIND;
+	f->policy.nodes = node_1;
+	f->policy.w.cpuset_mems_allowed = node_1;
+	f->child.mempolicy = &f->policy;
+	return f;
+}
+
+/* Of the set, which is nobody's: no task of this kernel hears of it. */
+static void change_nodes(struct forking *f)
+{
+	mutex_lock(&memset_mutex);
+	memset_move_tasks_locked(&f->root);
+	mutex_unlock(&memset_mutex);
+}
+
+static bool policy_is_old(struct forking *f)
+{
+	return nodes_equal(f->policy.nodes, node_1) &&
+	       nodes_equal(f->policy.w.cpuset_mems_allowed, node_1);
+}
+
+/* Who forks pays for two words, and for no lock. */
+static void a_fork_that_nothing_overtook_is_left_alone(struct kunit *test)
+{
+	struct forking *f;
+
+	change_nodes(begin_fork(test));
+	f = begin_fork(test);
+	memset_fork(&f->child, &f->root.css);
+	KUNIT_EXPECT_TRUE(test, policy_is_old(f));
+	KUNIT_EXPECT_EQ(test, f->child.cpuset_mem_spread_rotor, NUMA_NO_NODE);
+}
+
+/*
+ * Its nodes are right: there was a change and another one back, or its parent had the
+ * new nodes already and not yet the policies. Nothing but the round tells that its policy is not.
+ */
+static void a_fork_that_a_change_overtook_is_set_right(struct kunit *test)
+{
+	struct forking *f = begin_fork(test);
+
+	change_nodes(f);
+	KUNIT_EXPECT_TRUE(test, policy_is_old(f));
+	memset_fork(&f->child, &f->root.css);
+	KUNIT_EXPECT_TRUE(test, nodes_subset(f->policy.nodes, node_states[N_MEMORY]));
+	KUNIT_EXPECT_TRUE(test, nodes_equal(f->policy.w.cpuset_mems_allowed, node_states[N_MEMORY]));
+	KUNIT_EXPECT_TRUE(test, nodes_equal(f->child.mems_allowed, node_states[N_MEMORY]));
+	KUNIT_EXPECT_EQ(test, f->child.cpuset_mem_spread_rotor, NUMA_NO_NODE);
+}
+
+/* And without any change: nodes that are not those of its set, as after a move of the child alone. */
+static void a_fork_with_other_nodes_is_set_right(struct kunit *test)
+{
+	struct forking *f = begin_fork(test);
+
+	/* node 2, too, so that they are not all that there are on any machine of up to two */
+	*f->child.mems_allowed.bits = BIT(1) | BIT(2);
+	memset_fork(&f->child, &f->root.css);
+	KUNIT_EXPECT_TRUE(test, nodes_equal(f->child.mems_allowed, node_states[N_MEMORY]));
+	KUNIT_EXPECT_TRUE(test, nodes_subset(f->policy.nodes, node_states[N_MEMORY]));
+}
+
 static struct kunit_case memset_cases[] = {
 	KUNIT_CASE(kernel_is_bounded_by_the_nearest_exclusive),
 	KUNIT_CASE(pressure_is_a_rate),
+	KUNIT_CASE(a_fork_that_nothing_overtook_is_left_alone),
+	KUNIT_CASE(a_fork_that_a_change_overtook_is_set_right),
+	KUNIT_CASE(a_fork_with_other_nodes_is_set_right),
 	{}
 };
 
