@@ -17,6 +17,7 @@ struct bc;
 
 enum bc_resource {
 	BC_NUMFILES,		/* struct file: what /proc/sys/fs/file-nr counts */
+	BC_NUMPROC,		/* tasks that have not exited: threads */
 	BC_RESOURCES,
 };
 

@@ -11,7 +11,8 @@
  *				now on counts in those above them, too
  *	reset			write 1: the marks and failcnt begin from now
  *
- * The charging is bc_charge.c's, the things that are charged fs/container/numfiles.c's.
+ * The charging is bc_charge.c's; the things that are charged are fs/container/numfiles.c's
+ * and bc_numproc.c's.
  *
  * Locking: bc_mutex, a leaf that sleeps, for bounds and defaults:
  * a write of several sees all and changes all. Chargers take no lock. The
@@ -19,7 +20,7 @@
  *
  * Lifetime: a beancounter is what its container has, and goes with the last charge
  * after that has gone. The root's is there for ever, and is what tasks charge
- * while bc is bound nowhere. A thing that was charged stays where it was: when its
+ * while bc is bound nowhere. A thing that was charged, but for tasks, stays where it was: when its
  * task moves, when bc joins a tree (then it is the root's), when bc leaves a tree
  * or the directory is removed: then the beancounter has no directory any more,
  * and counts in those above it until the last uncharge. So there is nothing to
@@ -55,6 +56,15 @@ const struct bc_resource_info bc_resources[BC_RESOURCES] = {
 			[BC_LIMIT] = "close some, or raise bc.numfiles.limit",
 		},
 		.defaults = { .barrier = 256, .limit = 512 },
+	},
+	[BC_NUMPROC] = {
+		.name = "numproc", .openvz_name = "numproc",
+		.what = "fork", .unit = "tasks", .error = -EAGAIN,
+		.cure = {
+			[BC_BARRIER] = "end some, or raise bc.numproc.barrier",
+			[BC_LIMIT] = "end some, or raise bc.numproc.limit",
+		},
+		.defaults = { .barrier = BC_MAX, .limit = BC_MAX },
 	},
 };
 
@@ -293,27 +303,48 @@ static int reset_write(struct container *cont, const struct container_file *file
 	return 0;
 }
 
-static const struct container_file bc_control_files[] = {
-	{ .name = "numfiles.held", .private = BC_PRIVATE(BC_NUMFILES, BC_HELD),
+/* One of each for each resource, called RESOURCE.NAME. */
+static const struct container_file resource_files[] = {
+	{ .name = "held", .private = BC_HELD, .read_u64 = bc_amount_read },
+	{ .name = "maxheld", .private = BC_MAXHELD, .read_u64 = bc_amount_read },
+	{ .name = "minheld", .private = BC_MINHELD, .read_u64 = bc_amount_read },
+	{ .name = "failcnt", .private = BC_FAILCNT, .flags = CONTAINER_FILE_NOT_ON_ROOT,
 	  .read_u64 = bc_amount_read },
-	{ .name = "numfiles.maxheld", .private = BC_PRIVATE(BC_NUMFILES, BC_MAXHELD),
-	  .read_u64 = bc_amount_read },
-	{ .name = "numfiles.minheld", .private = BC_PRIVATE(BC_NUMFILES, BC_MINHELD),
-	  .read_u64 = bc_amount_read },
-	{ .name = "numfiles.failcnt", .private = BC_PRIVATE(BC_NUMFILES, BC_FAILCNT),
-	  .flags = CONTAINER_FILE_NOT_ON_ROOT, .read_u64 = bc_amount_read },
-	{ .name = "numfiles.barrier", .private = BC_PRIVATE(BC_NUMFILES, BC_SET_BARRIER),
-	  .flags = CONTAINER_FILE_NOT_ON_ROOT, .show = bound_show, .write = bound_write },
-	{ .name = "numfiles.limit", .private = BC_PRIVATE(BC_NUMFILES, BC_SET_LIMIT),
-	  .flags = CONTAINER_FILE_NOT_ON_ROOT, .show = bound_show, .write = bound_write },
+	{ .name = "barrier", .private = BC_SET_BARRIER, .flags = CONTAINER_FILE_NOT_ON_ROOT,
+	  .show = bound_show, .write = bound_write },
+	{ .name = "limit", .private = BC_SET_LIMIT, .flags = CONTAINER_FILE_NOT_ON_ROOT,
+	  .show = bound_show, .write = bound_write },
+};
+
+/* And one of each for all. */
+static const struct container_file common_files[] = {
 	{ .name = "set", .private = BC_FILE_SET, .flags = CONTAINER_FILE_NOT_ON_ROOT,
 	  .show = set_show, .write = set_write },
 	{ .name = "defaults", .private = BC_FILE_DEFAULTS, .show = set_show, .write = set_write },
 	{ .name = "hierarchical", .flags = CONTAINER_FILE_ROOT_ONLY,
 	  .read_u64 = hierarchical_read, .write_u64 = hierarchical_write },
 	{ .name = "reset", .write_u64 = reset_write },
-	{ }
 };
+
+/* All of them, and an empty one; made with the root state, before there is a tree. */
+static struct container_file bc_control_files[BC_RESOURCES * ARRAY_SIZE(resource_files) +
+					      ARRAY_SIZE(common_files) + 1] __ro_after_init;
+
+static void make_control_files(void)
+{
+	struct container_file *file = bc_control_files;
+	int res, i;
+
+	for (res = 0; res < BC_RESOURCES; res++) {
+		for (i = 0; i < ARRAY_SIZE(resource_files); i++, file++) {
+			*file = resource_files[i];
+			file->private = BC_PRIVATE(res, resource_files[i].private);
+			snprintf(file->name, sizeof(file->name), "%s.%s", bc_resources[res].name,
+				 resource_files[i].name);
+		}
+	}
+	memcpy(file, common_files, sizeof(common_files));
+}
 
 /* What a tree starts with. */
 static void reset_root(struct bc *root)
@@ -332,6 +363,7 @@ static void init_root(struct bc *root)
 	static const struct bc_bounds none = { .barrier = BC_MAX, .limit = BC_MAX };
 	int res;
 
+	make_control_files();
 	reset_root(root);
 	for (res = 0; res < BC_RESOURCES; res++)
 		bc_amount_init(&root->amount[res], &none);
@@ -372,9 +404,13 @@ static void bc_destroy(struct container_subsys_state *css)
 	kfree(bc);
 }
 
-/* The root's settings are those of a tree, not of the next one. */
+/*
+ * The root's settings are those of a tree, not of the next one. Its tasks are counted anew, no
+ * fork and no exit comes in between.
+ */
 static void bc_bind(struct container_subsys_state *root_css, struct container *root)
 {
+	bc_forget(css_bc(root_css), BC_NUMPROC);
 	if (!bc_subsys.hierarchy)
 		reset_root(css_bc(root_css));
 }
@@ -391,6 +427,10 @@ static void bc_recharge(struct container_subsys_state *root_css)
 struct container_subsys bc_subsys = {
 	.create		= bc_create,
 	.destroy	= bc_destroy,
+	.can_fork	= bc_can_fork,
+	.cancel_fork	= bc_cancel_fork,
+	.attach		= bc_attach,
+	.exit		= bc_exit,
 	.bind		= bc_bind,
 	.recharge	= bc_recharge,
 	.files		= bc_control_files,

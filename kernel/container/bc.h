@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Beancounters, what bc.c (states and control files) and bc_charge.c (the arithmetic)
- * share. Resources see <linux/container_bc.h> only.
+ * Beancounters, what bc.c (states and control files), bc_charge.c (the arithmetic) and
+ * bc_numproc.c (tasks) share. Resources see <linux/container_bc.h> only.
  */
 #ifndef _KERNEL_CONTAINER_BC_H
 #define _KERNEL_CONTAINER_BC_H
 
 #include <linux/atomic.h>
+#include <linux/cache.h>
 #include <linux/container_bc.h>
 #include <linux/containers.h>
 #include <linux/limits.h>
@@ -29,6 +30,8 @@ struct bc_bounds {
  * @minheld: the least that an uncharge has made of it, or BC_NEVER; atomic
  * @failcnt: charges that one of these bounds has refused; atomic
  * @bounds: written under bc_mutex, word by word; chargers read one of the words
+ *
+ * On lines of its own: who forks does not wait for who opens.
  */
 struct bc_amount {
 	atomic_long_t held;
@@ -36,7 +39,7 @@ struct bc_amount {
 	atomic_long_t minheld;
 	atomic_long_t failcnt;
 	struct bc_bounds bounds;
-};
+} ____cacheline_aligned_in_smp;
 
 /**
  * struct bc - the beancounter of one container
@@ -83,10 +86,22 @@ static inline struct bc *css_bc(struct container_subsys_state *css)
 struct bc *bc_try_charge(struct bc *bc, enum bc_resource res, unsigned long val,
 			 enum bc_severity severity);
 void bc_give_back(struct bc *bc, enum bc_resource res, unsigned long val);
+void bc_enter(struct bc *bc, const struct bc *end, enum bc_resource res, unsigned long val);
+void bc_leave(struct bc *bc, const struct bc *end, enum bc_resource res, unsigned long val);
+void bc_forget(struct bc *bc, enum bc_resource res);
+struct bc *bc_common(struct bc *a, struct bc *b);
+int bc_charge(struct bc *bc, enum bc_resource res, unsigned long val);
 unsigned long bc_amount_uncharge(struct bc_amount *amount, unsigned long val);
 void bc_amount_init(struct bc_amount *amount, const struct bc_bounds *bounds);
 void bc_amount_reset(struct bc_amount *amount);
 long bc_minheld(struct bc_amount *amount);
 void bc_check_empty(struct bc *bc);
+
+/* bc_numproc.c */
+int bc_can_fork(struct task_struct *child, struct container_subsys_state *css);
+void bc_cancel_fork(struct task_struct *child, struct container_subsys_state *css);
+void bc_attach(struct container_subsys_state *css, struct container_subsys_state *from,
+	       struct task_struct *task);
+void bc_exit(struct task_struct *task, struct container_subsys_state *css);
 
 #endif /* _KERNEL_CONTAINER_BC_H */

@@ -18,7 +18,8 @@
  *
  * Surprises: a charge that is overtaken may have been seen in the amounts below
  * the bound that stopped it, in maxheld for good. An uncharge of more than is
- * held warns once, and leaves 0.
+ * held warns once, and leaves 0; but bc_leave() may come before its bc_enter(), and
+ * the amount is below zero meanwhile, which everybody else takes for zero.
  */
 #include "bc.h"
 
@@ -136,6 +137,60 @@ void bc_give_back(struct bc *bc, enum bc_resource res, unsigned long val)
 	}
 }
 
+/**
+ * bc_enter - charge what is there anyway, in part of a chain
+ * @bc: pinned by the caller
+ * @end: one above @bc that is not charged, nor those above it; NULL for all
+ * @res: resource
+ * @val: how much
+ *
+ * Context: any.
+ */
+void bc_enter(struct bc *bc, const struct bc *end, enum bc_resource res, unsigned long val)
+{
+	for (; bc != end; bc = bc->up)
+		amount_try_charge(&bc->amount[res], val, BC_FORCE);
+}
+
+/**
+ * bc_leave - the reverse, before or after it
+ * @bc: pinned by the caller
+ * @end: as for bc_enter()
+ * @res: resource
+ * @val: how much
+ *
+ * Context: any.
+ */
+void bc_leave(struct bc *bc, const struct bc *end, enum bc_resource res, unsigned long val)
+{
+	struct bc_amount *amount;
+
+	for (; bc != end; bc = bc->up) {
+		amount = &bc->amount[res];
+		lower_to(&amount->minheld, max(atomic_long_sub_return(val, &amount->held), 0L));
+	}
+}
+
+/**
+ * bc_common - where two chains meet
+ * @a: pinned by the caller
+ * @b: the same
+ *
+ * Context: any.
+ * Return: the lowest that a charge to either counts in; NULL if there is none,
+ * because something below was made flat.
+ */
+struct bc *bc_common(struct bc *a, struct bc *b)
+{
+	struct bc *pos;
+
+	for (; a; a = a->up)
+		for (pos = b; pos; pos = pos->up)
+			if (pos == a)
+				return a;
+	return NULL;
+}
+
 static void refuse(struct bc *bc, struct bc *full, enum bc_resource res,
 		   enum bc_severity severity)
 {
@@ -171,7 +226,8 @@ static struct bc *bc_get_current(void)
 }
 
 /**
- * bc_charge_current - charge the container of the current task
+ * bc_charge - charge a beancounter for the current task
+ * @bc: pinned by the caller; undone with bc_give_back() or bc_leave()
  * @res: resource
  * @val: how much
  *
@@ -180,26 +236,46 @@ static struct bc *bc_get_current(void)
  * somebody else. A kernel thread's charge does not fail.
  *
  * Context: process.
- * Return: what bc_uncharge() takes; NULL, for nothing to uncharge, early at
- * boot; or ERR_PTR() of the resource's error.
+ * Return: 0 or the resource's error.
  */
-struct bc *bc_charge_current(enum bc_resource res, unsigned long val)
+int bc_charge(struct bc *bc, enum bc_resource res, unsigned long val)
 {
 	enum bc_severity severity = current->flags & PF_KTHREAD ? BC_FORCE : BC_BARRIER;
-	struct bc *bc = bc_get_current(), *full;
+	struct bc *full = bc_try_charge(bc, res, val, severity);
 
-	if (!bc)
-		return NULL;
-	full = bc_try_charge(bc, res, val, severity);
 	if (unlikely(full) && has_capability_noaudit(current, CAP_SYS_ADMIN)) {
 		severity = BC_LIMIT;
 		full = bc_try_charge(bc, res, val, severity);
 	}
 	if (likely(!full))
-		return bc;
+		return 0;
 	refuse(bc, full, res, severity);
+	return bc_resources[res].error;
+}
+
+/**
+ * bc_charge_current - charge the container of the current task
+ * @res: resource
+ * @val: how much
+ *
+ * As bc_charge().
+ *
+ * Context: process.
+ * Return: what bc_uncharge() takes; NULL, for nothing to uncharge, early at
+ * boot; or ERR_PTR() of the resource's error.
+ */
+struct bc *bc_charge_current(enum bc_resource res, unsigned long val)
+{
+	struct bc *bc = bc_get_current();
+	int ret;
+
+	if (!bc)
+		return NULL;
+	ret = bc_charge(bc, res, val);
+	if (likely(!ret))
+		return bc;
 	container_css_put(&bc->css);
-	return ERR_PTR(bc_resources[res].error);
+	return ERR_PTR(ret);
 }
 
 /**
@@ -214,6 +290,21 @@ void bc_uncharge(struct bc *bc, enum bc_resource res, unsigned long val)
 {
 	bc_give_back(bc, res, val);
 	container_css_put(&bc->css);
+}
+
+/**
+ * bc_forget - nothing of a resource is held any more, nor ever was
+ * @bc: the root's; nobody charges the resource meanwhile
+ * @res: resource
+ *
+ * Context: any.
+ */
+void bc_forget(struct bc *bc, enum bc_resource res)
+{
+	struct bc_amount *amount = &bc->amount[res];
+
+	atomic_long_set(&amount->held, 0);
+	bc_amount_reset(amount);
 }
 
 /* Nobody knows it yet. */

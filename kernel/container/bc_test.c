@@ -161,6 +161,38 @@ static void an_uncharge_too_many(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, bc_amount_uncharge(a, 2), 2UL);
 }
 
+/* What leaves before it has entered: below zero is no room for anybody, and the sum is right. */
+static void leaves_before_it_enters(struct kunit *test)
+{
+	struct chain *chain = test->priv;
+	struct bc *top = &chain->bc[2];
+
+	set(test, 0, 1, 1);
+	bc_leave(low(test), top, RES, 1);
+	KUNIT_EXPECT_EQ(test, bc_minheld(amount(test, 0)), 0L);
+	KUNIT_EXPECT_PTR_EQ(test, bc_try_charge(low(test), RES, 2, BC_BARRIER), low(test));
+	bc_enter(low(test), top, RES, 1);
+	KUNIT_EXPECT_EQ(test, held(test, 0), 0L);
+	KUNIT_EXPECT_EQ(test, held(test, 1), 0L);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&amount(test, 2)->maxheld), 0L);
+	/* no bound stops what enters */
+	bc_enter(low(test), NULL, RES, 3);
+	KUNIT_EXPECT_EQ(test, held(test, 0), 3L);
+	KUNIT_EXPECT_EQ(test, held(test, 2), 3L);
+	bc_leave(low(test), NULL, RES, 3);
+}
+
+static void where_chains_meet(struct kunit *test)
+{
+	struct chain *chain = test->priv;
+	struct bc other = { .up = &chain->bc[1] }, flat = { };
+
+	KUNIT_EXPECT_PTR_EQ(test, bc_common(low(test), &other), &chain->bc[1]);
+	KUNIT_EXPECT_PTR_EQ(test, bc_common(&chain->bc[2], low(test)), &chain->bc[2]);
+	KUNIT_EXPECT_PTR_EQ(test, bc_common(low(test), low(test)), low(test));
+	KUNIT_EXPECT_NULL(test, bc_common(&flat, low(test)));
+}
+
 static int charge_and_give_back(void *data)
 {
 	struct chain *chain = data;
@@ -213,6 +245,8 @@ static struct kunit_case bc_test_cases[] = {
 	KUNIT_CASE(all_levels_or_none),
 	KUNIT_CASE(marks),
 	KUNIT_CASE(an_uncharge_too_many),
+	KUNIT_CASE(leaves_before_it_enters),
+	KUNIT_CASE(where_chains_meet),
 	KUNIT_CASE(many_at_once),
 	{}
 };

@@ -42,12 +42,12 @@ TEST(a_new_container)
 	ck_assert_uint_eq(numfiles(a, "maxheld"), 0);
 	ck_assert_uint_eq(numfiles(a, "minheld"), 0);
 	ck_assert_uint_eq(numfiles(a, "failcnt"), 0);
-	ck_assert_str_eq(read_file(at(a, "bc.set")), "numfiles 256 512\n");
-	ck_assert_str_eq(read_file(at(a, "bc.defaults")), "numfiles 256 512\n");
+	ck_assert_str_eq(bounds(at(a, "bc.set"), "numfiles"), "256 512");
+	ck_assert_str_eq(bounds(at(a, "bc.defaults"), "numfiles"), "256 512");
 	/* the machine's own bound is file-max */
 	ck_assert(!exists(at(root, "bc.numfiles.barrier")) && !exists(at(root, "bc.numfiles.limit")));
 	ck_assert(!exists(at(root, "bc.numfiles.failcnt")) && !exists(at(root, "bc.set")));
-	ck_assert_str_eq(read_file(at(root, "bc.defaults")), "numfiles 256 512\n");
+	ck_assert_str_eq(bounds(at(root, "bc.defaults"), "numfiles"), "256 512");
 	ck_assert_uint_eq(read_u64(at(root, "bc.hierarchical")), 1);
 	/* nobody makes his own subtree flat */
 	ck_assert(!exists(at(a, "bc.hierarchical")));
@@ -208,7 +208,7 @@ TEST(lowering_below_held)
 	/* and max everything */
 	expect(write_file(at(a, "bc.numfiles.limit"), "max"), 0);
 	expect(write_file(at(a, "bc.numfiles.barrier"), "max\n"), 0);
-	ck_assert_str_eq(read_file(at(a, "bc.set")), "numfiles max max\n");
+	ck_assert_str_eq(bounds(at(a, "bc.set"), "numfiles"), "max max");
 	ck_assert_uint_eq(act(actor, open_files, 700), 700);
 	dismiss(actor);
 	remove_a();
@@ -287,8 +287,8 @@ TEST(after_an_error_nothing_has_changed)
 		ck_assert_msg(got == wrong[i].error, "\"%s\" to %s: got %s, wanted %s",
 			      wrong[i].text, wrong[i].file, error_name(got),
 			      error_name(wrong[i].error));
-		ck_assert_str_eq(read_file(at(a, "bc.set")), "numfiles 100 200\n");
-		ck_assert_str_eq(read_file(at(a, "bc.defaults")), "numfiles 256 512\n");
+		ck_assert_str_eq(bounds(at(a, "bc.set"), "numfiles"), "100 200");
+		ck_assert_str_eq(bounds(at(a, "bc.defaults"), "numfiles"), "256 512");
 	}
 	says(a, "refused by bc: no such resource; write RESOURCE BARRIER LIMIT (EINVAL)\n");
 	expect(write_file(at(a, "bc.numfiles.barrier"), "201"), EINVAL);
@@ -309,23 +309,23 @@ TEST(defaults_of_a_parent)
 	mount_bc();
 	expect(write_file(at(a, "bc.defaults"), "numfiles 7 max\n"), 0);
 	/* not its own */
-	ck_assert_str_eq(read_file(at(a, "bc.set")), "numfiles 256 512\n");
+	ck_assert_str_eq(bounds(at(a, "bc.set"), "numfiles"), "256 512");
 	expect(make_dir(b), 0);
-	ck_assert_str_eq(read_file(at(b, "bc.set")), "numfiles 7 max\n");
-	ck_assert_str_eq(read_file(at(b, "bc.defaults")), "numfiles 7 max\n");
+	ck_assert_str_eq(bounds(at(b, "bc.set"), "numfiles"), "7 max");
+	ck_assert_str_eq(bounds(at(b, "bc.defaults"), "numfiles"), "7 max");
 	expect(write_file(at(a, "bc.defaults"), "numfiles 8 9"), 0);
-	ck_assert_str_eq(read_file(at(b, "bc.set")), "numfiles 7 max\n");
+	ck_assert_str_eq(bounds(at(b, "bc.set"), "numfiles"), "7 max");
 	expect(remove_dir(b), 0);
 	remove_a();
 	expect(write_file(at(root, "bc.defaults"), "numfiles 1 2\n"), 0);
 	expect(write_file(at(root, "bc.hierarchical"), "0"), 0);
 	expect(make_dir(a), 0);
-	ck_assert_str_eq(read_file(at(a, "bc.set")), "numfiles 1 2\n");
+	ck_assert_str_eq(bounds(at(a, "bc.set"), "numfiles"), "1 2");
 	remove_a();
 	/* these are the tree's, and end with it */
 	expect(unmount(root), 0);
 	mount_bc();
-	ck_assert_str_eq(read_file(at(a, "bc.set")), "numfiles 256 512\n");
+	ck_assert_str_eq(bounds(at(a, "bc.set"), "numfiles"), "256 512");
 	ck_assert_uint_eq(read_u64(at(root, "bc.hierarchical")), 1);
 	remove_a();
 }

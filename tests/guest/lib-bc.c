@@ -12,14 +12,26 @@
 static int files[ROOM];
 static unsigned int nr_files;
 
-uint64_t numfiles(const char *container, const char *number)
+uint64_t amount(const char *container, const char *resource, const char *number)
 {
-	char *path = at(container, "bc.numfiles.%s", number), *text = read_file(path);
+	char *path = at(container, "bc.%s.%s", resource, number), *text = read_file(path);
 	uint64_t value = strcmp(text, "max\n") ? read_u64(path) : UINT64_MAX;
 
 	free(text);
 	free(path);
 	return value;
+}
+
+char *bounds(const char *file, const char *resource)
+{
+	char *text = read_file(file), *line;
+	size_t len = strlen(resource);
+
+	while ((line = strsep(&text, "\n")))
+		if (!strncmp(line, resource, len) && line[len] == ' ')
+			return line + len + 1;
+	ck_abort_msg("%s has no line for %s", file, resource);
+	return NULL;
 }
 
 void set_bounds(const char *container, unsigned long barrier, unsigned long limit)

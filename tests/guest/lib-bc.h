@@ -5,9 +5,14 @@
 
 #include "lib-memory.h"
 
-/* bc.numfiles.NUMBER of a container; "max" is UINT64_MAX. */
-uint64_t numfiles(const char *container, const char *number);
+/* bc.RESOURCE.NUMBER of a container; "max" is UINT64_MAX. */
+uint64_t amount(const char *container, const char *resource, const char *number);
+#define numfiles(container, number) amount(container, "numfiles", number)
+#define numproc(container, number) amount(container, "numproc", number)
 #define held(container) numfiles(container, "held")
+
+/* "BARRIER LIMIT" of a resource, in bc.set or bc.defaults. */
+char *bounds(const char *file, const char *resource);
 
 /* "numfiles BARRIER LIMIT" to bc.set. */
 void set_bounds(const char *container, unsigned long barrier, unsigned long limit);

@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * numproc: tasks of a container, as a resource of its beancounter.
+ *
+ * A task is a thread, as in the file `tasks`: from before anybody can find it
+ * until it exits. What is charged is where the task is, so that held is what `tasks` lists, here
+ * and below.
+ *
+ *   fork	charged in can_fork(), or EAGAIN; undone in cancel_fork()
+ *   move	goes with the task, is never refused, and leaves the amounts above both
+ *		containers alone
+ *   exit	given back. Not later, at release: a task that has exited has no container
+ *		any more, and who reaps it, and when, may be a matter of other containers
+ *
+ * Locking: none of ours. Callbacks of fork and exit are in the core's section,
+ * attach() is under container_mutex.
+ *
+ * Order: the charge is there before the child can be moved. An exit may come before the
+ * attach() of the move that put the task there, so each gives back with bc_leave(). The sum is
+ * right when both are done, and that is before the container can be removed.
+ *
+ * Lifetime: no reference. A container with a charge has a task, or one that is being forked,
+ * and neither rmdir nor a rebinding leaves one behind.
+ *
+ * Surprises: nothing is counted while bc is bound nowhere. With CAP_SYS_ADMIN it is the parent's capability that counts. The idle
+ * tasks have no number and are not charged; kernel threads are the root's.
+ */
+#include "bc.h"
+
+#include <linux/sched.h>
+
+/* The idle tasks have no number. */
+static bool is_counted(const struct task_struct *task)
+{
+	return task->pid;
+}
+
+int bc_can_fork(struct task_struct *child, struct container_subsys_state *css)
+{
+	return is_counted(child) ? bc_charge(css_bc(css), BC_NUMPROC, 1) : 0;
+}
+
+void bc_cancel_fork(struct task_struct *child, struct container_subsys_state *css)
+{
+	if (is_counted(child))
+		bc_leave(css_bc(css), NULL, BC_NUMPROC, 1);
+}
+
+void bc_attach(struct container_subsys_state *css, struct container_subsys_state *from,
+	       struct task_struct *task)
+{
+	struct bc *common = from ? bc_common(css_bc(css), css_bc(from)) : NULL;
+
+	if (!is_counted(task))
+		return;
+	bc_enter(css_bc(css), common, BC_NUMPROC, 1);
+	if (from)
+		bc_leave(css_bc(from), common, BC_NUMPROC, 1);
+}
+
+void bc_exit(struct task_struct *task, struct container_subsys_state *css)
+{
+	bc_leave(css_bc(css), NULL, BC_NUMPROC, 1);
+}
