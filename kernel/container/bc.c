@@ -9,10 +9,11 @@
  *	defaults		the same, of children that are made from now on
  *	hierarchical		(root) 1: what is charged to containers that are made from
  *				now on counts in those above them, too
+ *	events			which bound was met how often; wakes who waits for it
  *	reset			write 1: the marks and failcnt begin from now
  *
  * The charging is bc_charge.c's; the things that are charged are fs/container/numfiles.c's
- * and bc_numproc.c's.
+ * and bc_numproc.c's; `events` is bc_events.c's.
  *
  * Locking: bc_mutex, a leaf that sleeps, for bounds and defaults:
  * a write of several sees all and changes all. Chargers take no lock. The
@@ -323,6 +324,7 @@ static const struct container_file common_files[] = {
 	{ .name = "defaults", .private = BC_FILE_DEFAULTS, .show = set_show, .write = set_write },
 	{ .name = "hierarchical", .flags = CONTAINER_FILE_ROOT_ONLY,
 	  .read_u64 = hierarchical_read, .write_u64 = hierarchical_write },
+	{ .name = "events", .flags = CONTAINER_FILE_NOT_ON_ROOT, .show = bc_events_show },
 	{ .name = "reset", .write_u64 = reset_write },
 };
 

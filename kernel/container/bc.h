@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Beancounters, what bc.c (states and control files), bc_charge.c (the arithmetic) and
- * bc_numproc.c (tasks) share. Resources see <linux/container_bc.h> only.
+ * Beancounters, what bc.c (states and control files), bc_charge.c (the arithmetic),
+ * bc_events.c (notifications) and bc_numproc.c (tasks) share. Resources see <linux/container_bc.h> only.
  */
 #ifndef _KERNEL_CONTAINER_BC_H
 #define _KERNEL_CONTAINER_BC_H
@@ -11,6 +11,7 @@
 #include <linux/container_bc.h>
 #include <linux/containers.h>
 #include <linux/limits.h>
+#include <linux/llist.h>
 
 /* Bounds are at most this, which is none. */
 #define BC_MAX	((unsigned long)LONG_MAX)
@@ -29,6 +30,7 @@ struct bc_bounds {
  * @maxheld: the most that a charge has made of it; atomic
  * @minheld: the least that an uncharge has made of it, or BC_NEVER; atomic
  * @failcnt: charges that one of these bounds has refused; atomic
+ * @hits: by severity, for `events`: how often a bound was met; atomic
  * @bounds: written under bc_mutex, word by word; chargers read one of the words
  *
  * On lines of its own: who forks does not wait for who opens.
@@ -38,6 +40,7 @@ struct bc_amount {
 	atomic_long_t maxheld;
 	atomic_long_t minheld;
 	atomic_long_t failcnt;
+	atomic_long_t hits[BC_FORCE];
 	struct bc_bounds bounds;
 } ____cacheline_aligned_in_smp;
 
@@ -47,12 +50,16 @@ struct bc_amount {
  * @up: the beancounter that each charge counts in, too: the parent's, or NULL in
  *	the root and in what was made flat; immutable, pinned by @css.parent
  * @defaults: what children made from now on start with; bc_mutex
+ * @hit: in the list of those whose `events` is to be told, while BC_HIT is set
+ * @flags: BC_HIT; atomic
  * @amount: by resource
  */
 struct bc {
 	struct container_subsys_state css;
 	struct bc *up;
 	struct bc_bounds defaults[BC_RESOURCES];
+	struct llist_node hit;
+	unsigned long flags;
 	struct bc_amount amount[BC_RESOURCES];
 };
 
@@ -96,6 +103,10 @@ void bc_amount_init(struct bc_amount *amount, const struct bc_bounds *bounds);
 void bc_amount_reset(struct bc_amount *amount);
 long bc_minheld(struct bc_amount *amount);
 void bc_check_empty(struct bc *bc);
+
+/* bc_events.c */
+void bc_hit(struct bc *bc, enum bc_resource res, enum bc_severity severity);
+int bc_events_show(struct seq_file *sf, struct container *cont, const struct container_file *file);
 
 /* bc_numproc.c */
 int bc_can_fork(struct task_struct *child, struct container_subsys_state *css);

@@ -60,9 +60,18 @@ static void lower_to(atomic_long_t *mark, long held)
 		;
 }
 
-static bool amount_try_charge(struct bc_amount *amount, unsigned long val,
-			      enum bc_severity severity)
+/* Was it at the barrier or below, and is it above? */
+static bool has_passed(const struct bc_amount *amount, long held, unsigned long val)
 {
+	unsigned long barrier = READ_ONCE(amount->bounds.barrier);
+
+	return has_room(held, 0, barrier) && !has_room(held, val, barrier);
+}
+
+static bool try_charge_one(struct bc *bc, enum bc_resource res, unsigned long val,
+			   enum bc_severity severity)
+{
+	struct bc_amount *amount = &bc->amount[res];
 	long held = atomic_long_read(&amount->held);
 
 	do {
@@ -71,6 +80,8 @@ static bool amount_try_charge(struct bc_amount *amount, unsigned long val,
 		/* fully ordered: pairs with the xchg in bc_amount_reset() */
 	} while (!atomic_long_try_cmpxchg(&amount->held, &held, held + val));
 	raise_to(&amount->maxheld, held + val);
+	if (unlikely(has_passed(amount, held, val)))
+		bc_hit(bc, res, BC_BARRIER);
 	return true;
 }
 
@@ -110,7 +121,7 @@ struct bc *bc_try_charge(struct bc *bc, enum bc_resource res, unsigned long val,
 			      bound_of(&pos->amount[res], severity)))
 			return pos;
 	for (pos = bc; pos; pos = pos->up)
-		if (!amount_try_charge(&pos->amount[res], val, severity))
+		if (!try_charge_one(pos, res, val, severity))
 			break;
 	if (pos)
 		for (undo = bc; undo != pos; undo = undo->up)
@@ -149,7 +160,7 @@ void bc_give_back(struct bc *bc, enum bc_resource res, unsigned long val)
 void bc_enter(struct bc *bc, const struct bc *end, enum bc_resource res, unsigned long val)
 {
 	for (; bc != end; bc = bc->up)
-		amount_try_charge(&bc->amount[res], val, BC_FORCE);
+		try_charge_one(bc, res, val, BC_FORCE);
 }
 
 /**
@@ -203,6 +214,7 @@ static void refuse(struct bc *bc, struct bc *full, enum bc_resource res,
 	};
 
 	atomic_long_inc(&full->amount[res].failcnt);
+	bc_hit(full, res, severity);
 	container_css_refuse(&bc->css, current, &why);
 }
 
@@ -324,7 +336,7 @@ void bc_amount_reset(struct bc_amount *amount)
 {
 	/*
 	 * Whoever has raised held before we read it, and mark before we cleared it, is
-	 * found in held: the xchg pairs with the cmpxchg in amount_try_charge().
+	 * found in held: the xchg pairs with the cmpxchg in try_charge_one().
 	 */
 	atomic_long_xchg(&amount->maxheld, 0);
 	raise_to(&amount->maxheld, atomic_long_read(&amount->held));
