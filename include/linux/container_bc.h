@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Beancounters: what a resource calls, and what the VFS calls for numfiles.
+ * Beancounters: what a resource calls, what the VFS calls for numfiles, and what memory management
+ * calls for privvmpages.
  *
  * A beancounter (struct bc) is the state of the subsystem bc in one container:
  * for each resource how much is held, and two bounds. A resource charges the
@@ -12,12 +13,14 @@
 #define _LINUX_CONTAINER_BC_H
 
 #include <linux/fs.h>
+#include <linux/mm_types.h>
 
 struct bc;
 
 enum bc_resource {
 	BC_NUMFILES,		/* struct file: what /proc/sys/fs/file-nr counts */
 	BC_NUMPROC,		/* tasks that have not exited: threads */
+	BC_PRIVVMPAGES,		/* pages of address space that are private and writable */
 	BC_RESOURCES,
 };
 
@@ -35,6 +38,10 @@ enum bc_severity {
 
 #ifdef CONFIG_CONTAINER_BC
 
+struct bc *bc_get_current(void);
+int bc_charge(struct bc *bc, enum bc_resource res, unsigned long val);
+void bc_enter(struct bc *bc, const struct bc *end, enum bc_resource res, unsigned long val);
+void bc_give_back(struct bc *bc, enum bc_resource res, unsigned long val);
 struct bc *bc_charge_current(enum bc_resource res, unsigned long val);
 void bc_uncharge(struct bc *bc, enum bc_resource res, unsigned long val);
 
@@ -67,7 +74,49 @@ static inline void container_bc_uncharge_file(struct file *file)
 		bc_uncharge(bc, BC_NUMFILES, 1);
 }
 
+/* mm_cache_init(), mm_init(), dup_mmap(), __mmput() */
+unsigned int container_bc_mm_size(unsigned int size);
+void container_bc_mm_init(struct mm_struct *mm);
+int container_bc_may_copy(struct mm_struct *mm);
+void container_bc_mm_exit(struct mm_struct *mm);
+
+/* beside may_expand_vm(), where Linux asks whether an address space may grow */
+bool container_bc_may_map(struct mm_struct *mm, const vma_flags_t *flags, unsigned long grow,
+			  unsigned long gone);
+bool container_bc_may_change(struct mm_struct *mm, const vma_flags_t *old,
+			     const vma_flags_t *new, unsigned long pages);
+/* where that has ended, well or not; and before a munmap() that cannot fail any more */
+void container_bc_settle(struct mm_struct *mm);
+void container_bc_unmap(struct mm_struct *mm, unsigned long gone);
+
 #else
+
+static inline unsigned int container_bc_mm_size(unsigned int size)
+{
+	return size;
+}
+
+static inline int container_bc_may_copy(struct mm_struct *mm)
+{
+	return 0;
+}
+
+static inline bool container_bc_may_map(struct mm_struct *mm, const vma_flags_t *flags,
+					unsigned long grow, unsigned long gone)
+{
+	return true;
+}
+
+static inline bool container_bc_may_change(struct mm_struct *mm, const vma_flags_t *old,
+					   const vma_flags_t *new, unsigned long pages)
+{
+	return true;
+}
+
+static inline void container_bc_mm_init(struct mm_struct *mm) {}
+static inline void container_bc_mm_exit(struct mm_struct *mm) {}
+static inline void container_bc_settle(struct mm_struct *mm) {}
+static inline void container_bc_unmap(struct mm_struct *mm, unsigned long gone) {}
 
 #define BC_FILE_SIZE sizeof(struct file)
 

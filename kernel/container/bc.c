@@ -12,8 +12,8 @@
  *	events			which bound was met how often; wakes who waits for it
  *	reset			write 1: the marks and failcnt begin from now
  *
- * The charging is bc_charge.c's; the things that are charged are fs/container/numfiles.c's
- * and bc_numproc.c's; `events` is bc_events.c's.
+ * The charging is bc_charge.c's; the things that are charged are fs/container/numfiles.c's,
+ * bc_numproc.c's and mm/container/privvm.c's; `events` is bc_events.c's.
  *
  * Locking: bc_mutex, a leaf that sleeps, for bounds and defaults:
  * a write of several sees all and changes all. Chargers take no lock. The
@@ -64,6 +64,15 @@ const struct bc_resource_info bc_resources[BC_RESOURCES] = {
 		.cure = {
 			[BC_BARRIER] = "end some, or raise bc.numproc.barrier",
 			[BC_LIMIT] = "end some, or raise bc.numproc.limit",
+		},
+		.defaults = { .barrier = BC_MAX, .limit = BC_MAX },
+	},
+	[BC_PRIVVMPAGES] = {
+		.name = "privvmpages", .openvz_name = "privvmpages",
+		.what = "growth", .unit = "pages", .error = -ENOMEM,
+		.cure = {
+			[BC_BARRIER] = "unmap some, or raise bc.privvmpages.barrier",
+			[BC_LIMIT] = "unmap some, or raise bc.privvmpages.limit",
 		},
 		.defaults = { .barrier = BC_MAX, .limit = BC_MAX },
 	},

@@ -92,12 +92,9 @@ static inline struct bc *css_bc(struct container_subsys_state *css)
 
 struct bc *bc_try_charge(struct bc *bc, enum bc_resource res, unsigned long val,
 			 enum bc_severity severity);
-void bc_give_back(struct bc *bc, enum bc_resource res, unsigned long val);
-void bc_enter(struct bc *bc, const struct bc *end, enum bc_resource res, unsigned long val);
 void bc_leave(struct bc *bc, const struct bc *end, enum bc_resource res, unsigned long val);
 void bc_forget(struct bc *bc, enum bc_resource res);
 struct bc *bc_common(struct bc *a, struct bc *b);
-int bc_charge(struct bc *bc, enum bc_resource res, unsigned long val);
 unsigned long bc_amount_uncharge(struct bc_amount *amount, unsigned long val);
 void bc_amount_init(struct bc_amount *amount, const struct bc_bounds *bounds);
 void bc_amount_reset(struct bc_amount *amount);

@@ -218,11 +218,15 @@ static void refuse(struct bc *bc, struct bc *full, enum bc_resource res,
 	container_css_refuse(&bc->css, current, &why);
 }
 
-/*
- * Whose the charge is, referenced: the current task's, or if its container is on
- * its way out of the tree, what it will be in. NULL only early at boot.
+/**
+ * bc_get_current - whom the current task charges, referenced
+ *
+ * Its container's, or if that is on its way out of the tree, what it will be in.
+ *
+ * Context: process.
+ * Return: NULL only early at boot.
  */
-static struct bc *bc_get_current(void)
+struct bc *bc_get_current(void)
 {
 	struct container_subsys_state *css;
 

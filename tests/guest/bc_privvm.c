@@ -1,0 +1,503 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Beancounters: private address space. What is held is compared with what /proc/PID/statm says
+ * is data and stack of the address spaces, after each call that changes one. (jobs 1 4 4@debug)
+ */
+#include "lib-bc.h"
+
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#ifndef MREMAP_DONTUNMAP
+#define MREMAP_DONTUNMAP 4
+#endif
+
+#define RW (PROT_READ | PROT_WRITE)
+#define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
+#define ARENA 256UL
+#define STEPS 400
+
+/* An address space may have one user more for a moment: who looks at it in /proc. */
+#define SOON 10
+
+static char *root, *a, *b;
+
+static void mount_bc(void)
+{
+	root = mount_hierarchy("bc");
+	a = at(root, "a");
+	b = at(root, "b");
+	expect(make_dir(a) | make_dir(b), 0);
+}
+
+static void remove_all(void)
+{
+	expect(remove_dir(a) | remove_dir(b), 0);
+}
+
+static uint64_t privvm(const char *container, const char *number)
+{
+	return amount(container, "privvmpages", number);
+}
+
+#define pages(container) privvm(container, "held")
+
+static void set_pages(const char *container, unsigned long barrier, unsigned long limit)
+{
+	char text[64];
+
+	snprintf(text, sizeof(text), "privvmpages %lu %lu", barrier, limit);
+	expect(write_file(at(container, "bc.set"), text), 0);
+}
+
+/* Data and stack of a process, in pages. */
+static unsigned long private_of(pid_t pid)
+{
+	char *text = read_file(at("/proc", "%d/statm", pid));
+	unsigned long n;
+
+	ck_assert_int_eq(sscanf(text, "%*u %*u %*u %*u %*u %lu", &n), 1);
+	free(text);
+	return n;
+}
+
+/* An actor whose address space is the container's: that of a fork in it. */
+static struct actor *born_in(const char *container)
+{
+	struct actor *actor;
+
+	enter(container);
+	actor = quiet_actor_in(container);
+	enter(root);
+	return actor;
+}
+
+static char *map(char *where, unsigned long n, int prot, int flags)
+{
+	return mmap(where, n * PAGE, prot, flags | (where ? MAP_FIXED : 0), -1, 0);
+}
+
+/* Maps ARG pages, at a->mem; a->seed: the errno. */
+static void map_private(struct actor *actor)
+{
+	char *mem = map(NULL, actor->arg, RW, ANON);
+
+	actor->seed = mem == MAP_FAILED ? errno : 0;
+	if (!actor->seed)
+		actor->mem = mem;
+}
+
+static void unmap_all(struct actor *actor)
+{
+	ck_assert_int_eq(munmap(actor->mem, actor->arg * PAGE), 0);
+}
+
+TEST(a_new_container_has_no_bound)
+{
+	mount_bc();
+	ck_assert_str_eq(bounds(at(a, "bc.set"), "privvmpages"), "max max");
+	ck_assert_uint_eq(pages(a), 0);
+	ck_assert_ptr_nonnull(strstr(read_file("/proc/user_beancounters"), " privvmpages "));
+	remove_all();
+}
+
+/* What counts is not what is used, nor what was promised not to be. */
+static void one_of_each(struct actor *actor)
+{
+	char *mem;
+
+	switch (actor->arg) {
+	case 0:
+		mem = map(NULL, 50, RW, ANON);
+		break;
+	case 1:
+		mem = map(NULL, 50, RW, ANON | MAP_NORESERVE);
+		break;
+	case 2:
+		mem = map(NULL, 50, PROT_READ, ANON);
+		break;
+	case 3:
+		mem = map(NULL, 50, RW, MAP_SHARED | MAP_ANONYMOUS);
+		break;
+	default:
+		mem = map(NULL, 50, PROT_NONE, ANON);
+		ck_assert_int_eq(mprotect(mem + 10 * PAGE, 30 * PAGE, RW), 0);
+	}
+	ck_assert_ptr_ne(mem, MAP_FAILED);
+}
+
+TEST(what_counts)
+{
+	static const unsigned int counts[] = { 50, 50, 0, 0, 30 };
+	struct actor *actor;
+	uint64_t before;
+
+	mount_bc();
+	actor = born_in(a);
+	for (unsigned int i = 0; i < 5; i++) {
+		before = pages(a);
+		ck_assert_uint_eq(before, private_of(actor->pid));
+		act(actor, one_of_each, i);
+		ck_assert_uint_eq(pages(a), before + counts[i]);
+	}
+	dismiss(actor);
+	eventually(pages(a) == 0, SOON);
+	remove_all();
+}
+
+/* At the bound, with ARG pages mapped at a->mem: what needs more fails, what does not does not. */
+static void at_the_bound(struct actor *actor)
+{
+	char *mem = actor->mem, *got;
+	unsigned long n = actor->arg;
+	pid_t pid;
+
+	ck_assert_ptr_eq(map(NULL, 1, RW, ANON), MAP_FAILED);
+	expect(errno, ENOMEM);
+	ck_assert_ptr_eq(map(NULL, 1, RW, ANON | MAP_NORESERVE), MAP_FAILED);
+	expect(errno, ENOMEM);
+	ck_assert_ptr_eq(sbrk(PAGE), (void *)-1);
+	expect(errno, ENOMEM);
+	ck_assert_ptr_eq(mremap(mem, n * PAGE, (n + 1) * PAGE, MREMAP_MAYMOVE), MAP_FAILED);
+	expect(errno, ENOMEM);
+	ck_assert_ptr_eq(mremap(mem, n * PAGE, n * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP), MAP_FAILED);
+	expect(errno, ENOMEM);
+	got = map(NULL, 1, PROT_READ, ANON);
+	ck_assert_ptr_ne(got, MAP_FAILED);
+	expect(mprotect(got, PAGE, RW) ? errno : 0, ENOMEM);
+	ck_assert_int_eq(munmap(got, PAGE), 0);
+	pid = fork();
+	if (!pid)
+		_exit(0);
+	ck_assert_int_lt(pid, 0);
+	expect(errno, ENOMEM);
+	/* in the place of what there is, the flags of what counts, a move */
+	ck_assert_ptr_eq(map(mem, n, RW, ANON), mem);
+	ck_assert_int_eq(mprotect(mem, PAGE, RW | PROT_EXEC), 0);
+	ck_assert_int_eq(mprotect(mem, PAGE, PROT_READ), 0);
+	ck_assert_int_eq(mprotect(mem, PAGE, RW), 0);
+	got = map(NULL, n, PROT_NONE, ANON);
+	ck_assert_ptr_ne(got, MAP_FAILED);
+	ck_assert_ptr_eq(mremap(mem, n * PAGE, n * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, got), got);
+	actor->mem = got;
+}
+
+TEST(the_bound)
+{
+	struct actor *actor;
+	uint64_t bound;
+
+	mount_bc();
+	actor = born_in(a);
+	bound = pages(a) + 100;
+	set_pages(a, bound, bound);
+	act(actor, map_private, 101);
+	expect(actor->seed, ENOMEM);
+	ck_assert_ptr_nonnull(strstr(read_file(at(a, "why")), "growth of task "));
+	ck_assert_ptr_nonnull(strstr(read_file(at(a, "why")), "refused by bc: unmap some, or raise bc.privvmpages.limit; /a has "));
+	ck_assert_uint_eq(privvm(a, "failcnt"), 1);
+	act(actor, map_private, 100);
+	expect(actor->seed, 0);
+	ck_assert_uint_eq(pages(a), bound);
+	act(actor, at_the_bound, 100);
+	ck_assert_uint_eq(pages(a), bound);
+	ck_assert_uint_eq(private_of(actor->pid), bound);
+	ck_assert_uint_eq(privvm(a, "failcnt"), 8);
+	act(actor, unmap_all, 100);
+	ck_assert_uint_eq(pages(a), bound - 100);
+	/* never above, in between */
+	ck_assert_uint_eq(privvm(a, "maxheld"), bound);
+	dismiss(actor);
+	eventually(pages(a) == 0, SOON);
+	remove_all();
+}
+
+/* Down the stack, ARG pages. */
+static __attribute__((noinline)) char deep(unsigned long n)
+{
+	volatile char page[PAGE];
+
+	page[0] = n;
+	return n ? deep(n - 1) + page[0] : page[0];
+}
+
+static void grow_stack(struct actor *actor)
+{
+	actor->result = deep(actor->arg);
+}
+
+TEST(a_stack_grows_up_to_the_bound)
+{
+	struct actor *actor;
+	uint64_t before;
+
+	mount_bc();
+	actor = born_in(a);
+	before = pages(a);
+	act(actor, grow_stack, 200);
+	ck_assert_uint_ge(pages(a), before + 150);
+	ck_assert_uint_eq(pages(a), private_of(actor->pid));
+	set_pages(a, pages(a) + 50, pages(a) + 50);
+	act_begin(actor, grow_stack, 500);
+	ck_assert_int_eq(wait_for(actor->pid), 128 + SIGSEGV);
+	close(actor->wire);
+	eventually(pages(a) == 0, SOON);
+	remove_all();
+}
+
+/* A random step in an arena of mappings; any may fail. */
+static void random_map(char *where, unsigned long n, unsigned int *seed)
+{
+	static const int prots[] = { RW, RW, PROT_READ, PROT_NONE, RW | PROT_EXEC };
+	static const int kinds[] = { ANON, ANON, ANON | MAP_NORESERVE, MAP_SHARED | MAP_ANONYMOUS,
+				     ANON | MAP_LOCKED };
+	int prot = prots[rand_r(seed) / 7 % 5], kind = kinds[rand_r(seed) / 7 % 5];
+
+	switch (rand_r(seed) / 7 % 3) {
+	case 0:
+		mprotect(where, n * PAGE, prot);
+		break;
+	case 1:
+		munmap(where, n * PAGE);
+		break;
+	default:
+		map(where, n, prot, kind);
+	}
+}
+
+static void random_remap(char *from, char *to, unsigned long n, unsigned int *seed)
+{
+	unsigned long m = 1 + rand_r(seed) / 7 % 20;
+
+	switch (rand_r(seed) / 7 % 4) {
+	case 0:
+		mremap(from, n * PAGE, m * PAGE, 0);
+		break;
+	case 1:
+		mremap(from, n * PAGE, m * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+		break;
+	case 2:
+		mremap(from, n * PAGE, n * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP | MREMAP_FIXED, to);
+		break;
+	default:
+		mremap(from, n * PAGE, n * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+	}
+}
+
+/* The heap goes up and comes back. */
+static void random_brk(unsigned int *seed)
+{
+	static unsigned long grown;
+	unsigned long n = rand_r(seed) / 7 % 20;
+
+	if (grown) {
+		ck_assert_ptr_ne(sbrk(-(long)(grown * PAGE)), (void *)-1);
+		grown = 0;
+	} else if (sbrk(n * PAGE) != (void *)-1) {
+		grown = n;
+	}
+}
+
+static void random_fork(void)
+{
+	pid_t pid = fork();
+
+	if (!pid)
+		_exit(0);
+	if (pid > 0)
+		ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
+}
+
+/* ARG steps; a->seed goes on. */
+static void random_steps(struct actor *actor)
+{
+	unsigned int seed = actor->seed;
+
+	if (!actor->mem)
+		actor->mem = map(NULL, ARENA, PROT_NONE, ANON | MAP_NORESERVE);
+	for (unsigned long i = 0; i < actor->arg; i++) {
+		char *from = actor->mem + rand_r(&seed) / 7 % (ARENA - 20) * PAGE;
+		char *to = actor->mem + rand_r(&seed) / 7 % (ARENA - 20) * PAGE;
+		unsigned long n = 1 + rand_r(&seed) / 7 % 20;
+
+		switch (rand_r(&seed) / 7 % 16) {
+		case 0:
+			random_brk(&seed);
+			break;
+		case 1:
+			random_fork();
+			break;
+		case 2: case 3: case 4: case 5:
+			random_remap(from, to, n, &seed);
+			break;
+		default:
+			random_map(from, n, &seed);
+		}
+	}
+	actor->seed = seed;
+}
+
+static void after_each_step(uint64_t room)
+{
+	struct actor *actor = born_in(a);
+
+	if (room)
+		set_pages(a, pages(a) + room, pages(a) + room);
+	actor->seed = lib_seed;
+	for (int i = 0; i < STEPS; i++) {
+		act(actor, random_steps, 1);
+		/* a child that has exited may have been looked at by nobody */
+		ck_assert_msg(pages(a) == private_of(actor->pid), "step %d, seed %u: held %lu, has %lu", i,
+			      lib_seed, pages(a), private_of(actor->pid));
+	}
+	dismiss(actor);
+	eventually(pages(a) == 0, SOON);
+}
+
+TEST_LIMIT(held_is_the_truth_after_each_step, 40)
+{
+	mount_bc();
+	after_each_step(0);
+	remove_all();
+}
+
+/* The same where many of them are refused, and leave nothing. */
+TEST_LIMIT(and_when_they_are_refused, 40)
+{
+	uint64_t bound;
+
+	mount_bc();
+	after_each_step(60);
+	ck_assert_uint_gt(privvm(a, "failcnt"), 0);
+	bound = privvm(a, "limit");
+	ck_assert_uint_le(privvm(a, "maxheld"), bound);
+	remove_all();
+}
+
+static pid_t child;
+
+/* A child that sleeps, at a->pages; exec with ARG. */
+static void make_child(struct actor *actor)
+{
+	child = fork();
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (actor->arg)
+			execl("/bin/sleep", "sleep", "1000", NULL);
+		for (;;)
+			pause();
+	}
+	actor->pages = child;
+}
+
+static void end_child(struct actor *actor)
+{
+	(void)actor;
+	stop(child);
+}
+
+static bool is_sleep(pid_t pid)
+{
+	return !strcmp(read_file(at("/proc", "%d/comm", pid)), "sleep\n");
+}
+
+static bool held_by_both(struct actor *actor, pid_t pid)
+{
+	return pages(a) == private_of(actor->pid) + private_of(pid);
+}
+
+TEST(fork_exec_and_kill)
+{
+	struct actor *actor;
+	uint64_t alone;
+
+	mount_bc();
+	actor = born_in(a);
+	act(actor, map_private, 300);
+	alone = pages(a);
+	act(actor, make_child, 0);
+	ck_assert_uint_eq(pages(a), 2 * alone);
+	act(actor, end_child, 0);
+	eventually(pages(a) == alone, SOON);
+	act(actor, make_child, 1);
+	eventually(is_sleep(actor->pages), SOON);
+	/* ld.so is at it, until it is asleep */
+	eventually(held_by_both(actor, actor->pages), SOON);
+	ck_assert_uint_lt(pages(a), 2 * alone);
+	act(actor, end_child, 0);
+	eventually(pages(a) == alone, SOON);
+	kill(actor->pid, SIGKILL);
+	wait_for(actor->pid);
+	eventually(pages(a) == 0, SOON);
+	remove_all();
+}
+
+TEST(an_address_space_stays_where_it_began)
+{
+	struct actor *actor;
+	uint64_t in_a;
+
+	mount_bc();
+	actor = born_in(a);
+	act(actor, map_private, 100);
+	in_a = pages(a);
+	expect(move_to(b, actor->pid), 0);
+	ck_assert_uint_eq(pages(a), in_a);
+	ck_assert_uint_eq(pages(b), 0);
+	act(actor, map_private, 30);
+	ck_assert_uint_eq(pages(a), in_a + 30);
+	/* one that it makes begins where it is now */
+	act(actor, make_child, 0);
+	ck_assert_uint_eq(pages(a), in_a + 30);
+	ck_assert_uint_eq(pages(b), in_a + 30);
+	act(actor, end_child, 0);
+	eventually(pages(b) == 0, SOON);
+	/* with the directory gone it counts above */
+	expect(remove_dir(a), 0);
+	ck_assert_int_eq(hierarchy_of("bc").dying, 1);
+	act(actor, map_private, 5);
+	dismiss(actor);
+	eventually(no_dying("bc"), SOON);
+	expect(remove_dir(b), 0);
+}
+
+TEST_LIMIT(many_at_once, 40)
+{
+	struct actor *actor[6];
+	unsigned long sum;
+	uint64_t bound;
+
+	mount_bc();
+	for (int i = 0; i < 6; i++)
+		actor[i] = born_in(a);
+	bound = pages(a) + 200;
+	set_pages(a, bound, bound);
+	for (int turn = 0; turn < 3; turn++) {
+		sum = 0;
+		for (int i = 0; i < 6; i++) {
+			actor[i]->seed = lib_seed + turn * 6 + i;
+			act_begin(actor[i], random_steps, 150);
+		}
+		for (int i = 0; i < 6; i++)
+			act_end(actor[i]);
+		for (int i = 0; i < 6; i++)
+			sum += private_of(actor[i]->pid);
+		ck_assert_uint_eq(pages(a), sum);
+		ck_assert_uint_le(privvm(a, "maxheld"), bound);
+	}
+	for (int i = 0; i < 6; i++)
+		act_begin(actor[i], random_steps, 150);
+	/* at any moment */
+	for (int i = 0; i < 6; i++)
+		kill(actor[i]->pid, SIGKILL);
+	for (int i = 0; i < 6; i++) {
+		wait_for(actor[i]->pid);
+		close(actor[i]->wire);
+	}
+	eventually(pages(a) == 0, SOON);
+	/* children of theirs are init's to reap */
+	eventually(strstr(read_file(at(a, "events")), "populated 0"), SOON);
+	remove_all();
+}
