@@ -415,10 +415,7 @@ static void bc_destroy(struct container_subsys_state *css)
 	kfree(bc);
 }
 
-/*
- * The root's settings are those of a tree, not of the next one. Its tasks are counted anew, no
- * fork and no exit comes in between.
- */
+/* The root's settings are those of a tree, not of the next one. Nobody counts tasks till then. */
 static void bc_bind(struct container_subsys_state *root_css, struct container *root)
 {
 	bc_forget(css_bc(root_css), BC_NUMPROC);
@@ -442,6 +439,7 @@ struct container_subsys bc_subsys = {
 	.cancel_fork	= bc_cancel_fork,
 	.attach		= bc_attach,
 	.exit		= bc_exit,
+	.count		= bc_count,
 	.bind		= bc_bind,
 	.recharge	= bc_recharge,
 	.files		= bc_control_files,

@@ -111,5 +111,6 @@ void bc_cancel_fork(struct task_struct *child, struct container_subsys_state *cs
 void bc_attach(struct container_subsys_state *css, struct container_subsys_state *from,
 	       struct task_struct *task);
 void bc_exit(struct task_struct *task, struct container_subsys_state *css);
+void bc_count(struct container_subsys_state *root_css, unsigned int tasks);
 
 #endif /* _KERNEL_CONTAINER_BC_H */

@@ -22,8 +22,9 @@
  * Lifetime: no reference. A container with a charge has a task, or one that is being forked,
  * and neither rmdir nor a rebinding leaves one behind.
  *
- * Surprises: nothing is counted while bc is bound nowhere. With CAP_SYS_ADMIN it is the parent's capability that counts. The idle
- * tasks have no number and are not charged; kernel threads are the root's.
+ * Surprises: nothing is counted while bc is bound nowhere; who is there when it is bound is
+ * the root's. With CAP_SYS_ADMIN it is the parent's capability that counts. The idle tasks have no
+ * number and are not charged; kernel threads are the root's.
  */
 #include "bc.h"
 
@@ -49,16 +50,21 @@ void bc_cancel_fork(struct task_struct *child, struct container_subsys_state *cs
 void bc_attach(struct container_subsys_state *css, struct container_subsys_state *from,
 	       struct task_struct *task)
 {
-	struct bc *common = from ? bc_common(css_bc(css), css_bc(from)) : NULL;
+	struct bc *common = bc_common(css_bc(css), css_bc(from));
 
 	if (!is_counted(task))
 		return;
 	bc_enter(css_bc(css), common, BC_NUMPROC, 1);
-	if (from)
-		bc_leave(css_bc(from), common, BC_NUMPROC, 1);
+	bc_leave(css_bc(from), common, BC_NUMPROC, 1);
 }
 
 void bc_exit(struct task_struct *task, struct container_subsys_state *css)
 {
 	bc_leave(css_bc(css), NULL, BC_NUMPROC, 1);
+}
+
+/* bc_bind() has forgotten those of the last tree. */
+void bc_count(struct container_subsys_state *root_css, unsigned int tasks)
+{
+	bc_enter(css_bc(root_css), NULL, BC_NUMPROC, tasks);
 }
