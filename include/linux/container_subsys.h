@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * The one list of subsystems. Order gives the id and the order of callbacks;
- * a subsystem called NAME defines `struct container_subsys NAME_subsys`.
+ * a subsystem called NAME defines `struct container_subsys NAME_subsys`. Users see that name,
+ * unless it has another one in @name.
  *
  * Included several times with SUBSYS() defined differently: no guard.
  */

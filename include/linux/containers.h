@@ -126,8 +126,8 @@ struct container_attach {
  *	sleep; in a section that moves of processes and rebindings wait for: no
  *	container_lock(). A move of the thread alone may come before or meanwhile.
  * @exit: @task leaves @css for good. Runs in the exiting task, in such a section. For
- *	a subsystem with @can_fork, which charges a task before it can be moved, it may come
- *	before the @attach of a move that put the task there; without, moves wait.
+ *	a subsystem with @can_fork, which charges a task before it can be moved, and for one that is
+ *	@unordered, it may come before the @attach of a move that put the task there; else moves wait.
  * @count: the subsystem comes to a hierarchy: after @bind, and before any task has another
  *	state than the root's. Till then it was not told of forks and exits; now there are
  *	@tasks. Nobody forks, exits or moves meanwhile. Sleeps.
@@ -140,7 +140,9 @@ struct container_attach {
  *	while somebody else than the core has a reference to a state below.
  * @files: control files, ended by an entry without a name
  * @named_only: bound by a mount that names it, not by `all` or by none
- * @name: as in mount options and file prefixes; set by the core from the list
+ * @unordered: @attach and @exit look where the task is now, so that for one task they may come in
+ *	any order: single moves need not wait for exits
+ * @name: as in mount options and file prefixes; set by the core from the list, if it is not
  * @id: index in container_group.state; set by the core
  * @hierarchy: where it is bound, NULL when parked; container_mutex
  * @root_css: the root state; immutable after boot
@@ -170,6 +172,7 @@ struct container_subsys {
 	void (*recharge)(struct container_subsys_state *root_css);
 	const struct container_file *files;
 	bool named_only;
+	bool unordered;
 
 	const char *name;
 	int id;

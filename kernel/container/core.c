@@ -84,7 +84,8 @@ static int __init subsys_init(struct container_subsys *ss, int id)
 	int ret;
 
 	ss->id = id;
-	ss->name = subsys_names[id];
+	if (!ss->name)
+		ss->name = subsys_names[id];
 	css = ss->create(NULL);
 	if (IS_ERR(css))
 		return PTR_ERR(css);

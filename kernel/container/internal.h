@@ -393,10 +393,11 @@ static inline bool container_subsys_has_tasks(const struct container_subsys *ss)
  * had its states? Without exit() there is nothing to be added up: fork() and attach() each
  * look at where the task is now. With can_fork() a task is counted before it can be moved; then
  * only attach() and exit() of a single thread may come in the wrong order, which changes no sum.
+ * Or it says itself that any order will do.
  */
 static inline bool container_subsys_counts_tasks(const struct container_subsys *ss)
 {
-	return ss->exit && !ss->can_fork;
+	return ss->exit && !ss->can_fork && !ss->unordered;
 }
 
 /* proc.c */
