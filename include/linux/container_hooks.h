@@ -74,6 +74,25 @@ static inline void cgroup_task_free(struct task_struct *task) {}
 /* kernel/fork.c, where it is static otherwise: what numtasks divides if nobody says how much */
 extern int max_threads;
 
+#ifdef CONFIG_CONTAINER_CPU
+/*
+ * kernel/sched/: what the group scheduling of Linux has to know of its cgroups, which are not
+ * there: a group has none, and a name only where the scheduler lists its groups (debugfs).
+ */
+struct cgroup_taskset;
+struct cgroup_subsys_state {
+	struct cgroup *cgroup;
+};
+
+static inline int cgroup_path(struct cgroup *cgrp, char *buf, size_t len)
+{
+	return strscpy(buf, "-", len);
+}
+
+/* where a task belongs: when it is born, and in sched_move_task() */
+struct task_group *container_cpu_group(struct task_struct *task);
+#endif
+
 #ifdef CONFIG_CONTAINER_CPUACCT
 void container_cpuacct_charge(struct task_struct *task, u64 ns);
 void container_cpuacct_charge_field(struct task_struct *task, enum cpu_usage_stat index, u64 ns);
