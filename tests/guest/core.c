@@ -156,7 +156,7 @@ static void check_all(const char *options)
 	ck_assert_int_ge(n, 2);
 	/* these must be asked for by name */
 	for (int i = 0; i < n; i++)
-		ck_assert_msg(rows[i].hierarchy == !in_list("ns,cpuset,memset,bc", rows[i].name),
+		ck_assert_msg(rows[i].hierarchy == !in_list("ns,cpuset,memset,bc,cpu", rows[i].name),
 			      "%s is in hierarchy %d", rows[i].name, rows[i].hierarchy);
 	ck_assert(exists(at(dir, "cpuacct.usage")));
 	ck_assert(exists(at(dir, "memory.page_limit")) || exists(at(dir, "memory.stat")));

@@ -24,12 +24,13 @@ size_of()
 # From a field that stands before ours to the one after it. What the whole grows by says less: it
 # is a multiple of a cache line, and measuring CPU time here takes 24 bytes out, elsewhere in it.
 # Between the two Linux has 16 bytes for its own cpusets (mems_allowed, its sequence, a rotor), which
-# memset uses and vanilla is built without.
+# memset uses and vanilla is built without. Before them are Linux's own fields of group scheduling,
+# which cpu uses: 40 bytes in sched_entity, which is a multiple of a cache line, and a pointer.
 test_task_struct_grows_by_one_pointer()
 {
 	local ask ours vanilla without='#undef CONFIG_CONTAINER_MEMSET'
 	ask='char span[offsetof(struct task_struct, futex) - offsetof(struct task_struct, last_siginfo)];
-		char whole[sizeof(struct task_struct)];'
+		char whole[sizeof(struct task_struct)]; char entity[sizeof(struct sched_entity)];'
 	[ -e "$TOP/build/vanilla/init/.init_task.o.cmd" ] ||
 		fail "the vanilla kernel is not built; cure: make kernel FLAVOUR=vanilla"
 	ours=$(sizes_in default "$ask")
@@ -37,6 +38,8 @@ test_task_struct_grows_by_one_pointer()
 	equal 'growth with what memset has from Linux' 24 $(($(size_of span "$ours") - $(size_of span "$vanilla")))
 	equal 'growth between the fields around ours' 8 \
 		$(($(size_of span "$(sizes_in default "$ask" "$without")") - $(size_of span "$vanilla")))
+	equal 'growth of the scheduler entity by what group scheduling has from Linux' 64 \
+		$(($(size_of entity "$ours") - $(size_of entity "$vanilla")))
 	[ "$(size_of whole "$ours")" -le $(($(size_of whole "$vanilla") + 64)) ] ||
 		fail "task_struct is $(size_of whole "$ours") bytes, $(size_of whole "$vanilla") in vanilla"
 }
