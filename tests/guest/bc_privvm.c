@@ -162,7 +162,8 @@ static void at_the_bound(struct actor *actor)
 	expect(errno, ENOMEM);
 	ck_assert_ptr_eq(mremap(mem, n * PAGE, (n + 1) * PAGE, MREMAP_MAYMOVE), MAP_FAILED);
 	expect(errno, ENOMEM);
-	ck_assert_ptr_eq(mremap(mem, n * PAGE, n * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP), MAP_FAILED);
+	ck_assert_ptr_eq(mremap(mem, n * PAGE, n * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP, NULL),
+			 MAP_FAILED);
 	expect(errno, ENOMEM);
 	got = map(NULL, 1, PROT_READ, ANON);
 	ck_assert_ptr_ne(got, MAP_FAILED);
@@ -348,7 +349,6 @@ static void after_each_step(uint64_t room)
 	actor->seed = lib_seed;
 	for (int i = 0; i < STEPS; i++) {
 		act(actor, random_steps, 1);
-		/* a child that has exited may have been looked at by nobody */
 		ck_assert_msg(pages(a) == private_of(actor->pid), "step %d, seed %u: held %lu, has %lu", i,
 			      lib_seed, pages(a), private_of(actor->pid));
 	}
