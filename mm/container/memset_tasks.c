@@ -335,6 +335,8 @@ void memset_attach(struct container_subsys_state *css, struct container_subsys_s
 {
 	mutex_lock(&memset_mutex);
 	round_begin_locked();
+	/* forked before memset was bound: its number waits there still; to memset_fork() it is odd */
+	WRITE_ONCE(task->cpuset_mem_spread_rotor, NUMA_NO_NODE);
 	place_locked(task, false);
 	round_end_locked();
 	mutex_unlock(&memset_mutex);
