@@ -63,15 +63,10 @@ static unsigned long private_of(pid_t pid)
 	return n;
 }
 
-/* An actor whose address space is the container's: that of a fork in it. */
+/* An actor whose address space is the container's: that of a fork in it. Its files are the root's. */
 static struct actor *born_in(const char *container)
 {
-	struct actor *actor;
-
-	enter(container);
-	actor = quiet_actor_in(container);
-	enter(root);
-	return actor;
+	return actor_born_in(container, root);
 }
 
 static char *map(char *where, unsigned long n, int prot, int flags)

@@ -39,11 +39,11 @@ static void serve(void *arg)
 	}
 }
 
-struct actor *actor_in(const char *container)
+/* Not there yet: the memory that it shares with us, and a wire. */
+static struct actor *new_actor(int *ends)
 {
 	struct actor *a = mmap(NULL, sizeof(*a), PROT_READ | PROT_WRITE,
 			       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	int ends[2];
 
 	ck_assert_ptr_ne(a, MAP_FAILED);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), 0);
@@ -51,7 +51,27 @@ struct actor *actor_in(const char *container)
 	a->seed = 1;
 	a->wire = ends[0];
 	a->child_wire = ends[1];
+	return a;
+}
+
+struct actor *actor_in(const char *container)
+{
+	int ends[2];
+	struct actor *a = new_actor(ends);
+
 	a->pid = start_in(container, serve, a);
+	close(ends[1]);
+	return a;
+}
+
+struct actor *actor_born_in(const char *container, const char *home)
+{
+	int ends[2];
+	struct actor *a = new_actor(ends);
+
+	enter(container);
+	a->pid = start(serve, a);
+	enter(home);
 	close(ends[1]);
 	return a;
 }

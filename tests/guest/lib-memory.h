@@ -32,6 +32,8 @@ struct actor {
 };
 
 struct actor *actor_in(const char *container);
+/* The same, forked while we are in the container; we come from HOME and go back there. */
+struct actor *actor_born_in(const char *container, const char *home);
 /* Does FN(ARG) in the actor; a failed check there fails the test. */
 unsigned long act(struct actor *a, void (*fn)(struct actor *a), unsigned long arg);
 /* Sends it off without waiting; act_end() waits. */
