@@ -83,7 +83,8 @@ static void make_tables(void)
 
 static void send_signals(void)
 {
-	struct rlimit most = { SIGNALS + 100, SIGNALS + 100 };
+	/* of all tries */
+	struct rlimit most = { SIGNALS * 20, SIGNALS * 20 };
 	union sigval value = { 0 };
 	sigset_t set;
 
@@ -135,7 +136,7 @@ static void serve(void *unused)
 static void tell(char order)
 {
 	atomic_store(&work->order, order);
-	eventually(!atomic_load(&work->order), 15);
+	eventually(!atomic_load(&work->order), 40);
 }
 
 /*
@@ -175,7 +176,7 @@ static void tables_come_from(int node)
 	}
 }
 
-TEST_LIMIT(what_the_kernel_takes_elsewhere, 60)
+TEST_LIMIT(what_the_kernel_takes_elsewhere, 120)
 {
 	char *root = mount_hierarchy("memset"), *a = at(root, "a"), *b = at(root, "a/b");
 	char *factor = read_file("/proc/sys/vm/watermark_scale_factor");
