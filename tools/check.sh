@@ -10,6 +10,8 @@ set -u
 
 cd "$(dirname "$0")/.." || exit 1
 build=build out=build/check
+# job, seconds, seconds of CPU: what each took when it last ran
+took=build/check.took
 flavour='' only='' seed='' debug=1 list=0 make=1 jobs_at_once=2
 tab=$(printf '\t')
 start=$(date +%s)
@@ -142,7 +144,15 @@ flavour_of()
 	esac
 }
 
-# Long ones first, so that the last to end is a short one.
+# The jobs of standard input, the longest first, so that the last to end is a short one: by the
+# seconds that each took here last time ($took). What never ran here comes first, in its order.
+longest_first()
+{
+	awk -v took="$took" '
+		BEGIN { while ((getline line < took) > 0) { split(line, word, "\t"); last[word[1]] = word[2] } }
+		{ print ($0 in last ? last[$0] : 1000000), $0 }' | sort -s -n -r -k 1,1 | cut -d ' ' -f 2
+}
+
 all_jobs()
 {
 	# the debug kernel has the KUnit suites too: a third kernel only without it
@@ -155,7 +165,7 @@ all_jobs()
 		{ rank = /@debug$/ ? (debug ? 1 : 0) : /@vanilla$/ ? 2 : 4 }
 		rank { print rank, $0 }
 		END { print 3, "runner"; print 3, "spin"; print 5, "budget"; print 5, "lint" }' |
-		sort -s -n -k 1,1 | cut -d ' ' -f 2
+		sort -s -n -k 1,1 | cut -d ' ' -f 2 | longest_first
 }
 
 # The test patterns that --only has for a job, one per line; fails if it is not wanted.
@@ -340,17 +350,37 @@ run_pattern()
 	tap_rows $parser "$out/plans/$job"
 }
 
+# Seconds of CPU of all that this shell has waited for, from what `times` wrote to a file.
+cpu_of()
+{
+	sed -n '2s/[ms]/ /gp' "$1" | awk '{ printf "%.1f", $1 * 60 + $2 + $3 * 60 + $4 }'
+}
+
 run_job()
 {
 	began=$(date +%s)
+	# not $(times): a subshell has waited for nobody
+	times >"$out/times/$1.before"
 	echo "$1: started"
 	wanted "$1" | while read -r pattern; do
 		run_pattern "$1" "$pattern"
 	done >"$out/rows/$1.part"
 	[ -s "$out/rows/$1.part" ] || row fail "$1" '*' 0 "no test of this job ran" >"$out/rows/$1.part"
 	mv "$out/rows/$1.part" "$out/rows/$1"
+	times >"$out/times/$1"
+	cpu=$(awk -v a="$(cpu_of "$out/times/$1.before")" -v b="$(cpu_of "$out/times/$1")" 'BEGIN { printf "%.0f", b - a }')
+	seconds=$(($(date +%s) - began))
 	good=$(grep -c '^ok' "$out/rows/$1")
-	echo "$1: $good passed, $(($(wc -l <"$out/rows/$1") - good)) failed, $(($(date +%s) - began)) s"
+	rm "$out/times/$1" "$out/times/$1.before"
+	# the time of a part says nothing about the whole
+	[ "$(wanted "$1")" != '*' ] || printf '%s\t%s\t%s\n' "$1" $seconds "$cpu" >"$out/times/$1"
+	echo "$1: $good passed, $(($(wc -l <"$out/rows/$1") - good)) failed, $seconds s, $cpu s of CPU"
+}
+
+# What was measured now takes the place of what was known.
+remember_times()
+{
+	cat "$out/times/"* "$took" 2>/dev/null | awk -F "$tab" 'NF == 3 && !seen[$1]++' >"$took.new" && mv "$took.new" "$took"
 }
 
 # Takes jobs that nobody has taken until there is none.
@@ -398,8 +428,8 @@ if [ $list = 1 ]; then
 	exit 0
 fi
 
-rm -rf "$out/rows" "$out/claims" "$out/plans" "$out/logs" "$out/failures" "$out/junit.xml" "$out/results.json"
-mkdir -p "$out/rows" "$out/claims" "$out/plans" "$out/logs"
+rm -rf "$out/rows" "$out/times" "$out/claims" "$out/plans" "$out/logs" "$out/failures" "$out/junit.xml" "$out/results.json"
+mkdir -p "$out/rows" "$out/times" "$out/claims" "$out/plans" "$out/logs"
 workers=''
 trap stop_all INT TERM HUP
 
@@ -421,6 +451,7 @@ if [ $built = 1 ]; then
 		workers="$workers $!"
 	done
 	for pid in $workers; do wait "$pid"; done
+	remember_times
 fi
 while read -r job; do
 	[ -s "$out/rows/$job" ] || row fail "$job" '*' 0 'this job left no result' >"$out/rows/$job"
