@@ -34,13 +34,40 @@ user_ignore=$user_ignore,STATIC_CONST_CHAR_ARRAY,TRAILING_STATEMENTS,MISSING_SPA
 user_ignore=$user_ignore,STRCPY,ARRAY_SIZE
 user_ignore=$user_ignore,QUOTED_WHITESPACE_BEFORE_NEWLINE,PREFER_KERNEL_TYPES,CONST_STRUCT,LINE_SPACING
 
+# What was found clean: a sum of the program, its options, a file's name and its bytes per line.
+# Nothing else goes into the verdict (checkpatch is told that there is no tree), so a file that is
+# in here need not be looked at again. Written only by a run in which nothing was found.
+clean=$build/lint.clean
+
+# unseen WHAT FILE...: the files that were not clean with these bytes; WHAT is all that the verdict
+# depends on besides them. Notes the sums of all.
+unseen()
+{
+	what=$(echo "$1" | sha256sum | cut -d ' ' -f 1)
+	shift
+	touch "$clean"
+	[ $# -eq 0 ] || sha256sum -- "$@" | sed "s|^|$what |" | tee -a "$clean.new" | grep -vxFf "$clean" | sed 's|.* ||'
+}
+
 # checkpatch IGNORED FILE...
 checkpatch()
 {
 	ignored=$1
 	shift
-	[ $# -eq 0 ] || perl "$build/linux/scripts/checkpatch.pl" --no-tree --terse --quiet --no-summary \
-		--show-types --max-line-length=100 --ignore "$ignored" -f "$@"
+	scripts=$build/linux/scripts
+	version=$(cat "$scripts/checkpatch.pl" "$scripts/spelling.txt" "$scripts/const_structs.checkpatch" "$0" | sha256sum)
+	# shellcheck disable=SC2046 # a list of files
+	set -- $(unseen "checkpatch $ignored $(perl -v) $version" "$@")
+	[ $# -eq 0 ] || perl "$scripts/checkpatch.pl" --no-tree --terse --quiet --no-summary \
+		--show-types --max-line-length=100 --ignore "$ignored" -f "$@" || [ $? = 1 ] ||
+		echo "lint.sh:1: checkpatch did not end well"
+}
+
+scripts()
+{
+	# shellcheck disable=SC2046 # a list of files
+	set -- $(unseen "$(shellcheck --version) $(sha256sum <"$0")" "$@")
+	[ $# -eq 0 ] || shellcheck --severity=warning --format=gcc "$@"
 }
 
 need()
@@ -51,29 +78,37 @@ need()
 	}
 }
 
+rm -f "$clean.new"
 need perl perl
 need shellcheck shellcheck
 # shellcheck disable=SC2046 # lists of files without white space in their names
 {
 	checkpatch $kernel_ignore $(files 'kernel/*.[ch]' 'mm/*.[ch]' 'fs/*.[ch]' 'include/*.h' 'arch/*.[ch]' 'tests/bench/kernel/*.[ch]')
 	checkpatch $user_ignore $(files 'tests/*.[ch]' 'tools/*.[ch]' ':!tests/bench/kernel')
-	shellcheck --severity=warning --format=gcc $(files '*.sh' '*.bash' uml .ci/run)
+	scripts $(files '*.sh' '*.bash' uml .ci/run)
 } >>"$out" 2>&1
 
 # hooks.patch is written by `make hooks-save`, mutations begin with a line of their own
-files | while read -r file; do
-	case $file in
-	LICENSE | *hooks.patch) continue ;;
-	esac
-	head -n 5 "$file" | grep -q 'SPDX-License-Identifier: GPL-2.0-only' ||
-		echo "$file:1: no line SPDX-License-Identifier: GPL-2.0-only"
-	lines=$(wc -l <"$file")
-	case $file in
-	*.md) ;;
-	*) [ "$lines" -le 600 ] || echo "$file:600: $lines lines; a file has one job and at most 600" ;;
-	esac
-	grep -nE '/wo[r]k/|/hom[e]/[a-z]' "$file" | sed "s|^\([0-9]*\):.*|$file:\1: a path of one machine|"
-done >>"$out"
+# shellcheck disable=SC2046 # a list of files
+awk '
+	FNR == 1 { end_of_file(); file = FILENAME; licence = 0; lines = 0; seen[file] = 1 }
+	FNR <= 5 && /SPDX-License-Identifier: GPL-2.0-only/ { licence = 1 }
+	/\/wo[r]k\/|\/hom[e]\/[a-z]/ { print file ":" FNR ": a path of one machine" }
+	{ lines = FNR }
+	END {
+		end_of_file()
+		for (i = 1; i < ARGC; i++)
+			if (!(ARGV[i] in seen))
+				print ARGV[i] ":1: an empty file: no line SPDX-License-Identifier: GPL-2.0-only"
+	}
+	function end_of_file() {
+		if (file == "")
+			return
+		if (!licence)
+			print file ":1: no line SPDX-License-Identifier: GPL-2.0-only"
+		if (lines > 600 && file !~ /\.md$/)
+			print file ":600: " lines " lines; a file has one job and at most 600"
+	}' $(files ':!LICENSE' ':!*hooks.patch') </dev/null >>"$out"
 
 # A mutation that does not apply any more proves nothing.
 for patch in tests/mutations/*.patch; do
@@ -93,4 +128,5 @@ if [ -s "$out" ]; then
 	echo "lint: $(wc -l <"$out") findings"
 	exit 1
 fi
+mv "$clean.new" "$clean"
 echo "lint: $(files | wc -l) files, nothing found"
