@@ -27,6 +27,7 @@ function repeat(i,   r) {
 		jobs[++nr_jobs] = job[n]
 	tests[job[n]]++
 	time[job[n]] += ms[n]
+	kept += $1 == "ok" && $5 == "kept"
 	if ($1 == "ok")
 		passed++
 	else
@@ -71,6 +72,8 @@ END {
 		if (status[i] != "ok")
 			printf "FAILED %s:%s\n  %s\n  repeat: %s\n", job[i], test[i], message[i], repeat(i)
 	printf "\nin %d min %02d s; %s/junit.xml, %s/results.json\n", seconds / 60, seconds % 60, dir, dir
+	if (kept)
+		printf "%d verdicts are kept from before, as nothing they depend on has changed; --fresh gets them anew\n", kept
 	printf "%d passed, %d failed\n", passed, failed
 	exit failed || !passed
 }
