@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-only
-# The runner's own tests, one line each: `ok - NAME` or `not ok - NAME # FILE:LINE: WHAT:
+# The runner's own tests, one line each: `ok - NAME # N ms` or `not ok - NAME # N ms, FILE:LINE: WHAT:
 # expected E, got G`.
 # Each test_* function of the files beside this one runs in a shell and a TMPDIR of its
 # own, under a time limit, and must
@@ -67,7 +67,8 @@ leftovers()
 
 one()
 {
-	local file=$1 name=$2 work why rc
+	local file=$1 name=$2 work why rc began ms
+	began=$(date +%s%N)
 	work=$(mktemp -d /tmp/umlt.XXXXXX)
 	mkdir "$work/tmp" "$work/fail"
 	# shellcheck disable=SC2016 # the inner shell expands
@@ -79,11 +80,12 @@ one()
 	[ $rc -ne 124 ] || why="tests/runner/$(basename "$file"):$(grep -n "^test_$name()" "$file" | cut -d: -f1): expected an end within $limit s, got none"
 	[ $rc -eq 0 ] || [ -n "$why" ] || why="tests/runner/$(basename "$file"): expected 0, got exit status $rc: $(tail -n 1 "$work/err")"
 	[ -n "$why" ] || why=$(leftovers "$work/tmp")
+	ms=$((($(date +%s%N) - began) / 1000000))
 	if [ -z "$why" ]; then
-		echo "ok - $name"
+		echo "ok - $name # $ms ms"
 		passed=$((passed + 1))
 	else
-		echo "not ok - $name # $why"
+		echo "not ok - $name # $ms ms, $why"
 		failed=$((failed + 1))
 		sed 's/^/#   stderr: /' "$work/err" | tail -n 5
 	fi
