@@ -32,7 +32,7 @@ help()
 	  --flavour F        only guest jobs of this kernel: default, kunit, debug, vanilla
 	  --no-debug         leave the debug kernel out (it takes most of the time)
 	  --seed N           start random choices from N (printed by each run)
-	  --jobs N           guests at once (default 2)
+	  --jobs N           guests that compute at once (default 2)
 	  --fresh            keep no verdict of an earlier run (spin, lint, NAME@vanilla)
 	  --no-build         take kernels and programs as they are
 	  --mutations [NAME] instead: show that the tests fail where the kernel is wrong
@@ -250,6 +250,27 @@ build()
 	return 1
 }
 
+# Slots: as many as --jobs, each a newline in a FIFO on descriptor 9. A job that computes has one; a debug guest
+# whose program has ended sleeps until what it allocated is old enough for kmemleak (6 s, of 12 s of most such
+# jobs) and gives its own back before, so that there are more workers than slots.
+slots_make()
+{
+	mkfifo "$out/slots" && exec 9<>"$out/slots" || exit 1
+	for _ in $(seq "$1"); do echo >&9; done
+}
+
+slot_enter()
+{
+	read -r _ <&9
+	: >"$out/claims/$1/slot"
+}
+
+# Does nothing when it was left before.
+slot_leave()
+{
+	! rm "$out/claims/$1/slot" 2>/dev/null || echo >&9
+}
+
 # guest JOB FLAVOUR PATTERN: one suite in one kernel, output to the log. What the
 # suite needs of the runner its head comment says: "(uml-run OPTIONS)".
 guest()
@@ -275,7 +296,17 @@ guest()
 	kunit*) set -- "$@" true ;;
 	*) set -- "$@" "$PWD/$build/tests/guest/$(suite_of "$job")" --slow $slow --seed "$seed" --only "$pattern" ;;
 	esac
-	"$build/tools/uml-run" "$@" </dev/null >"$out/logs/$job" 2>"$out/logs/$job.err"
+	mkfifo "$out/claims/$job/out" || return 1
+	"$build/tools/uml-run" "$@" </dev/null >"$out/claims/$job/out" 2>"$out/logs/$job.err" 9>&- &
+	# the output ends when the program has ended, the runner when the kernel has
+	cat "$out/claims/$job/out" >"$out/logs/$job" 9>&-
+	case $job in
+	*@debug) slot_leave "$job" ;;
+	esac
+	wait $!
+	set -- $?
+	rm "$out/claims/$job/out"
+	return "$1"
 }
 
 lint_rows()
@@ -389,8 +420,10 @@ run_job()
 	times >"$out/times/$1.before"
 	echo "$1: started"
 	wanted "$1" | while read -r pattern; do
+		[ -e "$out/claims/$1/slot" ] || slot_enter "$1"
 		run_pattern "$1" "$pattern"
 	done >"$out/rows/$1.part"
+	slot_leave "$1"
 	[ -s "$out/rows/$1.part" ] || row fail "$1" '*' 0 "no test of this job ran" >"$out/rows/$1.part"
 	mv "$out/rows/$1.part" "$out/rows/$1"
 	times >"$out/times/$1"
@@ -413,8 +446,15 @@ remember_times()
 worker()
 {
 	while read -r claim; do
-		mkdir "$out/claims/$claim" 2>/dev/null || continue
-		run_job "$claim"
+		# the slot first: whoever waits for one keeps no job from the others
+		[ -e "$out/claims/$claim" ] && continue
+		read -r _ <&9
+		if mkdir "$out/claims/$claim" 2>/dev/null; then
+			: >"$out/claims/$claim/slot"
+			run_job "$claim"
+		else
+			echo >&9
+		fi
 	done <"$out/jobs"
 }
 
@@ -454,7 +494,7 @@ if [ $list = 1 ]; then
 	exit 0
 fi
 
-rm -rf "$out/rows" "$out/times" "$out/claims" "$out/plans" "$out/logs" "$out/failures" "$out/junit.xml" "$out/results.json"
+rm -rf "$out/slots" "$out/rows" "$out/times" "$out/claims" "$out/plans" "$out/logs" "$out/failures" "$out/junit.xml" "$out/results.json"
 mkdir -p "$out/rows" "$out/times" "$out/claims" "$out/plans" "$out/logs"
 workers=''
 trap stop_all INT TERM HUP
@@ -471,8 +511,10 @@ case "$make$kernels" in
 	;;
 esac
 if [ $built = 1 ]; then
-	while [ "$jobs_at_once" -gt 0 ]; do
-		jobs_at_once=$((jobs_at_once - 1))
+	slots_make "$jobs_at_once"
+	more=$((2 * jobs_at_once))
+	while [ $more -gt 0 ]; do
+		more=$((more - 1))
 		worker &
 		workers="$workers $!"
 	done

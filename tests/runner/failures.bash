@@ -345,3 +345,39 @@ test_leaks_needs_kmemleak()
 		fail "--leaks without kmemleak in the kernel: expected 125, got 0"
 	[ $status -eq 0 ] || contains message kmemleak "$err"
 }
+
+# Cores that a runner has a claim on.
+claims_of()
+{
+	local inodes
+	inodes=$(find "/proc/$1/fd" -lname 'socket:*' -printf '%l\n' | tr -dc '0-9\n')
+	awk -v inodes="$(echo $inodes)" 'BEGIN { n = split(inodes, i, " "); while (n) ours[i[n--]] }
+		$7 in ours && $8 ~ /^@uml-run-core-/' /proc/net/unix | wc -l
+}
+
+# While kmemleak is waited for, the output is at its end and the core is another's to claim. The
+# imitation says HELLO, waits, ends its output, waits, gives its verdict.
+test_leaks_leave_the_core_to_others()
+{
+	local runner
+	mkfifo "$WORK/go" "$WORK/output"
+	exec 5<>"$WORK/go"
+	fake_kernel "read -r _ <$WORK/go
+		hello
+		printf '\\301\\353\\340\\047\\004\\1\\0\\0\\0\\0\\0\\0' >&4
+		read -r _ <$WORK/go
+		status 0"
+	"$uml" --leaks --pin auto --boot-timeout 30 --kernel "$WORK/kernel" true >"$WORK/output" 5>&- &
+	runner=$!
+	exec 6<"$WORK/output"
+	wait_for 20 kernel_pid >/dev/null
+	equal 'claims while it computes' 1 "$(claims_of $runner)"
+	echo >&5
+	# to its end, which comes before that of the runner
+	cat <&6
+	kill -0 $runner || fail 'the runner: expected it to wait for the kernel, got its end'
+	wait_for 10 eval '[ "$(claims_of $runner)" = 0 ]' || fail "claims afterwards: expected 0, got $(claims_of $runner)"
+	echo >&5
+	wait $runner
+	equal status 0 $?
+}

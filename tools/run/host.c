@@ -178,7 +178,9 @@ int host_directories(struct run *r)
 	return choose_memory(r) || make_dir(r) ? -1 : 0;
 }
 
-/* Held until this process ends, seen by every runner of the machine, leaves no file. */
+static int claimed = -1;
+
+/* Held until this process ends or gives it back, seen by every runner of the machine, leaves no file. */
 static bool claim(int core, int level)
 {
 	struct sockaddr_un a = { .sun_family = AF_UNIX };
@@ -187,8 +189,10 @@ static bool claim(int core, int level)
 	if (fd < 0)
 		return false;
 	len = snprintf(a.sun_path + 1, sizeof(a.sun_path) - 1, "uml-run-core-%d-%d", core, level);
-	if (!bind(fd, (struct sockaddr *)&a, offsetof(struct sockaddr_un, sun_path) + 1 + len))
+	if (!bind(fd, (struct sockaddr *)&a, offsetof(struct sockaddr_un, sun_path) + 1 + len)) {
+		claimed = fd;
 		return true;
+	}
 	close(fd);
 	return false;
 }
@@ -214,4 +218,12 @@ int host_core_take(struct run *r)
 				return core;
 		}
 	return n ? cores[r->nonce[0] % n] : -1;
+}
+
+/* The guest stays there, but others may take the core as if it were not. */
+void host_core_give_back(void)
+{
+	if (claimed >= 0)
+		close(claimed);
+	claimed = -1;
 }

@@ -148,6 +148,9 @@ static void output(struct run *r, int stream)
 		stream_close(s);
 		if (stream == JOIN_STDOUT)
 			close(STDOUT_FILENO);
+		/* What is left of it is 6 s of sleep and one of scanning. */
+		if (stream == JOIN_STDOUT && r->opt.leaks)
+			host_core_give_back();
 	}
 }
 
