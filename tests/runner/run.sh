@@ -35,8 +35,8 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
-[ -x "$kernel" ] || { echo "run.sh: the kernel $kernel: not there; cure: make, or --kernel FILE" >&2; exit 2; }
-[ -x "$top/build/tools/uml-run" ] || { echo "run.sh: build/tools/uml-run: not there; cure: make tools" >&2; exit 2; }
+[ -n "$list" ] || [ -x "$kernel" ] || { echo "run.sh: the kernel $kernel: not there; cure: make, or --kernel FILE" >&2; exit 2; }
+[ -n "$list" ] || [ -x "$top/build/tools/uml-run" ] || { echo "run.sh: build/tools/uml-run: not there; cure: make tools" >&2; exit 2; }
 
 tests_of()
 {
