@@ -83,6 +83,18 @@ static void compare_ids(struct world *w, int tree, int mount, int cont, bool pro
 	compare_text(path, text);
 }
 
+/* Whose file it is: 1 for the first subsystem, 0 for none of them. */
+static int subsystem_of(const char *name)
+{
+	for (int i = 0; i < MODEL_SUBSYSTEMS; i++) {
+		size_t len = strlen(model_subsystems[i]);
+
+		if (!strncmp(name, model_subsystems[i], len) && name[len] == '.')
+			return i + 1;
+	}
+	return 0;
+}
+
 /* What else there is but directories: the core's files, and those of the bound subsystems. */
 static bool file_belongs(struct world *w, int tree, int cont, const char *name)
 {
@@ -92,17 +104,15 @@ static bool file_belongs(struct world *w, int tree, int cont, const char *name)
 	for (unsigned int i = 0; i < sizeof(core) / sizeof(core[0]); i++)
 		if (!strcmp(name, core[i]))
 			return true;
-	if (!strncmp(name, "cpuacct.", 8))
-		return w->m.t[tree].mask & MODEL_CPUACCT;
-	if (!strncmp(name, "memory.", 7))
-		return w->m.t[tree].mask & MODEL_MEMORY;
+	if (subsystem_of(name))
+		return w->m.t[tree].mask & 1 << (subsystem_of(name) - 1);
 	return !cont && !strcmp(name, "release_agent");
 }
 
 static void compare_dir(struct world *w, int tree, int mount, int cont)
 {
 	char *path = dir_of(w, tree, mount, cont);
-	int children = 0, own[3] = { 0 };
+	int children = 0, own[1 + MODEL_SUBSYSTEMS] = { 0 };
 	struct dirent *entry;
 	DIR *dir = opendir(path);
 
@@ -115,7 +125,7 @@ static void compare_dir(struct world *w, int tree, int mount, int cont)
 			continue;
 		if (entry->d_type != DT_DIR) {
 			known = file_belongs(w, tree, cont, entry->d_name);
-			own[!strncmp(entry->d_name, "cpuacct.", 8) ? 1 : !strncmp(entry->d_name, "memory.", 7) ? 2 : 0]++;
+			own[subsystem_of(entry->d_name)]++;
 		}
 		for (int c = 1; entry->d_type == DT_DIR && c < MODEL_CONTAINERS; c++)
 			if (w->m.t[tree].c[c].live && w->m.t[tree].c[c].parent == cont &&
@@ -129,9 +139,42 @@ static void compare_dir(struct world *w, int tree, int mount, int cont)
 	closedir(dir);
 	if (children != model_children(&w->m, tree, cont))
 		differ("%s has %d children, the model %d", path, children, model_children(&w->m, tree, cont));
-	if (own[0] < 7 || !own[1] != !(w->m.t[tree].mask & MODEL_CPUACCT) ||
-	    !own[2] != !(w->m.t[tree].mask & MODEL_MEMORY))
-		differ("%s has %d files of the core, %d of cpuacct, %d of memory", path, own[0], own[1], own[2]);
+	if (own[0] < 7)
+		differ("%s has %d files of the core", path, own[0]);
+	for (int i = 0; i < MODEL_SUBSYSTEMS; i++)
+		if (!own[1 + i] != !(w->m.t[tree].mask & 1 << i))
+			differ("%s has %d files of %s", path, own[1 + i], model_subsystems[i]);
+}
+
+static void compare_stat(struct world *w, int tree, int mount, int cont, const char *field, unsigned int wanted)
+{
+	char *path = file_of(w, tree, mount, cont, "numtasks.stats"), *text = read_file(path), line[64];
+
+	sprintf(line, "numtasks: %s %u\n", field, wanted);
+	if (!strstr(text, line))
+		differ("%s reads \"%s\", the model says \"%s\"", path, text, line);
+	free(text);
+}
+
+/* What the subsystems count and limit; a root has no limits, and others are in it. */
+static void compare_counts(struct world *w, int tree, int mount, int cont)
+{
+	struct model_container *c = &w->m.t[tree].c[cont];
+	unsigned int mask = cont ? w->m.t[tree].mask : 0;
+
+	if (mask & MODEL_MEMORY)
+		compare_number(w, tree, mount, cont, "memory.page_limit", c->limit);
+	if (mask & MODEL_NUMTASKS) {
+		compare_number(w, tree, mount, cont, "numtasks.limit", c->tasks_limit);
+		compare_stat(w, tree, mount, cont, "Current usage", model_tasks(&w->m, tree, cont));
+		compare_stat(w, tree, mount, cont, "Number of successes", c->forks);
+		compare_stat(w, tree, mount, cont, "Number of failures", c->forks_refused);
+	}
+	if (mask & MODEL_BC) {
+		compare_number(w, tree, mount, cont, "bc.numfiles.limit", c->files_limit);
+		compare_number(w, tree, mount, cont, "bc.numfiles.held", model_files(&w->m, tree, cont));
+		compare_number(w, tree, mount, cont, "bc.numfiles.failcnt", c->files_refused);
+	}
 }
 
 static void compare_container(struct world *w, int tree, int mount, int cont)
@@ -145,8 +188,7 @@ static void compare_container(struct world *w, int tree, int mount, int cont)
 	compare_ids(w, tree, mount, cont, true);
 	compare_number(w, tree, mount, cont, "notify_on_release", c->notify);
 	compare_number(w, tree, mount, cont, "releasable", cont && c->used && empty);
-	if (w->m.t[tree].mask & MODEL_MEMORY && cont)
-		compare_number(w, tree, mount, cont, "memory.page_limit", c->limit);
+	compare_counts(w, tree, mount, cont);
 	/* "dying" ends after a grace period: world_end() waits for that */
 	snprintf(text, sizeof(text), "populated %d\n", model_populated(&w->m, tree, cont));
 	if (strncmp(read_file(file_of(w, tree, mount, cont, "events")), text, strlen(text)))
@@ -162,7 +204,7 @@ static void compare_task(struct world *w, int p, int i)
 		if (!w->m.t[t].live)
 			continue;
 		model_path(&w->m, t, w->m.p[p].in[i][t], where, sizeof(where));
-		sprintf(text + strlen(text), "%d:%s:%s\n", t + 1, model_words(&w->m, t), where);
+		sprintf(text + strlen(text), "%d:%s:%s\n", t + 1, model_words(w->m.t[t].mask, w->m.t[t].name), where);
 	}
 	compare_text(path, text);
 }
@@ -174,27 +216,27 @@ static void compare_tables(struct world *w)
 	int n = read_hierarchies(h, 16), row = 0;
 
 	for (int t = 0; t < MODEL_TREES; t++) {
+		const char *words = model_words(w->m.t[t].mask, w->m.t[t].name);
+
 		if (!w->m.t[t].live)
 			continue;
 		if (row == n)
 			differ("/proc/containers has no hierarchy %d", t + 1);
 		if (h[row].id != t + 1 || h[row].containers != model_live(&w->m, t) ||
-		    strcmp(h[row].subsystems, model_words(&w->m, t)))
+		    strcmp(h[row].subsystems, words))
 			differ("/proc/containers has \"%d %d %s\", the model \"%d %d %s\"", h[row].id, h[row].containers,
-			       h[row].subsystems, t + 1, model_live(&w->m, t), model_words(&w->m, t));
+			       h[row].subsystems, t + 1, model_live(&w->m, t), words);
 		row++;
 	}
 	if (row != n)
 		differ("/proc/containers has a hierarchy %d (%s), the model none", h[row].id, h[row].subsystems);
 	n = read_subsystems(s, 16);
 	for (int i = 0; i < n; i++) {
-		unsigned int bit = !strcmp(s[i].name, "cpuacct") ? MODEL_CPUACCT :
-				   !strcmp(s[i].name, "memory") ? MODEL_MEMORY : 0;
 		int id = 0;
 
-		for (int t = 0; t < MODEL_TREES; t++)
-			if (w->m.t[t].live && w->m.t[t].mask & bit)
-				id = t + 1;
+		for (int k = 0; k < MODEL_SUBSYSTEMS; k++)
+			if (!strcmp(s[i].name, model_subsystems[k]))
+				id = model_tree_of(&w->m, 1 << k) + 1;
 		if (s[i].hierarchy != id || s[i].containers != (id ? model_live(&w->m, id - 1) : 1))
 			differ("/proc/containers has \"%s %d %d\", the model hierarchy %d", s[i].name, s[i].hierarchy,
 			       s[i].containers, id);

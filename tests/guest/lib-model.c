@@ -4,6 +4,17 @@
 
 bool model_lies;
 
+const char *const model_subsystems[MODEL_SUBSYSTEMS] = { "cpuacct", "memory", "bc", "numtasks" };
+
+static struct model_container new_container(int parent, const char *name)
+{
+	struct model_container c = { .live = true, .parent = parent, .limit = MODEL_NO_LIMIT,
+				     .tasks_limit = MODEL_NO_LIMIT, .files_limit = MODEL_FILES_LIMIT };
+
+	strcpy(c.name, name);
+	return c;
+}
+
 int model_mount(struct model *m, unsigned int mask, const char *name)
 {
 	unsigned int bound = 0;
@@ -28,7 +39,7 @@ int model_mount(struct model *m, unsigned int mask, const char *name)
 	m->t[free_tree].live = true;
 	m->t[free_tree].mask = mask;
 	strcpy(m->t[free_tree].name, name);
-	m->t[free_tree].c[0] = (struct model_container){ true, -1, "", false, false, MODEL_NO_LIMIT };
+	m->t[free_tree].c[0] = new_container(-1, "");
 	for (int p = 0; p < MODEL_PROCS; p++)
 		for (int i = 0; i < MODEL_THREADS; i++)
 			m->p[p].in[i][free_tree] = 0;
@@ -65,13 +76,21 @@ int model_mkdir(struct model *m, int tree, int parent, const char *name)
 		return err;
 	while (t->c[c].live)
 		c++;
-	t->c[c] = (struct model_container){ true, parent, "", t->c[parent].notify, false,
-					    MODEL_NO_LIMIT };
-	strcpy(t->c[c].name, name);
+	t->c[c] = new_container(parent, name);
+	t->c[c].notify = t->c[parent].notify;
 	t->c[parent].used = true;
 	return 0;
 }
 
+/* In the tree with bc: the files of one container are another's now. */
+static void pass_files(struct model *m, int from, int to)
+{
+	for (int f = 0; f < MODEL_FILES; f++)
+		if (m->f[f].owner == from)
+			m->f[f].owner = to;
+}
+
+/* Its files, that somebody still has open elsewhere, count on in the parent. */
 int model_rmdir(struct model *m, int tree, int cont)
 {
 	int err = EBUSY;
@@ -79,6 +98,8 @@ int model_rmdir(struct model *m, int tree, int cont)
 	if (model_children(m, tree, cont) || model_has_tasks(m, tree, cont))
 		return err;
 	m->t[tree].c[cont].live = false;
+	if (tree == model_tree_of(m, MODEL_BC))
+		pass_files(m, cont, m->t[tree].c[cont].parent);
 	return 0;
 }
 
@@ -92,6 +113,37 @@ int model_rename(struct model *m, int tree, int cont, const char *name)
 	if (other >= 0)
 		return err;
 	strcpy(c->name, name);
+	return 0;
+}
+
+/* What leaves forgets its settings and counts; what it has charged is the root's. */
+int model_remount(struct model *m, int tree, unsigned int mask)
+{
+	struct model_tree *t = &m->t[tree];
+	unsigned int leaves = t->mask & ~mask;
+	int err = t->mask ? EBUSY : EINVAL;
+
+	if (!t->mask)
+		return err;
+	for (int other = 0; other < MODEL_TREES; other++)
+		if (other != tree && m->t[other].live && m->t[other].mask & mask)
+			return err;
+	t->mask = mask;
+	for (int i = 0; i < MODEL_CONTAINERS; i++) {
+		struct model_container *c = &t->c[i];
+
+		if (leaves & MODEL_MEMORY)
+			c->limit = MODEL_NO_LIMIT;
+		if (leaves & MODEL_NUMTASKS) {
+			c->tasks_limit = MODEL_NO_LIMIT;
+			c->forks = c->forks_refused = 0;
+		}
+		if (leaves & MODEL_BC) {
+			c->files_limit = MODEL_FILES_LIMIT;
+			c->files_refused = 0;
+			pass_files(m, i, 0);
+		}
+	}
 	return 0;
 }
 
@@ -112,14 +164,70 @@ int model_fork(struct model *m, int parent)
 	memset(&m->p[p], 0, sizeof(m->p[p]));
 	m->p[p].live = true;
 	m->p[p].threads = 1;
-	if (parent >= 0)
-		memcpy(m->p[p].in[0], m->p[parent].in[0], sizeof(m->p[p].in[0]));
+	if (parent < 0)
+		return p;
+	memcpy(m->p[p].in[0], m->p[parent].in[0], sizeof(m->p[p].in[0]));
+	for (int f = 0; f < MODEL_FILES; f++)
+		m->f[f].in[p] = m->f[f].in[parent];
 	return p;
 }
 
 void model_exit(struct model *m, int proc)
 {
 	m->p[proc].live = false;
+	for (int f = 0; f < MODEL_FILES; f++)
+		m->f[f].in[proc] = false;
+}
+
+/* No container but the root, from the process's on upwards, may get more than its limit. */
+int model_charge_task(struct model *m, int proc)
+{
+	int tree = model_tree_of(m, MODEL_NUMTASKS), at, err = EAGAIN;
+	struct model_container *c;
+
+	if (tree < 0)
+		return 0;
+	c = m->t[tree].c;
+	at = m->p[proc].in[0][tree];
+	for (int i = at; i; i = c[i].parent)
+		if (model_tasks(m, tree, i) + 1 > c[i].tasks_limit) {
+			c[at].forks_refused++;
+			return err;
+		}
+	c[at].forks++;
+	return 0;
+}
+
+static bool is_open(struct model_file *f)
+{
+	for (int p = 0; p < MODEL_PROCS; p++)
+		if (f->in[p])
+			return true;
+	return false;
+}
+
+/* The same for files; the failure is counted where the limit is. */
+int model_open(struct model *m, int proc)
+{
+	int tree = model_tree_of(m, MODEL_BC), at = tree < 0 ? 0 : m->p[proc].in[0][tree], file = 0;
+
+	while (file < MODEL_FILES && is_open(&m->f[file]))
+		file++;
+	if (file == MODEL_FILES)
+		return -1;
+	for (int i = at; i; i = m->t[tree].c[i].parent)
+		if (model_files(m, tree, i) + 1 > m->t[tree].c[i].files_limit) {
+			m->t[tree].c[i].files_refused++;
+			return -ENFILE;
+		}
+	m->f[file].in[proc] = true;
+	m->f[file].owner = at;
+	return file;
+}
+
+void model_close(struct model *m, int proc, int file)
+{
+	m->f[file].in[proc] = false;
 }
 
 /* Is CONT the container ABOVE, or below it? */
@@ -137,6 +245,25 @@ bool model_has_tasks(struct model *m, int tree, int cont)
 			if (m->p[p].in[i][tree] == cont)
 				return true;
 	return false;
+}
+
+unsigned int model_tasks(struct model *m, int tree, int cont)
+{
+	unsigned int n = 0;
+
+	for (int p = 0; p < MODEL_PROCS; p++)
+		for (int i = 0; m->p[p].live && i < m->p[p].threads; i++)
+			n += model_below(m, tree, m->p[p].in[i][tree], cont);
+	return n;
+}
+
+unsigned int model_files(struct model *m, int tree, int cont)
+{
+	unsigned int n = 0;
+
+	for (int f = 0; f < MODEL_FILES; f++)
+		n += is_open(&m->f[f]) && model_below(m, tree, m->f[f].owner, cont);
+	return n;
 }
 
 /* Tasks here or below; in a root there are always those of the machine. */
@@ -167,6 +294,14 @@ int model_live(struct model *m, int tree)
 	return n;
 }
 
+int model_tree_of(struct model *m, unsigned int subsystem)
+{
+	for (int t = 0; t < MODEL_TREES; t++)
+		if (m->t[t].live && m->t[t].mask & subsystem)
+			return t;
+	return -1;
+}
+
 void model_path(struct model *m, int tree, int cont, char *path, size_t size)
 {
 	char below[256] = "", above[256];
@@ -180,13 +315,15 @@ void model_path(struct model *m, int tree, int cont, char *path, size_t size)
 	snprintf(path, size, "%s", below);
 }
 
-const char *model_words(struct model *m, int tree)
+const char *model_words(unsigned int mask, const char *name)
 {
-	static const char *const words[] = { "", "cpuacct", "memory", "cpuacct,memory" };
-	static char name[20];
+	static char words[64];
 
-	if (m->t[tree].mask)
-		return words[m->t[tree].mask];
-	snprintf(name, sizeof(name), "none,name=%s", m->t[tree].name);
-	return name;
+	words[0] = '\0';
+	for (int i = 0; i < MODEL_SUBSYSTEMS; i++)
+		if (mask & 1 << i)
+			sprintf(words + strlen(words), "%s%s", *words ? "," : "", model_subsystems[i]);
+	if (!mask)
+		snprintf(words, sizeof(words), "none,name=%s", name);
+	return words;
 }

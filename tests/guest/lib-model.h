@@ -3,8 +3,9 @@
  * A reference model of containers, and a world that is driven beside it.
  *
  * The model (lib-model.c) is plain arrays: trees, containers, processes, who is
- * where. The world (lib-world.c) does each step to the kernel and to the model,
- * compares the kernel's answer with the model's, and then every file that can be read.
+ * where, who has which file open. The world (lib-world.c) does each step to the kernel and to
+ * the model, compares the kernel's answer with the model's, and then every file that can be
+ * read. What is done by a process in a container is done by an actor (lib-actors.c).
  *
  * A step names its objects by number, taken modulo what there is, so that a
  * sequence stays a sequence when steps are taken out of it.
@@ -14,16 +15,23 @@
 
 #include "lib.h"
 
-#define MODEL_TREES	4
+#define MODEL_TREES	6
 #define MODEL_CONTAINERS 12
 #define MODEL_PROCS	6
 #define MODEL_THREADS	3
 #define MODEL_MOUNTS	2
+#define MODEL_FILES	16
 #define MODEL_NO_LIMIT	UINT64_MAX
+/* bc.numfiles.limit of a new container. */
+#define MODEL_FILES_LIMIT 512
 
-/* What a hierarchy has; each bit is a subsystem. */
+/* What a hierarchy has; each bit is a subsystem, in the kernel's order. */
 #define MODEL_CPUACCT	1
 #define MODEL_MEMORY	2
+#define MODEL_BC	4
+#define MODEL_NUMTASKS	8
+#define MODEL_SUBSYSTEMS 4
+extern const char *const model_subsystems[MODEL_SUBSYSTEMS];
 
 struct model_container {
 	bool live;
@@ -32,6 +40,10 @@ struct model_container {
 	bool notify;
 	bool used;		/* has had a task or a child */
 	uint64_t limit;		/* memory.page_limit */
+	uint64_t tasks_limit;	/* numtasks.limit; what its own tasks forked, and could not */
+	unsigned int forks, forks_refused;
+	uint64_t files_limit;	/* bc.numfiles.limit; what was refused for it, here or below */
+	unsigned int files_refused;
 };
 
 /* Index is the hierarchy's number - 1: the kernel takes the lowest free one. */
@@ -49,9 +61,17 @@ struct model_proc {
 	int in[MODEL_THREADS][MODEL_TREES];
 };
 
+/* An open file: who has it, under one number; and in the tree with bc, whose it is. */
+struct model_file {
+	bool in[MODEL_PROCS];
+	int fd;
+	int owner;
+};
+
 struct model {
 	struct model_tree t[MODEL_TREES];
 	struct model_proc p[MODEL_PROCS];
+	struct model_file f[MODEL_FILES];
 };
 
 /* Makes it wrong: a second container of one name can be made. */
@@ -64,6 +84,12 @@ void model_umount(struct model *m, int tree, int mount);
 int model_mkdir(struct model *m, int tree, int parent, const char *name);
 int model_rmdir(struct model *m, int tree, int cont);
 int model_rename(struct model *m, int tree, int cont, const char *name);
+int model_remount(struct model *m, int tree, unsigned int mask);
+/* May PROC make a task? 0 or an errno, which is counted. */
+int model_charge_task(struct model *m, int proc);
+/* PROC opens a file: its index, -1 when there are enough, or -errno. */
+int model_open(struct model *m, int proc);
+void model_close(struct model *m, int proc, int file);
 void model_move(struct model *m, int tree, int cont, int proc, int thread);
 /* A process of PARENT (-1: somebody in all roots); its index, or -1 when there are enough. */
 int model_fork(struct model *m, int parent);
@@ -74,14 +100,20 @@ bool model_has_tasks(struct model *m, int tree, int cont);
 bool model_populated(struct model *m, int tree, int cont);
 int model_children(struct model *m, int tree, int cont);
 int model_live(struct model *m, int tree);
+/* The tree with a subsystem, or -1. */
+int model_tree_of(struct model *m, unsigned int subsystem);
+/* Threads, and open files, of a container and those below. */
+unsigned int model_tasks(struct model *m, int tree, int cont);
+unsigned int model_files(struct model *m, int tree, int cont);
 /* "/a/b", and "cpuacct,memory" or "none,name=x". */
 void model_path(struct model *m, int tree, int cont, char *path, size_t size);
-const char *model_words(struct model *m, int tree);
+const char *model_words(unsigned int mask, const char *name);
 
 /* lib-world.c */
 enum step_kind {
 	STEP_MOUNT, STEP_UMOUNT, STEP_MKDIR, STEP_RMDIR, STEP_RENAME, STEP_FORK, STEP_THREAD, STEP_EXIT,
-	STEP_MOVE_THREAD, STEP_MOVE_PROCESS, STEP_NOTIFY, STEP_LIMIT, STEP_KILL, STEP_NONSENSE, STEP_KINDS
+	STEP_MOVE_THREAD, STEP_MOVE_PROCESS, STEP_NOTIFY, STEP_LIMIT, STEP_KILL, STEP_NONSENSE, STEP_REMOUNT,
+	STEP_TASKS_LIMIT, STEP_FILES_LIMIT, STEP_OPEN, STEP_CLOSE, STEP_KINDS
 };
 
 struct step {
@@ -94,7 +126,7 @@ struct step {
  */
 int world_run(const struct step *steps, int n, char *why, size_t size);
 
-/* lib-world.c and lib-compare.c */
+/* lib-actors.c */
 struct model_actor {
 	int wire[2];		/* the world's end, the actor's */
 	int pidfd;
@@ -106,6 +138,15 @@ struct world {
 	struct model_actor actors[MODEL_PROCS];
 };
 
+void actors_init(struct world *w);
+/* Actor WHO (-1: the world itself) makes actor NEW, a thread, a file, closes one: what it got, or -errno. */
+int actor_fork(struct world *w, int who, int new);
+int actor_thread(struct world *w, int who);
+int actor_open(struct world *w, int who);
+int actor_close(struct world *w, int who, int fd);
+void actor_await_end(struct world *w, int who);
+
+/* lib-world.c and lib-compare.c */
 /* The kernel is not what the model is: ends the world. */
 void differ(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
 /* Paths below /tmp/w; in buffers that are soon used again. */

@@ -2,22 +2,16 @@
 /*
  * See lib-model.h: does a step to the kernel and to the model, and compares what can be read.
  *
- * A world is a process. It forks actors, which fork actors or make threads when told so over a
- * socket; when one ends, its pidfd tells. All mounts are below /tmp/w. What was done is logged
- * in memory shared with the test, so that it outlives a world that ends in the middle.
+ * A world is a process. All mounts are below /tmp/w. What was done is logged in memory shared
+ * with the test, so that it outlives a world that ends in the middle.
  */
 #include "lib-model.h"
 
-#include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 
 struct report {
 	volatile int step;	/* the one at work; n when all is taken down */
@@ -60,79 +54,6 @@ static bool answered(int got, int wanted)
 	if (got != wanted)
 		differ("got %s, the model says %s", error_name(got), error_name(wanted));
 	return !got;
-}
-
-/* ---- Actors ---- */
-
-struct order {
-	char what;		/* 'F'ork as actor WHO, 'T'hread */
-	int who;
-};
-
-static void *nap(void *arg)
-{
-	*(volatile pid_t *)arg = gettid();
-	for (;;)
-		pause();
-	return NULL;
-}
-
-/* An actor's own threads but the first, as they give themselves their numbers. */
-static volatile pid_t thread_tid[MODEL_THREADS];
-static int nr_threads;
-
-static pid_t new_thread(void)
-{
-	volatile pid_t *tid = &thread_tid[nr_threads++];
-	pthread_attr_t attr;
-	pthread_t thread;
-
-	pthread_attr_init(&attr);
-	pthread_attr_setstacksize(&attr, 65536);
-	if (pthread_create(&thread, &attr, nap, (void *)tid))
-		return -1;
-	while (!*tid)
-		usleep(50);
-	return *tid;
-}
-
-static void act_out(int me) __attribute__((noreturn));
-static void act_out(int me)
-{
-	struct order o;
-	pid_t pid;
-
-	/* the threads of whoever forked stayed there */
-	memset((void *)thread_tid, 0, sizeof(thread_tid));
-	nr_threads = 0;
-	while (read(w.actors[me].wire[1], &o, sizeof(o)) == sizeof(o)) {
-		pid = o.what == 'F' ? fork() : new_thread();
-		if (!pid)
-			act_out(o.who);
-		if (write(w.actors[me].wire[1], &pid, sizeof(pid)) != sizeof(pid))
-			break;
-	}
-	_exit(0);
-}
-
-static pid_t tell(int who, char what, int arg)
-{
-	struct order o = { what, arg };
-	pid_t pid;
-
-	if (write(w.actors[who].wire[0], &o, sizeof(o)) != sizeof(o) ||
-	    read(w.actors[who].wire[0], &pid, sizeof(pid)) != sizeof(pid) || pid < 0)
-		differ("process %d does not answer", w.actors[who].tid[0]);
-	return pid;
-}
-
-static void await_end(int p)
-{
-	struct pollfd fd = { .fd = w.actors[p].pidfd, .events = POLLIN };
-
-	if (poll(&fd, 1, 20000 * lib_slow) != 1)
-		differ("process %d does not end", w.actors[p].tid[0]);
-	close(w.actors[p].pidfd);
 }
 
 /* ---- Which object a number means ---- */
@@ -194,9 +115,12 @@ static void step_mount(const struct step *s)
 		{ MODEL_CPUACCT | MODEL_MEMORY, "", "memory,cpuacct" },
 		{ 0, "x", "none,name=x" },
 		{ 0, "y", "name=y,none" },
+		{ MODEL_NUMTASKS, "", "numtasks" },
+		{ MODEL_BC | MODEL_NUMTASKS, "", "numtasks,bc" },
+		{ MODEL_BC | MODEL_MEMORY, "", "bc,memory" },
 	};
-	const char *options = kinds[s->a % 5].options, *dir;
-	int tree = model_mount(&w.m, kinds[s->a % 5].mask, kinds[s->a % 5].name), nr = 0;
+	const char *options = kinds[s->a % 8].options, *dir;
+	int tree = model_mount(&w.m, kinds[s->a % 8].mask, kinds[s->a % 8].name), nr = 0;
 
 	if (tree >= 0) {
 		while (nr < MODEL_MOUNTS && w.m.t[tree].mounted[nr])
@@ -253,34 +177,33 @@ static void step_rename(int tree, int mount, int cont, const char *name)
 
 static void step_fork(int parent)
 {
-	int p = model_fork(&w.m, parent);
-	pid_t pid;
+	int err, pid, p = 0;
 
-	if (p < 0)
+	while (p < MODEL_PROCS && w.m.p[p].live)
+		p++;
+	if (p == MODEL_PROCS)
 		return;
-	if (parent >= 0) {
-		pid = tell(parent, 'F', p);
-	} else {
-		pid = fork();
-		if (!pid)
-			act_out(p);
-	}
-	w.actors[p].tid[0] = pid;
-	w.actors[p].pidfd = syscall(SYS_pidfd_open, pid, 0);
-	if (w.actors[p].pidfd < 0)
-		differ("pidfd_open(%d): %s", pid, error_name(errno));
-	note("fork of %d: %d\n", parent < 0 ? 0 : w.actors[parent].tid[0], pid);
+	err = parent < 0 ? 0 : model_charge_task(&w.m, parent);
+	pid = actor_fork(&w, parent, p);
+	note("fork of %d, is %d", parent < 0 ? 0 : w.actors[parent].tid[0], pid);
+	if (answered(pid < 0 ? -pid : 0, err))
+		model_fork(&w.m, parent);
 }
 
 static void step_thread(int proc)
 {
 	struct model_proc *p = &w.m.p[proc];
+	int err, tid;
 
 	if (p->threads == MODEL_THREADS)
 		return;
-	w.actors[proc].tid[p->threads] = tell(proc, 'T', 0);
+	err = model_charge_task(&w.m, proc);
+	tid = actor_thread(&w, proc);
+	note("thread of %d, is %d", w.actors[proc].tid[0], tid);
+	if (!answered(tid < 0 ? -tid : 0, err))
+		return;
+	w.actors[proc].tid[p->threads] = tid;
 	memcpy(p->in[p->threads], p->in[0], sizeof(p->in[0]));
-	note("thread of %d: %d\n", w.actors[proc].tid[0], w.actors[proc].tid[p->threads]);
 	p->threads++;
 }
 
@@ -288,7 +211,7 @@ static void step_exit(int proc)
 {
 	note("kill %d\n", w.actors[proc].tid[0]);
 	kill(w.actors[proc].tid[0], SIGKILL);
-	await_end(proc);
+	actor_await_end(&w, proc);
 	model_exit(&w.m, proc);
 }
 
@@ -327,6 +250,64 @@ static void step_limit(int tree, int mount, int cont, unsigned int number)
 		w.m.t[tree].c[cont].limit = 1000000 + number;
 }
 
+static void step_remount(int tree, const char *dir, unsigned int mask)
+{
+	const char *options = model_words(mask, "");
+
+	note("mount -o remount,%s %s", options, dir);
+	answered(mount("none", dir, "container", MS_REMOUNT, options) ? errno : 0, model_remount(&w.m, tree, mask));
+}
+
+/* So few that forks are refused; what is there already may be more. */
+static void step_tasks_limit(int tree, int mount, int cont, unsigned int limit)
+{
+	char *file = file_of(&w, tree, mount, cont, "numtasks.limit");
+
+	if (!cont || !(w.m.t[tree].mask & MODEL_NUMTASKS))
+		return;
+	note("echo %u > %s", limit, file);
+	if (answered(write_u64(file, limit), 0))
+		w.m.t[tree].c[cont].tasks_limit = limit;
+}
+
+static void step_files_limit(int tree, int mount, int cont, unsigned int limit)
+{
+	char *file = file_of(&w, tree, mount, cont, "bc.set"), text[64];
+
+	if (!cont || !(w.m.t[tree].mask & MODEL_BC))
+		return;
+	sprintf(text, "numfiles %u %u", limit / 2, limit);
+	note("echo %s > %s", text, file);
+	if (answered(write_file(file, text), 0))
+		w.m.t[tree].c[cont].files_limit = limit;
+}
+
+static void step_open(int proc)
+{
+	int file = model_open(&w.m, proc), fd;
+
+	if (file == -1)
+		return;
+	fd = actor_open(&w, proc);
+	note("open by %d, is %d", w.actors[proc].tid[0], fd);
+	if (answered(fd < 0 ? -fd : 0, file < 0 ? -file : 0))
+		w.m.f[file].fd = fd;
+}
+
+static void step_close(int proc, unsigned int number)
+{
+	int n = 0, file[MODEL_FILES];
+
+	for (int f = 0; f < MODEL_FILES; f++)
+		if (w.m.f[f].in[proc])
+			file[n++] = f;
+	if (!n)
+		return;
+	note("close of %d by %d", w.m.f[file[number % n]].fd, w.actors[proc].tid[0]);
+	if (answered(-actor_close(&w, proc, w.m.f[file[number % n]].fd), 0))
+		model_close(&w.m, proc, file[number % n]);
+}
+
 static void step_kill(int tree, int mount, int cont)
 {
 	char *file = file_of(&w, tree, mount, cont, "kill");
@@ -341,7 +322,7 @@ static void step_kill(int tree, int mount, int cont)
 			hit |= model_below(&w.m, tree, w.m.p[p].in[i][tree], cont);
 		if (!hit)
 			continue;
-		await_end(p);
+		actor_await_end(&w, p);
 		model_exit(&w.m, p);
 	}
 }
@@ -375,6 +356,8 @@ static void do_step(const struct step *s)
 	case STEP_FORK: step_fork(s->a % 3 ? proc : -1); return;
 	case STEP_THREAD: if (proc >= 0) step_thread(proc); return;
 	case STEP_EXIT: if (proc >= 0) step_exit(proc); return;
+	case STEP_OPEN: if (proc >= 0) step_open(proc); return;
+	case STEP_CLOSE: if (proc >= 0) step_close(proc, s->a); return;
 	}
 	if (tree < 0)
 		return;
@@ -388,6 +371,9 @@ static void do_step(const struct step *s)
 	case STEP_NOTIFY: step_notify(tree, mount, cont, s->c & 1); break;
 	case STEP_LIMIT: step_limit(tree, mount, cont, s->c); break;
 	case STEP_KILL: step_kill(tree, mount, cont); break;
+	case STEP_REMOUNT: step_remount(tree, mount_dir(tree, mount), 1 + s->c % ((1 << MODEL_SUBSYSTEMS) - 1)); break;
+	case STEP_TASKS_LIMIT: step_tasks_limit(tree, mount, cont, s->c % 5); break;
+	case STEP_FILES_LIMIT: step_files_limit(tree, mount, cont, s->c % 4); break;
 	case STEP_NONSENSE: step_nonsense(tree, mount, cont, s->c); break;
 	}
 }
@@ -408,7 +394,7 @@ static void world_end(void)
 
 		/* one that has no mount any more, but containers */
 		if (tree->live && !tree->mounted[0] && !tree->mounted[1]) {
-			const char *options = model_words(&w.m, t);
+			const char *options = model_words(tree->mask, tree->name);
 
 			note("mount -o %s", options);
 			answered(mount("none", mount_dir(t, 0), "container", 0, options) ? errno : 0, 0);
@@ -441,9 +427,7 @@ static void world(const struct step *steps, int n)
 	for (int t = 0; t < MODEL_TREES; t++)
 		for (int i = 0; i < MODEL_MOUNTS; i++)
 			mkdir(mount_dir(t, i), 0755);
-	for (int p = 0; p < MODEL_PROCS; p++)
-		if (socketpair(AF_UNIX, SOCK_STREAM, 0, w.actors[p].wire))
-			differ("socketpair: %s", error_name(errno));
+	actors_init(&w);
 	for (int i = 0; i < n; i++) {
 		report->step = i;
 		do_step(&steps[i]);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * model: random steps (mounts, directories, forks, threads, moves, kills, nonsense), done to the kernel
- * and to a reference model in user space; after each one the answer and every file are compared. (jobs 1)
+ * model: random steps (mounts, remounts, directories, forks, threads, open files, limits of these, moves,
+ * kills, nonsense), done to the kernel and to a reference model in user space; after each one the
+ * answer and every file are compared. (jobs 1)
  *
  * Runs MODEL_STEPS steps (default 400, fewer in a slow kernel) in worlds of 50, each from nothing to nothing.
  * Choices follow from --seed. A difference is made small: steps are left out as long as it stays, and
@@ -20,6 +21,7 @@ static void draw_steps(struct step *steps, unsigned int seed)
 		[STEP_MOUNT] = 10, [STEP_UMOUNT] = 4, [STEP_MKDIR] = 20, [STEP_RMDIR] = 10, [STEP_RENAME] = 5,
 		[STEP_FORK] = 10, [STEP_THREAD] = 5, [STEP_EXIT] = 4, [STEP_MOVE_THREAD] = 10,
 		[STEP_MOVE_PROCESS] = 15, [STEP_NOTIFY] = 4, [STEP_LIMIT] = 4, [STEP_KILL] = 3, [STEP_NONSENSE] = 6,
+		[STEP_REMOUNT] = 10, [STEP_TASKS_LIMIT] = 10, [STEP_FILES_LIMIT] = 8, [STEP_OPEN] = 15, [STEP_CLOSE] = 6,
 	};
 	unsigned int sum = 0;
 
