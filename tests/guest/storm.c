@@ -1,14 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * storm: everything at once, on several CPUs, for the debug kernel to look at: directories come and
- * go, tasks are moved, forked, make threads, call exec, exit, are killed; hierarchies are mounted,
- * rebound and unmounted; files are read and polled. (jobs 4 4@debug)
+ * storm: everything at once, on several CPUs and nodes, for the debug kernel to look at: directories
+ * come and go, tasks are moved, forked, make threads, open files, call exec, exit, are killed; what
+ * containers may have is changed; hierarchies are mounted, rebound and unmounted; files are read
+ * and polled. (jobs 4n2 4n2@debug)
  *
  * Takes STORM_SECONDS (default 10, times 6 in the debug kernel). Choices follow from --seed: each worker
  * draws from a stream of its own, so the same seed makes the same choices, in whatever order
  * the scheduler then takes them.
  *
- * At the end nothing may be left: no process, no container, nothing dying.
+ * At the end nothing may be left: no process, no container, nothing dying, no task and no file
+ * that is counted where there is none.
  */
 #include "lib-stress.h"
 
@@ -24,8 +26,10 @@
 
 #define TREES 3
 #define NAMES 6
+/* How the C library ends a program that may open no file. */
+#define NO_LIBRARY 127
 
-static const char *const options[TREES] = { "cpuacct", "none,name=second", "none,name=storm" };
+static const char *const options[TREES] = { "cpuacct", "bc,numtasks", "none,name=storm" };
 
 struct worker {
 	void (*step)(struct worker *w);
@@ -38,6 +42,10 @@ struct worker {
 
 /* What can go wrong here when somebody else was faster. */
 static const int lost[] = { ENOENT, ENODEV, EEXIST, EBUSY, ENOTEMPTY, ESRCH, EAGAIN, EXDEV, 0 };
+/* Of a move, too, when there are no CPUs or nodes, and no room for the file to write to. */
+static const int no_room[] = { ENOENT, ENODEV, ESRCH, EAGAIN, ENOSPC, ENFILE, 0 };
+/* Of a setting, when those around it have others. */
+static const int no_fit[] = { ENOENT, ENODEV, EACCES, EBUSY, EINVAL, 0 };
 
 static unsigned int draw(struct worker *w, unsigned int n)
 {
@@ -89,7 +97,7 @@ static void move_others(struct worker *w)
 	if (try_read(some_file(w, process ? "procs" : "tasks"), &text))
 		return;
 	for (p = text; (line = strsep(&p, "\n")) && *line;)
-		may(write_file(some_file(w, process ? "procs" : "tasks"), line), "move", lost);
+		may(write_file(some_file(w, process ? "procs" : "tasks"), line), "move", no_room);
 	free(text);
 }
 
@@ -105,15 +113,17 @@ static void *short_thread(void *arg)
 static void live(struct worker *w)
 {
 	pthread_t thread[3];
-	int made = 0;
+	int made = 0, ends[2];
 	char *mem;
 
 	for (unsigned int i = draw(w, 3); i; i--)
-		may(write_file(some_file(w, draw(w, 4) ? "tasks" : "procs"), "0"), "enter", lost);
-	switch (draw(w, 6)) {
+		may(write_file(some_file(w, draw(w, 4) ? "tasks" : "procs"), "0"), "enter", no_room);
+	switch (draw(w, 7)) {
 	case 0:
+		/* nobody needs to read that there was no room for libc.so */
+		close(STDERR_FILENO);
 		execl("/bin/true", "true", NULL);
-		_exit(2);
+		_exit(errno == ENFILE ? NO_LIBRARY : 2);
 	case 1:
 		for (int i = 0; i < 3; i++)
 			made += !pthread_create(&thread[made], NULL, short_thread, w);
@@ -132,6 +142,14 @@ static void live(struct worker *w)
 		break;
 	case 4:
 		usleep(draw(w, 5000));
+		break;
+	case 5:
+		for (unsigned int i = draw(w, 30); i; i--)
+			if (pipe(ends))
+				may(errno, "pipe", no_room);
+		/* who makes what is charged here, and who has it last */
+		if (fork() == 0)
+			write_file(some_file(w, "tasks"), "0");
 		break;
 	}
 	_exit(0);
@@ -155,7 +173,8 @@ static void forks(struct worker *w)
 	}
 	for (int i = 0; i < n; i++) {
 		status = wait_for(pid[i]);
-		ck_assert_msg(status == 0 || status == 128 + SIGKILL, "child %d ended with status %d", pid[i], status);
+		ck_assert_msg(status == 0 || status == 128 + SIGKILL || status == NO_LIBRARY,
+			      "child %d ended with status %d", pid[i], status);
 	}
 }
 
@@ -165,20 +184,45 @@ static void kills(struct worker *w)
 	usleep(draw(w, 20000));
 }
 
+/* What tasks may have, or where they may be, changes below them. */
+static void settings(struct worker *w)
+{
+	static const struct {
+		const char *file, *text[4];
+	} set[] = {
+		{ "cpuset.cpus", { "0-3", "0-1", "1-3", "2" } },
+		{ "cpuset.cpu_exclusive", { "0", "1", "0", "0" } },
+		{ "memset.mems", { "0-1", "0-1", "0", "1" } },
+		{ "memset.memory_migrate", { "0", "1", "0", "1" } },
+		{ "memset.memory_spread_page", { "0", "1", "0", "1" } },
+		{ "numtasks.limit", { "max", "20", "3", "0" } },
+		{ "numtasks.shares", { "max_shares=-3", "max_shares=50", "child_shares_divisor=10",
+				       "min_shares=1,max_shares=100" } },
+		{ "bc.set", { "numfiles max max", "numfiles 20 30", "numfiles 3 5", "numfiles 0 0" } },
+		{ "bc.defaults", { "numfiles 256 512", "numfiles 10 20", "numfiles max max", "numfiles 256 512" } },
+		{ "bc.reset", { "1", "1", "1", "1" } },
+	};
+	unsigned int i = draw(w, sizeof(set) / sizeof(set[0]));
+
+	may(write_file(some_file(w, set[i].file), set[i].text[draw(w, 4)]), set[i].file, no_fit);
+}
+
 /* Mounts of the trees that are there, of one more that comes and goes, and rebindings. */
 static void mounts(struct worker *w)
 {
 	static const char *const more[] = { "cpuacct", "memory", "none,name=storm", "none,name=more",
 					    "cpuacct,memory", "nosuch" };
-	static const char *const lists[] = { "cpuacct", "memory", "cpuacct,memory" };
+	static const char *const lists[] = { "cpuacct", "memory", "cpuacct,memory", "cpuset,memset", "bc", "numtasks",
+					     "bc,numtasks", "cpuset,bc", "memset,numtasks", "memory,memset,numtasks",
+					     "cpuacct,cpuset,memset,bc,numtasks" };
 	static char *dir;
 	int err;
 
 	if (!dir)
 		dir = new_dir();
 	if (draw(w, 3) == 0) {
-		/* memory is nobody else's, but while it is mounted below */
-		err = mount("none", w->root[0], "container", MS_REMOUNT, lists[draw(w, 3)]) ? errno : 0;
+		/* each of the two wants what the other has: some of these are refused */
+		err = mount("none", w->root[draw(w, 2)], "container", MS_REMOUNT, lists[draw(w, 11)]) ? errno : 0;
 		may(err, "remount", lost);
 		w->rebindings += !err;
 		return;
@@ -195,10 +239,14 @@ static void mounts(struct worker *w)
 static void reads(struct worker *w)
 {
 	static const char *const files[] = { "tasks", "procs", "events", "why", "releasable", "notify_on_release",
-					     "cpuacct.usage", "cpuacct.stat", "memory.stat", "memory.anon_pages" };
+					     "cpuacct.usage", "cpuacct.stat", "memory.stat", "memory.anon_pages",
+					     "cpuset.effective_cpus", "memset.mems", "numtasks.stats", "bc.set" };
 	char *text = NULL;
 
-	if (!try_read(some_file(w, files[draw(w, 10)]), &text))
+	if (!try_read(some_file(w, files[draw(w, 14)]), &text))
+		free(text);
+	text = NULL;
+	if (draw(w, 8) == 0 && !try_read("/proc/user_beancounters", &text))
 		free(text);
 	if (draw(w, 8) == 0)
 		free(read_file("/proc/containers"));
@@ -252,6 +300,22 @@ static int processes(void)
 	return n;
 }
 
+/* What is still counted in a container that has no task; at the end files have nobody either. */
+static unsigned long counted(const char *dir)
+{
+	unsigned long n = 0;
+	char *text = NULL;
+
+	if (!try_read(at(dir, "bc.numfiles.held"), &text))
+		n += strtoul(text, NULL, 10);
+	free(text);
+	text = NULL;
+	if (!try_read(at(dir, "numtasks.stats"), &text))
+		n += strtoul(text + strlen("numtasks: Current usage "), NULL, 10);
+	free(text);
+	return n;
+}
+
 /* Empties and removes what the workers left; true when nothing is. */
 static bool clear(const char *dir)
 {
@@ -265,7 +329,7 @@ static bool clear(const char *dir)
 			if (!exists(path))
 				continue;
 			may(write_file(at(path, "kill"), "1"), "kill", lost);
-			empty &= !remove_dir(path);
+			empty &= !counted(path) && !remove_dir(path);
 		}
 	return empty;
 }
@@ -273,9 +337,9 @@ static bool clear(const char *dir)
 TEST_LIMIT(everything_at_once, 900)
 {
 	static void (*const steps[])(struct worker *w) = { directories, directories, move_others, forks, forks, forks,
-							   kills, mounts, reads, watches };
+							   kills, settings, mounts, reads, watches };
 	static const char *const names[] = { "directories", "directories", "moves", "forks", "forks", "forks",
-					     "kills", "mounts", "reads", "watches" };
+					     "kills", "settings", "mounts", "reads", "watches" };
 	const int n = sizeof(steps) / sizeof(steps[0]);
 	double seconds = seconds_of("STORM_SECONDS", 10 * lib_slow);
 	struct worker *w = mmap(NULL, n * sizeof(*w), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 # `./uml check --long storm`: ten minutes of everything at once (tests/guest/storm.c) with 4 CPUs (or
-# CPUS=N), in the debug kernel (or FLAVOUR=F), with a kmemleak scan at the end.
+# CPUS=N) and 2 nodes, in the debug kernel (or FLAVOUR=F), with a kmemleak scan at the end.
 # SEED=N repeats the choices of another run.
 set -u
 
@@ -15,7 +15,7 @@ slow=1 leaks=''
 make -s kernel FLAVOUR="$flavour" && make -s tools tests || exit 1
 mkdir -p "$out"
 echo "storm: ten minutes, seed $seed"
-STORM_SECONDS=600 build/tools/uml-run --kernel "build/$flavour/linux" --cpus "${CPUS:-4}" $leaks --timeout 1200 \
+STORM_SECONDS=600 build/tools/uml-run --kernel "build/$flavour/linux" --cpus "${CPUS:-4}" --nodes 2 $leaks --timeout 1200 \
 	--log "$out/kernel" --failures "$out/failures" -- \
 	"$PWD/build/tests/guest/storm" --slow $slow --seed "$seed" </dev/null >"$out/log" 2>"$out/err"
 status=$?
