@@ -171,7 +171,15 @@ bool memory_scan_reclaim_again(struct memory_scan *scan, int *tries)
 
 	if (!memory_scan_reclaim(scan) || scan->want <= 0 || READ_ONCE(scan->top->dead))
 		return false;
-	if (scan->freed > before)
+	/*
+	 * What was put back, and what has been written, is in a batch of a CPU, and cannot be
+	 * isolated: this one's, or of whichever CPU was told that it is written.
+	 */
+	if (scan->freed > before) {
 		*tries = MEMORY_TRIES;
+		lru_add_drain();
+	} else {
+		lru_add_drain_all();
+	}
 	return (*tries)-- > 0;
 }
