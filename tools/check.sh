@@ -282,7 +282,9 @@ guest()
 	case $2 in
 	debug)
 		slow=6 limit=420
-		set -- "$@" --leaks
+		# as a user's, it would be given up after 4.5 s without a line; this one takes seconds to its first
+		# where others have the machine
+		set -- "$@" --leaks --boot-timeout 60
 		;;
 	vanilla) slow=6 limit=420 ;; # room for SMP_SECONDS
 	esac
