@@ -2,7 +2,8 @@
 /*
  * Beancounters with 64 containers and 8 CPUs: all charge at once, in one tree, and at the end
  * what is held is what /proc/PID/fd and `tasks` list. The number of rounds ends it, not the
- * clock. (jobs 8 8@debug)
+ * clock; the limits are for a kernel that hangs: with 8 CPUs on a machine that has two and is busy
+ * the same work takes fifteen times as long. bc_stress.c has the debug kernel. (jobs 8)
  */
 #include "lib-bc.h"
 #include "lib-numtasks.h"
@@ -12,7 +13,7 @@
 
 #define CONTAINERS 64
 #define MIDDLES 8
-#define ROUNDS 150
+#define ROUNDS 60
 #define MOST 20
 
 static char *root, *top, *middle[MIDDLES], *leaf[CONTAINERS];
@@ -120,7 +121,7 @@ static void compare_files(const unsigned int *before)
 	ck_assert_uint_eq(held(top), all);
 }
 
-TEST_FOR(files_of_64_containers, 60, 8, 1)
+TEST_FOR(files_of_64_containers, 85, 8, 1)
 {
 	unsigned int before[CONTAINERS];
 
@@ -147,7 +148,7 @@ static void fork_and_wait(struct actor *a)
 {
 	wait_at_the_gate();
 	a->result = 0;
-	for (int round = 0; round < 10; round++) {
+	for (int round = 0; round < 3; round++) {
 		pid_t pid = fork();
 
 		if (!pid)
@@ -159,7 +160,7 @@ static void fork_and_wait(struct actor *a)
 	}
 }
 
-TEST_FOR(tasks_of_64_containers, 60, 8, 1)
+TEST_FOR(tasks_of_64_containers, 85, 8, 1)
 {
 	make_tree();
 	all_at_the_gate();
