@@ -219,18 +219,18 @@ TEST_LIMIT(a_container_is_one_however_many_run_in_it, 70)
 	expect(remove_dir(a) | remove_dir(b), 0);
 }
 
-/* And again when they are changed, while they run. */
+/* And again when they are changed, while they run. Few shares: we get time beside them, who have none. */
 TEST_LIMIT(time_goes_by_shares, 70)
 {
 	char *root = mount_hierarchy("cpu"), *a = at(root, "a"), *b = at(root, "b");
 	struct spinners in_a, in_b;
 
 	expect(make_dir(a) | make_dir(b), 0);
-	expect(set_shares(a, "min_shares=60") | set_shares(b, "min_shares=20"), 0);
+	expect(set_shares(a, "min_shares=6") | set_shares(b, "min_shares=2"), 0);
 	in_a = spinners_in(a, 1);
 	in_b = spinners_in(b, 1);
 	gets(&in_a, &in_b, 3);
-	expect(set_shares(a, "min_shares=10"), 0);
+	expect(set_shares(a, "min_shares=1"), 0);
 	gets(&in_b, &in_a, 2);
 	stop_all(&in_a);
 	stop_all(&in_b);
