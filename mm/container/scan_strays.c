@@ -73,6 +73,8 @@ bool memory_scan_strays(struct memory_scan *scan)
 	struct pglist_data *node;
 	bool again = false;
 
+	/* in a batch of a CPU, which may have nothing to do for ever, a folio cannot be isolated */
+	lru_add_drain_all();
 	scan->budget = LONG_MAX;
 	for_each_online_pgdat(node) {
 		for (pfn = node->node_start_pfn; pfn < pgdat_end_pfn(node) && scan->budget; pfn++) {
