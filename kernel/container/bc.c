@@ -407,6 +407,21 @@ static struct container_subsys_state *bc_create(struct container_subsys_state *p
 	return &bc->css;
 }
 
+/*
+ * Nobody can raise its bounds any more, and an address space may go on to charge it: it only counts
+ * from now on. Those above it refuse as before.
+ */
+static void bc_offline(struct container_subsys_state *css)
+{
+	static const struct bc_bounds none = { .barrier = BC_MAX, .limit = BC_MAX };
+	int res;
+
+	mutex_lock(&bc_mutex);
+	for (res = 0; res < BC_RESOURCES; res++)
+		store_bounds_locked(&css_bc(css)->amount[res].bounds, &none);
+	mutex_unlock(&bc_mutex);
+}
+
 static void bc_destroy(struct container_subsys_state *css)
 {
 	struct bc *bc = css_bc(css);
@@ -434,6 +449,7 @@ static void bc_recharge(struct container_subsys_state *root_css)
 
 struct container_subsys bc_subsys = {
 	.create		= bc_create,
+	.offline	= bc_offline,
 	.destroy	= bc_destroy,
 	.can_fork	= bc_can_fork,
 	.cancel_fork	= bc_cancel_fork,

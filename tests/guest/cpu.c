@@ -294,7 +294,7 @@ TEST_LIMIT(a_child_is_born_into_its_parents_container, 70)
 }
 
 /* One of two leaves a for b: who stays has half of all then, and the two in b a quarter each. */
-TEST_LIMIT(who_is_moved_runs_where_it_is, 70)
+TEST_LIMIT(who_is_moved_runs_where_it_is, 130)
 {
 	char *root = mount_hierarchy("cpu"), *a = at(root, "a"), *b = at(root, "b");
 	struct spinners stays, moves, in_b;
@@ -317,7 +317,7 @@ TEST_LIMIT(who_is_moved_runs_where_it_is, 70)
 }
 
 /* Three and one: each the same without cpu, the containers the same with it, and back. */
-TEST_LIMIT(binding_takes_who_is_there, 80)
+TEST_LIMIT(binding_takes_who_is_there, 130)
 {
 	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a"), *b = at(root, "b");
 	struct spinners in_a, in_b;
