@@ -75,18 +75,27 @@ static void writes_no_more(const char *dir, uint64_t before)
 		      (unsigned long)written, read_file(at(dir, "memory.stat")));
 }
 
-TEST_LIMIT(what_is_being_written_is_not_replaced, 120)
+/* In a new container A: an actor that has used TOUCHED pages by USE, and was brought to LIMIT. */
+static struct actor *actor_over_limit(const char *a, void (*use)(struct actor *actor), const char *path)
 {
-	char *root = mount_hierarchy("memory"), *a = at(root, "a");
-	const char *device = slow_swap();
 	uint64_t before = vmstat("pswpout");
 	struct actor *actor;
 
 	expect(make_dir(a), 0);
 	actor = actor_in(a);
-	act(actor, touch, TOUCHED);
+	strcpy(actor->path, path);
+	act(actor, use, TOUCHED);
 	set_limit(a, "400");
 	writes_no_more(a, before);
+	return actor;
+}
+
+TEST_LIMIT(what_is_being_written_is_not_replaced, 120)
+{
+	char *root = mount_hierarchy("memory"), *a = at(root, "a");
+	const char *device = slow_swap();
+	struct actor *actor = actor_over_limit(a, touch, "");
+
 	/* the same in its page tables */
 	ck_assert_uint_le(swapped_out(actor), TOUCHED + OWN_PAGES - STOP + stat_of(a, "unflushed_bound"));
 	set_limit(a, "max");
@@ -100,15 +109,8 @@ TEST_LIMIT(nor_of_tmpfs, 120)
 {
 	char *root = mount_hierarchy("memory"), *a = at(root, "a");
 	const char *device = slow_swap();
-	uint64_t before = vmstat("pswpout");
-	struct actor *actor;
+	struct actor *actor = actor_over_limit(a, write_whole, "/tmp/big");
 
-	expect(make_dir(a), 0);
-	actor = actor_in(a);
-	strcpy(actor->path, "/tmp/big");
-	act(actor, write_whole, TOUCHED);
-	set_limit(a, "400");
-	writes_no_more(a, before);
 	set_limit(a, "max");
 	ck_assert_uint_eq(act(actor, check_whole, 0), TOUCHED);
 	ck_assert_int_eq(unlink("/tmp/big"), 0);
