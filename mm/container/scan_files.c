@@ -186,7 +186,10 @@ static bool scan_one(struct memory_scan *scan, struct container_mapping *cm)
 		done = shmem_mapping(mapping) || scan_invalidate(scan, mapping, &cm->next);
 	} else {
 		done = scan_mapping(scan, mapping, &cm->next);
-		while (memory_scan_reclaim_again(scan, &tries) && shmem_mapping(mapping)) {
+		/* a file's pages are not looked for again, so no batch has to be emptied for them */
+		if (!shmem_mapping(mapping))
+			memory_scan_reclaim(scan);
+		while (shmem_mapping(mapping) && memory_scan_reclaim_again(scan, &tries)) {
 			pgoff_t again = start;
 			long budget = scan->budget;
 
