@@ -15,6 +15,7 @@ took=build/check.took
 flavour='' only='' seed='' fresh='' debug=1 list=0 make=1 jobs_at_once=2
 tab=$(printf '\t')
 start=$(date +%s)
+. tools/check/kept.sh
 
 help()
 {
@@ -84,6 +85,9 @@ while [ $# -gt 0 ]; do
 	esac
 	shift
 done
+# who names a job, or the choices, wants to see it run
+keeping=1
+[ -z "$only$seed$fresh" ] || keeping=0
 [ -n "$seed" ] || seed=$(($(date +%s) % 100000))
 [ "$jobs_at_once" -gt 0 ] || usage_error "--jobs 0: nothing would run"
 
@@ -433,6 +437,7 @@ run_job()
 	seconds=$(($(date +%s) - began))
 	good=$(grep -c '^ok' "$out/rows/$1")
 	rm "$out/times/$1" "$out/times/$1.before"
+	keep_end "$1" "$(wanted "$1")"
 	# the time of a part says nothing about the whole
 	[ "$(wanted "$1")" != '*' ] || printf '%s\t%s\t%s\n' "$1" $seconds "$cpu" >"$out/times/$1"
 	echo "$1: $good passed, $(($(wc -l <"$out/rows/$1") - good)) failed, $seconds s, $cpu s of CPU"
@@ -496,8 +501,8 @@ if [ $list = 1 ]; then
 	exit 0
 fi
 
-rm -rf "$out/slots" "$out/rows" "$out/times" "$out/claims" "$out/plans" "$out/logs" "$out/failures" "$out/junit.xml" "$out/results.json"
-mkdir -p "$out/rows" "$out/times" "$out/claims" "$out/plans" "$out/logs"
+rm -rf "$out/slots" "$out/sums" "$out/keys" "$out/rows" "$out/times" "$out/claims" "$out/plans" "$out/logs" "$out/failures" "$out/junit.xml" "$out/results.json"
+mkdir -p "$out/sums" "$out/keys" "$out/rows" "$out/times" "$out/claims" "$out/plans" "$out/logs"
 workers=''
 trap stop_all INT TERM HUP
 
@@ -513,6 +518,9 @@ case "$make$kernels" in
 	;;
 esac
 if [ $built = 1 ]; then
+	# shellcheck disable=SC2086 # words
+	keys_make $kernels vanilla
+	[ $keeping = 0 ] || keep_ready
 	slots_make "$jobs_at_once"
 	more=$((2 * jobs_at_once))
 	while [ $more -gt 0 ]; do

@@ -59,6 +59,8 @@ END {
 	for (i = 1; i <= n; i++) {
 		printf("%s\n{\"job\": %s, \"test\": %s, \"status\": \"%s\", \"ms\": %d", (i == 1 ? "" : ","), json(job[i]),
 		       json(test[i]), (status[i] == "ok" ? "passed" : "failed"), ms[i]) > out
+		if (status[i] == "ok" && message[i] == "kept")
+			printf ", \"kept\": true" > out
 		if (status[i] != "ok")
 			printf ", \"message\": %s, \"repeat\": %s", json(message[i]), json(repeat(i)) > out
 		printf "}" > out
@@ -73,7 +75,7 @@ END {
 			printf "FAILED %s:%s\n  %s\n  repeat: %s\n", job[i], test[i], message[i], repeat(i)
 	printf "\nin %d min %02d s; %s/junit.xml, %s/results.json\n", seconds / 60, seconds % 60, dir, dir
 	if (kept)
-		printf "%d verdicts are kept from before, as nothing they depend on has changed; --fresh gets them anew\n", kept
+		printf "%d verdicts are kept from before, as nothing they depend on has changed; --fresh runs them all\n", kept
 	printf "%d passed, %d failed\n", passed, failed
 	exit failed || !passed
 }
