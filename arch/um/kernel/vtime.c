@@ -291,15 +291,15 @@ void um_user_enter(struct mm_id *mm_id)
 	WRITE_ONCE(v->in_stay, true);
 }
 
-/* How long the stub says that it was in user code, of @all ns since um_user_enter(). */
-static u64 stub_ns(struct um_vtime *v, struct stub_data *data, u64 all)
+/* How long the stub says that it was in user code, of @all ns until @stamp since um_user_enter(). */
+static u64 stub_ns(struct um_vtime *v, struct stub_data *data, u64 all, u64 stamp)
 {
 	u64 entered = READ_ONCE(data->stamps.entered), left = READ_ONCE(data->stamps.left);
 	u64 user = left > entered ? left - entered : 0, stamps;
 
 	if (!using_seccomp)
 		return min(user, all);
-	stamps = um_time_stamp() - v->entered_stamp;
+	stamps = stamp - v->entered_stamp;
 	/* cores of the host may differ a little, and user code could write there */
 	return user < stamps ? mul_u64_u64_div_u64(user, all, stamps) : all;
 }
@@ -330,6 +330,8 @@ void um_user_leave(struct mm_id *mm_id, int sig)
 {
 	struct stub_data *data = (void *)mm_id->stack;
 	struct um_vtime *v = this_cpu_ptr(&um_vtime);
+	/* before the clock, as it was after it: what comes in between is none of the stub's */
+	u64 stamp = um_time_stamp();
 	unsigned long flags;
 	u64 now, stay, user;
 
@@ -338,7 +340,7 @@ void um_user_leave(struct mm_id *mm_id, int sig)
 	/* nobody adds to it any more */
 	barrier();
 	stay += v->stay;
-	user = user_ns(v, stay, stub_ns(v, data, now - v->entered),
+	user = user_ns(v, stay, stub_ns(v, data, now - v->entered, stamp),
 		       sig == (using_seccomp ? SIGSYS : SIGTRAP + 0x80));
 	WRITE_ONCE(v->user, v->user + user);
 	WRITE_ONCE(v->kernel, v->kernel + stay - user);
