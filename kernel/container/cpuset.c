@@ -170,6 +170,19 @@ static bool is_placed(struct task_struct *task, struct cpuset *cs)
 	       cpumask_weight(has) == cpumask_weight_and(all, asked);
 }
 
+/*
+ * The same of one that has asked for nothing, as most, and without a lock: who asks meanwhile sets the
+ * affinity, then looks at the set again.
+ */
+static bool has_all(struct task_struct *task, struct cpuset *cs)
+{
+	if (READ_ONCE(task->user_cpus_ptr))
+		return false;
+	guard(rcu)();
+	/* half of a new affinity is one that is being set */
+	return data_race(cpumask_equal(&task->cpus_mask, affinity_in(cs, task)));
+}
+
 /* Why @cs cannot have these CPUs; NULL if it can. */
 static const char *objection_locked(struct cpuset *cs, const struct cpumask *cpus, bool exclusive,
 				    int *error)
@@ -227,7 +240,7 @@ static void move_task_locked(struct container_subsys_state *css, struct task_str
 static void move_tasks_locked(struct cpuset *cs)
 {
 	lockdep_assert_held(&cpuset_mutex);
-	/* cs->cpus, then the walk; pairs with the barrier in cpuset_fork() */
+	/* cs->cpus, then the walk; pairs with the barrier in container_post_fork() */
 	smp_mb();
 	container_css_each_task(&cs->css, move_task_locked);
 }
@@ -449,9 +462,8 @@ static void cpuset_fork(struct task_struct *task, struct container_subsys_state 
 	/* nobody has ever been bound, or: those who make kernel threads say where they run */
 	if (!READ_ONCE(in_use) || task->flags & PF_KTHREAD)
 		return;
-	/* the child can be found, then cs->cpus; pairs with move_tasks_locked() */
-	smp_mb();
-	if (is_placed(task, to_cpuset(css)))
+	/* container_post_fork(): the child can be found, then cs->cpus; pairs with move_tasks_locked() */
+	if (has_all(task, to_cpuset(css)) || is_placed(task, to_cpuset(css)))
 		return;
 	mutex_lock(&cpuset_mutex);
 	place_locked(task);

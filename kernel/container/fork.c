@@ -323,6 +323,12 @@ void container_post_fork(struct task_struct *child, u64 flags)
 		goto out;
 	/* somebody may move it; our reference keeps the containers, and the semaphore their states */
 	m = container_group_get(child);
+	/*
+	 * The child can be found, then fork() looks at what it has become part of. Pairs with those who change
+	 * that and then look for tasks: move_tasks_locked() in cpuset.c, round_begin_locked() in memset_tasks.c. The
+	 * atomic is the reference just taken.
+	 */
+	smp_mb__after_atomic();
 	trace_container_fork(child, m);
 	for_each_bound_subsys(ss, id, mask)
 		ss->fork(child, rcu_dereference_protected(m->group.state[id], 1));

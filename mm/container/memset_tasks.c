@@ -65,7 +65,7 @@ static void round_begin_locked(void)
 {
 	lockdep_assert_held(&memset_mutex);
 	WRITE_ONCE(memset_rounds, memset_rounds + 1);
-	/* the number, and the set's mems, then the walk; pairs with memset_fork() */
+	/* the number, and the set's mems, then the walk; pairs with container_post_fork() */
 	smp_mb();
 }
 
@@ -353,8 +353,7 @@ void memset_fork(struct task_struct *task, struct container_subsys_state *css)
 	/* a copy of kthreadd, which cannot be moved; or kthreadd, which has set its own */
 	if (task->flags & PF_KTHREAD)
 		return;
-	/* the child can be found, then the number; pairs with round_begin_locked() */
-	smp_mb();
+	/* container_post_fork(): the child can be found, then the number; pairs with round_begin_locked() */
 	mems = memset_nodes(ms);
 	if (!(then & 1) && then == READ_ONCE(memset_rounds) &&
 	    nodes_equal(task->mems_allowed, mems) &&
