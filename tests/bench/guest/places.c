@@ -61,6 +61,8 @@ static void hooks(const char *forks, const char *pages)
 {
 	double ns[BATCHES];
 
+	/* as in groups.c: a mount or a move makes forks slow for some grace periods */
+	sleep(1);
 	if (wanted(forks)) {
 		ask(ns, 1, "fork_hooks", 1000, NO_WORDS);
 		ask(ns, batches(60), "fork_hooks", 1000, NO_WORDS);
