@@ -12,13 +12,20 @@
 # mutation recompiles a file or two and links. A mutation survives when its
 # test still passes; then the tests are not good enough, and this fails. One
 # that hangs or panics the kernel counts as found.
+#
+# All of them take hours. One that was killed is not built again (build/mutations/kept) while
+# the patch, the files that it changes and the sources of its test are what they were: the same defect is
+# seen by the same test. --fresh before the names builds all; so does a name.
 set -u
 
 cd "$(dirname "$0")/../.." || exit 1
 top=$PWD
 work=$top/build/mutations
 tree=$work/tree
+fresh=0
+[ "${1:-}" != --fresh ] || { fresh=1; shift; }
 names=("$@")
+[ ${#names[@]} -eq 0 ] || fresh=1
 start=$(date +%s)
 
 die()
@@ -29,7 +36,7 @@ die()
 
 for name in "${names[@]}"; do
 	case $name in
-	--help | -h) sed -n '3,15s/^# \{0,1\}//p' "$0"; exit 0 ;;
+	--help | -h) sed -n '3,18s/^# \{0,1\}//p' "$0"; exit 0 ;;
 	-*) die "unknown option '$name'" ;;
 	esac
 	[ -f "tests/mutations/$name.patch" ] || die "there is no tests/mutations/$name.patch"
@@ -55,6 +62,20 @@ copy_tree()
 		[ ! -e "build/$part" ] || cp -a "build/$part" "$tree/build/$part" || die "cannot make $tree"
 	done
 	find "$tree/build" -name '*.cmd' -print0 | xargs -0 sed -i "s|$top/build/|$tree/build/|g"
+}
+
+# What the verdict on a mutation depends on, but for the rest of the kernel.
+key_of()
+{
+	local patch=tests/mutations/$1.patch suite
+	suite=$(header "$patch" Test)
+	suite=${suite%%[:@-]*}
+	# shellcheck disable=SC2046 # files without white space in their names
+	cat "$patch" $(sed -n 's|^+++ b/||p' "$patch") tests/guest/lib*.[ch] "tests/guest/$suite.c" 2>/dev/null | sha256sum
+	case $suite in
+	kunit) cat ./*/container/*_test.c kernel/container/testing.h arch/um/kernel/*_test.c ;;
+	runner) cat tests/runner/* tools/run/* ;;
+	esac 2>/dev/null | sha256sum
 }
 
 # header FILE WORD
@@ -91,20 +112,41 @@ judge()
 		die "$patch cannot be taken back from $tree"
 }
 
+mkdir -p "$work/kept"
+passed=0 failed=0 kept=0 left=()
+# of what is copied below
+declare -A key
+for name in "${names[@]}"; do
+	key[$name]=$(key_of "$name")
+	if [ $fresh = 0 ] && [ "$(cat "$work/kept/$name" 2>/dev/null)" = "${key[$name]}" ]; then
+		kept=$((kept + 1))
+	else
+		left+=("$name")
+	fi
+done
+if [ $kept -gt 0 ]; then
+	passed=$kept
+	echo "mutations: $kept were killed before, and neither they nor their tests have changed; --fresh builds them again"
+fi
+if [ ${#left[@]} -eq 0 ]; then
+	echo "$passed passed, 0 failed"
+	exit 0
+fi
+
 make -s kernel tools tests || die "the kernel without mutations does not build"
-mkdir -p "$work"
 echo "mutations: copying the tree to build/mutations/tree"
 copy_tree
 make -C "$tree" kernel >"$work/build.log" 2>&1 || die "the copy does not build: $(tail -n 3 "$work/build.log")"
 
-passed=0 failed=0
 printf '%-28s %-9s %5s  %s\n' mutation verdict s 'what the test said'
-for name in "${names[@]}"; do
+for name in "${left[@]}"; do
 	began=$(date +%s)
+	rm -f "$work/kept/$name"
 	IFS=$'\t' read -r verdict why < <(judge "$name")
 	printf '%-28s %-9s %5d  %s\n' "$name" "$verdict" $(($(date +%s) - began)) "${why:0:150}"
 	if [ "$verdict" = killed ]; then
 		passed=$((passed + 1))
+		echo "${key[$name]}" >"$work/kept/$name"
 	else
 		failed=$((failed + 1))
 	fi
