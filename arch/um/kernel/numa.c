@@ -85,12 +85,13 @@ static unsigned int __init parse_nodes(void)
 	if (strstarts(number, "fake=")) {
 		number += strlen("fake=");
 		len = strcspn(number, ":");
-		if (number[len])
-			distance_words = number + len + 1;
 		if (len < sizeof(digits)) {
 			strscpy(digits, number, len + 1);
-			if (!kstrtouint(digits, 10, &nodes) && nodes)
+			if (!kstrtouint(digits, 10, &nodes) && nodes) {
+				if (number[len])
+					distance_words = number + len + 1;
 				return nodes;
+			}
 		}
 	}
 	pr_warn("numa=%s: not off, fake=N or fake=N:DISTANCE,... with N from 1 to %d; one node\n",
@@ -106,33 +107,38 @@ static bool __init nodes_fit(unsigned int nodes)
 	nodes = min(nodes, MAX_NUMNODES);
 	if (nodes == 1 || PFN_PHYS(max_pfn / nodes) >= need)
 		return true;
+	/* of nodes that there are not */
+	distance_words = NULL;
 	pr_warn("numa=fake=%u: a node must have %llu MB, as the first holds the kernel; cure: mem=%lluM or fewer nodes; one node\n",
 		nodes, need / SZ_1M, nodes * need / SZ_1M);
 	return false;
 }
 
-/* Reads the list into @list, row by row from list[1] on; true if it is one for @nodes nodes. */
-static bool __init parse_distances(int nodes, int *list, int size)
+/* Reads the list into @list, row by row; true if it is one for @nodes nodes. A last comma is no number. */
+static bool __init parse_distances(int nodes, u8 *list)
 {
-	const char *end = get_options(distance_words, size, list);
+	const char *word = distance_words;
 
-	if (*end || list[0] != nodes * nodes)
-		return false;
 	for (int i = 0; i < nodes * nodes; i++) {
-		int distance = list[1 + i];
+		size_t len = strcspn(word, ",");
+		char digits[4];
 
-		if (i / nodes == i % nodes ? distance != LOCAL_DISTANCE :
-		    distance < LOCAL_DISTANCE || distance > U8_MAX)
+		if (len >= sizeof(digits))
 			return false;
+		strscpy(digits, word, len + 1);
+		if (kstrtou8(digits, 10, &list[i]) || list[i] < LOCAL_DISTANCE ||
+		    (i / nodes == i % nodes && list[i] != LOCAL_DISTANCE))
+			return false;
+		word += len;
+		word += *word == ',';
 	}
-	return true;
+	return !*word;
 }
 
 static void __init set_distances(int nodes)
 {
-	/* one more than fits, to see that there are too many */
-	static int list[1 + MAX_NUMNODES * MAX_NUMNODES + 1] __initdata;
-	bool listed = distance_words && parse_distances(nodes, list, ARRAY_SIZE(list));
+	static u8 list[MAX_NUMNODES * MAX_NUMNODES] __initdata;
+	bool listed = distance_words && parse_distances(nodes, list);
 
 	if (distance_words && !listed)
 		pr_warn("distances %s: not %d numbers from %d to %d, %d for a node to itself; %d and %d instead\n",
@@ -141,7 +147,7 @@ static void __init set_distances(int nodes)
 	for (int i = 0; i < nodes * nodes; i++) {
 		int from = i / nodes, to = i % nodes;
 
-		numa_set_distance(from, to, listed ? list[1 + i] :
+		numa_set_distance(from, to, listed ? list[i] :
 				  from == to ? LOCAL_DISTANCE : REMOTE_DISTANCE);
 	}
 }
@@ -180,7 +186,8 @@ void __init um_numa_init(void)
 	}
 	arch_numa_init();
 
-	if (num_online_nodes() > 1)
+	/* of one node there is nothing to set; a list that makes no sense is told all the same */
+	if (num_online_nodes() > 1 || distance_words)
 		set_distances(num_online_nodes());
 	for_each_possible_cpu(cpu)
 		cpumask_set_cpu(cpu, node_to_cpumask_map[early_cpu_to_node(cpu)]);
