@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -173,15 +174,19 @@ static void write_for_ever(struct herd *h, struct writer *w, unsigned int seed)
 	}
 }
 
+/* How a writer ends before it has written anything. */
+#define NO_MEMORY 2
+#define NOT_MERGEABLE 3
+
 static void writer(struct herd *h, unsigned int seed)
 {
 	struct writer *w = &h->w[seed];
 
 	w->mem = mmap(NULL, h->pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (w->mem == MAP_FAILED)
-		_exit(2);
+		_exit(NO_MEMORY);
 	if (h->mergeable && madvise(w->mem, h->pages * PAGE, MADV_MERGEABLE))
-		_exit(3);
+		_exit(NOT_MERGEABLE);
 	write_for_ever(h, w, seed);
 	w->stopped = true;
 	while (!h->leave)
@@ -283,6 +288,21 @@ static void read_from_outside(struct herd *h, int i)
 	close(fd);
 }
 
+/* Its stack and its code lie in pages that go away too: what it does of a wrong byte there is anything but this. */
+static bool of_a_wrong_byte(int status)
+{
+	return status != NO_MEMORY && status != NOT_MERGEABLE && status != 128 + SIGKILL;
+}
+
+static void writer_ended(struct writer *w, int i)
+{
+	int status = wait_for(w->pid);
+
+	if (of_a_wrong_byte(status))
+		corrupt("writer %d ended with status %d", i, status);
+	ck_abort_msg("writer %d ended with status %d: no memory, not mergeable, or killed", i, status);
+}
+
 void herd_finish(struct herd *h)
 {
 	h->stop = true;
@@ -291,9 +311,8 @@ void herd_finish(struct herd *h)
 			usleep(500);
 		if (h->w[i].wrong[0])
 			corrupt("%s", h->w[i].wrong);
-		/* its stack and its code lie in pages that go away too */
 		if (!h->w[i].stopped)
-			corrupt("writer %d ended with status %d", i, wait_for(h->w[i].pid));
+			writer_ended(&h->w[i], i);
 	}
 	for (int i = 0; i < h->n; i++)
 		read_from_outside(h, i);

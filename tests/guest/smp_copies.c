@@ -203,6 +203,7 @@ TEST_LIMIT(futex, 60)
 struct sum {
 	volatile bool quit;
 	volatile uint64_t added[ADDERS];
+	volatile int failed;	/* errno of a call that did not add */
 	uint32_t word;
 };
 
@@ -211,11 +212,13 @@ static void add(struct sum *s, int i)
 	uint32_t other = 0;
 
 	while (!s->quit) {
-		if (i % 2)
-			syscall(SYS_futex, &other, FUTEX_WAKE_OP, 1, 1, &s->word,
-				FUTEX_OP(FUTEX_OP_ADD, 1, FUTEX_OP_CMP_EQ, 0));
-		else
+		if (i % 2 == 0) {
 			__atomic_fetch_add(&s->word, 1, __ATOMIC_RELAXED);
+		} else if (syscall(SYS_futex, &other, FUTEX_WAKE_OP, 1, 1, &s->word,
+				   FUTEX_OP(FUTEX_OP_ADD, 1, FUTEX_OP_CMP_EQ, 0)) < 0) {
+			s->failed = errno;
+			break;
+		}
 		s->added[i]++;
 	}
 }
@@ -242,6 +245,7 @@ static uint64_t add_together(void)
 		ck_assert_int_eq(wait_for(pids[i]), 0);
 		all += s->added[i];
 	}
+	ck_assert_msg(!s->failed, "FUTEX_WAKE_OP: %s", error_name(s->failed));
 	if (s->word != (uint32_t)all)
 		corrupt("%u of %lu additions are in the word", s->word, all);
 	kernel = s->added[1] + s->added[3];
@@ -255,7 +259,7 @@ TEST_LIMIT(futex_adds_together, 60)
 	double end = now() + smp_seconds();
 	uint64_t added = 0;
 
-	while (now() < end)
+	while (now() < end || !added)
 		added += add_together();
 	smp_count("futex_adds_together", added, "additions by the kernel");
 }
