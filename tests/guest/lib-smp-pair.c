@@ -95,6 +95,7 @@ static void writer_process(struct pair *p)
 
 	mine = p;
 	sigaction(SIGSEGV, &sa, NULL);
+	sigaction(SIGBUS, &sa, NULL);
 	p->actor = clone(actor, stack + STACK, CLONE_VM | CLONE_PARENT | SIGCHLD, p);
 	write_on(p);
 	_exit(0);

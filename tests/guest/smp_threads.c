@@ -133,6 +133,46 @@ TEST_LIMIT(mremap_away, 60)
 	window_finish(w, "mremap_away");
 }
 
+/* What the page that a pipe has begins with; it stays in the pipe. */
+static uint64_t in_pipe(const int *pipe, const int *copy)
+{
+	static uint64_t page[WORDS];
+
+	ck_assert_int_eq(tee(pipe[0], copy[1], PAGE, 0), PAGE);
+	ck_assert_int_eq(read(copy[0], page, PAGE), PAGE);
+	return page[0];
+}
+
+/* A page of a file that is made shorter is in the file no more, but here a pipe has kept it. */
+TEST_LIMIT(truncated, 60)
+{
+	struct window *w = window();
+	struct iovec page = { (void *)w->here, PAGE };
+	int keeps[2], copy[2];
+
+	ck_assert_int_eq(pipe(keeps) | pipe(copy), 0);
+	while (more(w)) {
+		static char rest[PAGE];
+		uint64_t first, later;
+
+		ck_assert_int_eq(vmsplice(keeps[1], &page, 1, 0), PAGE);
+		expect(-act_on(w->p, SYS_ftruncate, w->fd, 0L), 0);
+		first = in_pipe(keeps, copy);
+		spin_us(200);
+		later = in_pipe(keeps, copy);
+		if (first != later)
+			corrupt("turn %d: ftruncate has ended, and %llu writes after that are in the page",
+				w->turns, (unsigned long long)(later - first));
+		resume(w->p);
+		eventually(w->p->refused, 5);
+		ck_assert_int_eq(read(keeps[0], rest, PAGE), PAGE);
+		expect(-call_in(w->p, SYS_ftruncate, w->fd, PAGE), 0);
+		again(w);
+		w->turns++;
+	}
+	window_finish(w, "truncated");
+}
+
 /* Another page comes to the place: the writer is not refused, but writes there. */
 TEST_LIMIT(mmap_over, 60)
 {
