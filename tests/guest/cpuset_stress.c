@@ -41,6 +41,14 @@ static unsigned int draw(unsigned int n)
 	return (rand_r(&seed) >> 8) % n;
 }
 
+/* Fewer where all is slow, but for a long run, which says itself how many times as much it wants. */
+static int times(int n)
+{
+	const char *text = getenv("STRESS_TIMES");
+
+	return text ? n * atoi(text) : n / lib_slow;
+}
+
 static void fork_and_fork(void *children)
 {
 	atomic_int *child = children;
@@ -104,7 +112,7 @@ static void end(const char *container, pid_t *parent)
 TEST_LIMIT(cpus_change_while_tasks_fork_and_run, 120)
 {
 	char *root = mount_hierarchy("cpuset"), *a = at(root, "a");
-	int changes = CHANGES / lib_slow;
+	int changes = times(CHANGES);
 	pid_t parent[PARENTS];
 	struct loop *l;
 	unsigned int cpus = all_cpus();
@@ -133,7 +141,7 @@ TEST_LIMIT(tasks_move_while_they_fork, 120)
 {
 	char *root = mount_hierarchy("cpuset"), *top = at(root, "top"), *set[3];
 	static const unsigned int cpus[3] = { 15, 6, 8 };
-	int moves = MOVES / lib_slow;
+	int moves = times(MOVES);
 	pid_t parent[PARENTS];
 
 	expect(make_dir(top), 0);
@@ -167,7 +175,7 @@ TEST_LIMIT(tasks_move_while_they_fork, 120)
 TEST_LIMIT(tasks_come_back_while_they_fork, 120)
 {
 	char *root = mount_hierarchy("cpuset"), *a = at(root, "a");
-	int moves = MOVES / lib_slow;
+	int moves = times(MOVES);
 	pid_t parent[PARENTS];
 
 	expect(make_dir(a), 0);
