@@ -3,6 +3,7 @@
 #include "lib-users.h"
 
 #include <sys/mman.h>
+#include <sys/prctl.h>
 
 void become(uid_t uid)
 {
@@ -19,21 +20,40 @@ static void become_and_sleep(void *arg)
 		pause();
 }
 
-pid_t sleeper_of(uid_t uid)
+static void stay_able_and_sleep(void *arg)
+{
+	ck_assert_int_eq(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), 0);
+	become_and_sleep(arg);
+}
+
+static pid_t start_as(uid_t uid, void (*fn)(void *arg))
 {
 	volatile uid_t *shared = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pid_t pid;
 
 	*shared = uid;
-	pid = start(become_and_sleep, (void *)shared);
+	pid = start(fn, (void *)shared);
 	/* the child has to be scheduled */
 	eventually(!*shared, 10);
 	return pid;
 }
 
+pid_t sleeper_of(uid_t uid)
+{
+	return start_as(uid, become_and_sleep);
+}
+
 pid_t sleeper_of_in(uid_t uid, const char *container)
 {
 	pid_t pid = sleeper_of(uid);
+
+	expect(move_to(container, pid), 0);
+	return pid;
+}
+
+pid_t able_sleeper_of_in(uid_t uid, const char *container)
+{
+	pid_t pid = start_as(uid, stay_able_and_sleep);
 
 	expect(move_to(container, pid), 0);
 	return pid;

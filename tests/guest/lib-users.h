@@ -13,6 +13,8 @@ void become(uid_t uid);
 /* Processes of a user that sleep; they are in place when these return. */
 pid_t sleeper_of(uid_t uid);
 pid_t sleeper_of_in(uid_t uid, const char *container);
+/* One that has kept root's capabilities, permitted though not effective. */
+pid_t able_sleeper_of_in(uid_t uid, const char *container);
 /* chown of a container's directory, and of the files with which tasks are moved. */
 void give(const char *dir, uid_t uid);
 
