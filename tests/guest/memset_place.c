@@ -207,6 +207,49 @@ TEST(a_static_policy_waits_for_its_nodes)
 	remove_pair();
 }
 
+/* The fourth of the set's nodes, counted round: bound again from what was asked for, not from what it had become. */
+TEST(a_relative_policy_is_applied_anew)
+{
+	struct holder *h;
+
+	make_pair(NODE(0) | NODE(1), NODE(3));
+	h = holder_in(a);
+	expect(hold_bind(h, 0, MPOL_BIND | MPOL_F_RELATIVE_NODES, NODE(3)), 0);
+	ck_assert_uint_eq(policy_of_region(h->pid, h->mem[0]), NODE(1));
+	/* of three nodes it is the first, where one that is only renamed would be the second */
+	expect(set_mems(a, NODE(1) | NODE(2) | NODE(3)), 0);
+	ck_assert_uint_eq(policy_of_region(h->pid, h->mem[0]), NODE(1));
+	expect(set_mems(a, all_nodes()), 0);
+	ck_assert_uint_eq(policy_of_region(h->pid, h->mem[0]), NODE(3));
+	expect(hold(h, 0), 0);
+	all_on(h, 0, 3);
+	holder_end(h);
+	remove_pair();
+}
+
+TEST(a_preferred_node_stays)
+{
+	struct holder *h;
+
+	make_pair(NODE(0) | NODE(1), NODE(3));
+	h = holder_in(a);
+	expect(set_affinity(h->pid, 1u << 0), 0);
+	expect(hold_bind(h, 0, MPOL_PREFERRED, NODE(1)), 0);
+	expect(hold(h, 0), 0);
+	all_on(h, 0, 1);
+	/* outside it counts for nothing */
+	expect(set_mems(a, NODE(2) | NODE(3)), 0);
+	ck_assert_uint_eq(policy_of_region(h->pid, h->mem[0]), NODE(1));
+	expect(hold(h, 0), 0);
+	ck_assert_uint_eq(nodes_of_pages(h->pid, h->mem[0]) & ~(NODE(2) | NODE(3)), 0);
+	/* and inside again for more than the CPU's own */
+	expect(set_mems(a, NODE(0) | NODE(1)), 0);
+	expect(hold(h, 0), 0);
+	all_on(h, 0, 1);
+	holder_end(h);
+	remove_pair();
+}
+
 TEST(what_may_be_asked_for)
 {
 	struct holder *h;
