@@ -55,11 +55,49 @@ test_bad_values()
 {
 	for o in '--memory x' '--memory 10Q' '--memory -1' '--cpus 0' '--cpus two' '--mem 1K' '--swap 1' \
 		'--files 0' '--files some' '--files -1' '--cpuset x' '--cpuset 1' '--cpuset 0-' '--cpuset ,' '--memset x' '--memset 1' '--memset 0-' '--tasks 0' '--tasks x' '--timeout soon' '--mode fast' '--pin here' '--container /' '--container a/../b' \
-		'--rootfs /no/such/dir' '--kernel /no/such/kernel' '--env NOT_SET_AT_ALL' '--memory'; do
+		'--rootfs /no/such/dir' '--env NOT_SET_AT_ALL' '--memory'; do
 		# shellcheck disable=SC2086 # two words
 		guest $o -- true
 		equal "$o: status" 125 $status
-		contains "$o: message" "uml-run: " "$err"
+		# it is this that is wrong, and nothing else
+		contains "$o: message" "uml-run: ${o%% *}" "$err"
+	done
+}
+
+# $1 option; $2 words of the message; then lists of CPUs or nodes, of which the guest would have two each
+refused_lists()
+{
+	local o=$1 what=$2 list
+	shift 2
+	for list; do
+		guest --cpus 2 --nodes 2 $o "$list" true
+		equal "$o '$list': status" 125 $status
+		contains "$o '$list': message" "uml-run: $o $list: $what" "$err"
+	done
+}
+
+test_bad_lists()
+{
+	refused_lists --cpuset 'not a list of CPUs' '' , x 0- -0 1-0 0, ,0 0,,1 ' 0' '0 ' 0x0 +0 0--1 0-1-1 0:1
+	refused_lists --memset 'not a list of nodes' '' 1-0
+	refused_lists --cpuset 'the guest has CPUs 0 to 1' 2 0-2 0,2 4294967296 18446744073709551616 0-18446744073709551616
+	refused_lists --memset 'the guest has nodes 0 to 1' 2
+	for o in --cpuset --memset; do
+		guest $o
+		equal "$o without a list: status" 125 $status
+		contains "$o without a list: message" "$o needs a value" "$err"
+	done
+	guest --memset 1 true
+	contains 'without --nodes' 'the guest has nodes 0 to 0; more with --nodes' "$err"
+}
+
+test_lists_for_a_kernel_without_containers()
+{
+	[ -x "$TOP/build/vanilla/linux" ] || fail "the vanilla kernel is not built; cure: make kernel FLAVOUR=vanilla"
+	for o in --cpuset --memset; do
+		guest --kernel "$TOP/build/vanilla/linux" $o 0 echo hello
+		equal "$o: status and output" '125|' "$status|$out"
+		contains "$o: message" 'this kernel has no containers' "$err"
 	done
 }
 
