@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit: what of memset follows from numbers alone, and forks that are overtaken by a
- * change between two of their steps, which load does not bring about when it is wanted.
+ * KUnit: what of memset follows from numbers alone, and forks and exits that come between
+ * two steps of a change, which load does not bring about when it is wanted.
  */
 #include "memset.h"
 
 #include <kunit/test.h>
 #include <linux/mempolicy.h>
 #include <linux/nodemask.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
 #include <linux/spinlock.h>
 
 /* A root, a set below it and one below that, of nobody. */
@@ -164,12 +166,134 @@ static void a_fork_with_other_nodes_is_set_right(struct kunit *test)
 	KUNIT_EXPECT_TRUE(test, nodes_subset(f->policy.nodes, node_states[N_MEMORY]));
 }
 
+/*
+ * A process of three threads in a set whose pages follow. All still have the nodes of before a
+ * change, and nobody but this test can find them: it is the walk, and takes its time.
+ */
+struct process {
+	struct memset root, set, elsewhere;
+	struct container_group group, other;
+	struct task_struct thread[3];	/* the first one first */
+	struct mm_struct *mm;
+	int mm_count;			/* while nobody is about to move pages */
+};
+
+static void put_mm(void *mm)
+{
+	mmput(mm);
+}
+
+static struct process *make_process(struct kunit *test)
+{
+	struct process *p = kunit_kzalloc(test, sizeof(*p), GFP_KERNEL);
+	int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, p);
+	p->mm = mm_alloc();
+	KUNIT_ASSERT_NOT_NULL(test, p->mm);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, put_mm, p->mm), 0);
+	p->set.css.parent = &p->root.css;
+	p->set.flags = BIT(MEMSET_MIGRATE);
+	/* node 0 is always there */
+	*p->set.mems.bits = BIT(0);
+	p->elsewhere = p->set;
+	RCU_INIT_POINTER(p->group.state[memset_subsys_id], &p->set.css);
+	RCU_INIT_POINTER(p->other.state[memset_subsys_id], &p->elsewhere.css);
+	for (i = 0; i < ARRAY_SIZE(p->thread); i++) {
+		struct task_struct *task = &p->thread[i];
+
+		spin_lock_init(&task->alloc_lock);
+		container_memset_copied(task);
+		*task->mems_allowed.bits = BIT(1) | BIT(2);
+		task->exit_signal = i ? -1 : SIGCHLD;
+		task->group_leader = &p->thread[0];
+		/* of anybody: it says that the task is alive */
+		task->thread_pid = task_pid(current);
+		task->mm = p->mm;
+		RCU_INIT_POINTER(task->containers, &p->group);
+	}
+	p->mm_count = atomic_read(&p->mm->mm_count);
+	return p;
+}
+
+static void change_comes_to(struct process *p, int i)
+{
+	memset_attach(&p->set.css, &p->root.css, &p->thread[i]);
+}
+
+static void exits(struct process *p, int i)
+{
+	p->thread[i].flags |= PF_EXITING;
+	p->thread[i].mm = NULL;
+}
+
+/* Who has asked for the pages to be moved, and not settled yet, holds the address space each time. */
+static int moves_of_pages(struct process *p)
+{
+	return atomic_read(&p->mm->mm_count) - p->mm_count;
+}
+
+/* The writer's part, by the thread that was the writer: what cleans up after a test is another. */
+static void settle(struct kunit *test, struct process *p)
+{
+	memset_settle();
+	KUNIT_EXPECT_EQ(test, moves_of_pages(p), 0);
+}
+
+/*
+ * The walk goes by numbers, and the first thread need not have the lowest one. What an earlier
+ * thread leaves to it is left to nobody when it exits before the walk is there.
+ */
+static void pages_follow_though_the_first_thread_exits_meanwhile(struct kunit *test)
+{
+	struct process *p = make_process(test);
+
+	change_comes_to(p, 1);
+	KUNIT_EXPECT_EQ(test, moves_of_pages(p), 1);
+	exits(p, 0);
+	change_comes_to(p, 0);
+	change_comes_to(p, 2);
+	KUNIT_EXPECT_EQ(test, moves_of_pages(p), 1);
+	settle(test, p);
+}
+
+/* The walk is over the first thread, which has begun to exit: it did nothing there. */
+static void pages_follow_when_the_first_thread_exits(struct kunit *test)
+{
+	struct process *p = make_process(test);
+
+	/* and with its address space still: it counts for nothing */
+	p->thread[0].flags |= PF_EXITING;
+	change_comes_to(p, 0);
+	KUNIT_EXPECT_EQ(test, moves_of_pages(p), 0);
+	change_comes_to(p, 1);
+	KUNIT_EXPECT_EQ(test, moves_of_pages(p), 1);
+	change_comes_to(p, 2);
+	KUNIT_EXPECT_EQ(test, moves_of_pages(p), 1);
+	settle(test, p);
+}
+
+/* As long as the first thread is elsewhere the pages are its set's affair. */
+static void pages_stay_with_the_first_thread(struct kunit *test)
+{
+	struct process *p = make_process(test);
+
+	RCU_INIT_POINTER(p->thread[0].containers, &p->other);
+	change_comes_to(p, 1);
+	KUNIT_EXPECT_EQ(test, moves_of_pages(p), 0);
+	KUNIT_EXPECT_EQ(test, *p->thread[1].mems_allowed.bits, BIT(0));
+	settle(test, p);
+}
+
 static struct kunit_case memset_cases[] = {
 	KUNIT_CASE(kernel_is_bounded_by_the_nearest_exclusive),
 	KUNIT_CASE(pressure_is_a_rate),
 	KUNIT_CASE(a_fork_that_nothing_overtook_is_left_alone),
 	KUNIT_CASE(a_fork_that_a_change_overtook_is_set_right),
 	KUNIT_CASE(a_fork_with_other_nodes_is_set_right),
+	KUNIT_CASE(pages_follow_though_the_first_thread_exits_meanwhile),
+	KUNIT_CASE(pages_follow_when_the_first_thread_exits),
+	KUNIT_CASE(pages_stay_with_the_first_thread),
 	{}
 };
 
