@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
-/* What the host has to give: descriptors, directories, a core. Each lack is told with its cure. */
+/* What the host has to give: descriptors, directories, timers, a core. Each lack is told with its cure. */
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/un.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "run.h"
@@ -176,6 +179,39 @@ int host_directories(struct run *r)
 		return -1;
 	}
 	return choose_memory(r) || make_dir(r) ? -1 : 0;
+}
+
+/*
+ * Each CPU of the guest has a timer of the host's, and the host counts them among the signals that wait for this user.
+ * A kernel that gets none says so somewhere and stops when it first waits for a while: so that many are
+ * made and given back here.
+ */
+int host_timers(struct run *r)
+{
+	struct sigevent none = { .sigev_notify = SIGEV_NONE };
+	struct rlimit limit;
+	unsigned int n = 0;
+	timer_t *timers = calloc(r->opt.cpus, sizeof(*timers));
+	int err = timers ? 0 : errno;
+
+	/* as high as it may be, for the kernel, too */
+	if (!getrlimit(RLIMIT_SIGPENDING, &limit)) {
+		limit.rlim_cur = limit.rlim_max;
+		setrlimit(RLIMIT_SIGPENDING, &limit);
+	}
+	while (!err && n < r->opt.cpus)
+		if (timer_create(CLOCK_MONOTONIC, &none, &timers[n]))
+			err = errno;
+		else
+			n++;
+	for (unsigned int i = 0; i < n; i++)
+		timer_delete(timers[i]);
+	free(timers);
+	if (err)
+		say("the host has timers for %u of %u CPUs: %s: it counts them with the signals of this user "
+		    "(RLIMIT_SIGPENDING); raise ulimit -i, or run fewer guests or --cpus", n, r->opt.cpus,
+		    strerror(err));
+	return err ? -1 : 0;
 }
 
 static int claimed = -1;

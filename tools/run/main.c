@@ -57,6 +57,8 @@ int main(int argc, char **argv)
 		code = 0;
 		goto out;
 	}
+	if (host_timers(r))
+		goto out;
 	if (janitor_start(r) || files_make(r))
 		goto out;
 	r->core = host_core_take(r);
