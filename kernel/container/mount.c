@@ -82,7 +82,7 @@ static int container_parse_param(struct fs_context *fc, struct fs_parameter *par
 		return parse_name(fc, mc, value);
 	if (!strcmp(param->key, "release_agent") && value)
 		return parse_release_agent(fc, mc, value);
-	if (value && *value)
+	if (value)
 		return invalfc(fc, "option '%s' takes no value", param->key);
 	if (!strcmp(param->key, "all")) {
 		mc->all = true;

@@ -14,6 +14,8 @@
 #include <sys/vfs.h>
 
 #define MAX_HIERARCHIES 64
+/* A byte too long for name=. */
+#define LONG_NAME "0123456789012345678901234567890123456789012345678901234567890123"
 
 static int nr_hierarchies(void)
 {
@@ -85,13 +87,16 @@ TEST(mount_words_that_do_not_go_together)
 	expect(mount_error("none,name="), EINVAL);
 	expect(mount_error("none,name=x,name=y"), EINVAL);
 	expect(mount_error("cpuacct=1"), EINVAL);
+	expect(mount_error("cpuacct="), EINVAL);
+	expect(mount_error("none=,name=x"), EINVAL);
 	expect(mount_error("none,noprefix=1,name=x"), EINVAL);
-	expect(mount_error("none,name=0123456789012345678901234567890123456789012345678901234567890123"), EINVAL);
+	expect(mount_error("none,name=" LONG_NAME), EINVAL);
 }
 
 TEST(mount_unknown_option_is_an_error)
 {
-	ck_assert_int_ne(mount_error("cpuacct,release_agents=/bin/true"), 0);
+	expect(mount_error("cpuacct,release_agents=/bin/true"), EINVAL);
+	expect(mount_error("cpuacct,release_agents"), ENOENT);
 }
 
 TEST(mount_bound_elsewhere_is_ebusy)
@@ -108,11 +113,21 @@ TEST(mount_bound_elsewhere_is_ebusy)
 
 TEST(mount_log_names_the_wrong_word)
 {
-	says(ENOENT, "nosuch", "cpuacct", "nosuch");
-	says(EINVAL, "none", "none");
-	says(EINVAL, "name=", "cpuacct", "name=x");
-	says(EINVAL, "all", "all", "cpuacct");
-	says(EINVAL, "takes no value", "cpuacct=3");
+	says(ENOENT, "no subsystem 'nosuch'", "cpuacct", "nosuch");
+	says(EINVAL, "an option is empty", "cpuacct", "");
+	says(EINVAL, "'none' needs name=", "none");
+	says(EINVAL, "name= needs 'none'", "cpuacct", "name=x");
+	says(EINVAL, "'all' does not go with names", "all", "cpuacct");
+	says(EINVAL, "'none' does not go with subsystems", "none", "name=x", "cpuacct");
+	says(EINVAL, "'none' does not go with subsystems", "none", "name=x", "all");
+	says(EINVAL, "'cpuacct' takes no value", "cpuacct=3");
+	says(EINVAL, "'noprefix' takes no value", "cpuacct", "noprefix=");
+	says(EINVAL, "name= is empty", "none", "name=");
+	says(EINVAL, "name= is given twice", "none", "name=x", "name=x");
+	says(EINVAL, LONG_NAME " is longer than 63 bytes", "none", "name=" LONG_NAME);
+	says(EINVAL, "release_agent=bin/x is no absolute path", "cpuacct", "release_agent=bin/x");
+	says(EINVAL, "release_agent= is given twice", "cpuacct", "release_agent=/a", "release_agent=/a");
+	ck_assert_int_eq(nr_hierarchies(), 0);
 	mount_hierarchy("cpuacct");
 	says(EBUSY, "cpuacct", "cpuacct", "memory");
 	says(EBUSY, "noprefix", "cpuacct", "noprefix");
