@@ -190,6 +190,9 @@ static void failed_create_leaves_nothing(struct kunit *test)
 		KUNIT_EXPECT_EQ(test, PTR_ERR_OR_ZERO(cont), round ? -EPERM : -ENOMEM);
 		KUNIT_EXPECT_EQ(test, h->nr_containers, 1);
 		KUNIT_EXPECT_EQ(test, h->root->nr_children, 0);
+		/* a child that never was does not make its parent releasable */
+		KUNIT_EXPECT_FALSE(test, test_bit(CONTAINER_USED, &h->root->flags));
+		KUNIT_EXPECT_FALSE(test, test_bit(CONTAINER_RELEASE, &h->root->flags));
 		KUNIT_EXPECT_TRUE(test, list_empty(&debug_subsys.root_css->children));
 		container_unlock();
 		EXPECT_SOON(test, !atomic_read(&h->root->nr_dying));
@@ -199,6 +202,7 @@ static void failed_create_leaves_nothing(struct kunit *test)
 	EXPECT_SOON(test, atomic_read(&container_debug.destroyed) == 1);
 	cont = make(test, h->root, "x");
 	KUNIT_EXPECT_EQ(test, unmake(cont), 0);
+	KUNIT_EXPECT_TRUE(test, test_bit(CONTAINER_USED, &h->root->flags));
 	EXPECT_SOON(test, !atomic_read(&h->root->nr_dying));
 }
 

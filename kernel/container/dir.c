@@ -180,6 +180,19 @@ static void drop_states(struct container *cont)
 	}
 }
 
+/* @cont will be removed. One that could not be made was none, and its parent is not released for it. */
+static void child_goes_locked(struct container *cont)
+{
+	struct container *parent = cont->parent;
+
+	container_assert_locked();
+	if (parent->nr_children > 1)
+		return;
+	/* the work item has to wait for the mutex */
+	set_bit(CONTAINER_USED, &parent->flags);
+	set_bit(CONTAINER_RELEASE, &parent->flags);
+}
+
 /*
  * The directory leaves the tree: no task, no child, nothing new. A tree that is mounted
  * nowhere any more goes with its last container.
@@ -194,10 +207,6 @@ static void container_kill_locked(struct container *cont)
 	container_release_forget(cont);
 	list_del(&cont->sibling);
 	WRITE_ONCE(cont->parent->nr_children, cont->parent->nr_children - 1);
-	if (!cont->parent->nr_children) {
-		set_bit(CONTAINER_USED, &cont->parent->flags);
-		set_bit(CONTAINER_RELEASE, &cont->parent->flags);
-	}
 	h->nr_containers--;
 	count_dying(cont, 1);
 	/* waits for callbacks of its files, so offline() sees no late write */
@@ -280,6 +289,7 @@ void container_unmake(struct container *cont)
 	WARN_ON_ONCE(cont->nr_children || container_populated(cont));
 	container_why_hand_up(cont);
 	trace_container_rmdir(cont);
+	child_goes_locked(cont);
 	container_kill_locked(cont);
 }
 
@@ -329,6 +339,7 @@ int container_remove(struct container *cont)
 		return -EBUSY;
 	}
 	trace_container_rmdir(cont);
+	child_goes_locked(cont);
 	container_kill_locked(cont);
 	return 0;
 }
