@@ -277,6 +277,45 @@ static void refusal_moves_nobody(struct kunit *test)
 	EXPECT_SOON(test, !atomic_read(&h->root->nr_dying));
 }
 
+/* What the subsystem before "debug" is told, which has no cancel_attach() of its own. */
+static unsigned int told_before;
+
+static void count_cancel(struct container_subsys_state *css, struct container_attach *set)
+{
+	told_before += set->nr;
+}
+
+/* Who had agreed hears that it comes to nothing, and nobody else; when all exit, everybody does. */
+static void refusal_is_told_to_who_agreed(struct kunit *test)
+{
+	unsigned long mask = DEBUG_MASK | BIT(cpuacct_subsys_id);
+	struct container_rebind_failure fail = { };
+	struct container_hierarchy *h = test->priv;
+	struct container *cont = make(test, h->root, "x");
+	struct task_struct *task = start_sleeper(test);
+	bool begun = container_rebind_lock(mask);
+
+	KUNIT_EXPECT_EQ(test, container_rebind(h, mask, &fail), 0);
+	container_rebind_unlock(begun);
+	get_task_struct(task);
+	told_before = 0;
+	cpuacct_subsys.cancel_attach = count_cancel;
+	container_debug.fail_can_attach = -EXFULL;
+	KUNIT_EXPECT_EQ(test, move(cont, task), -EXFULL);
+	KUNIT_EXPECT_EQ(test, told_before, 1);
+	KUNIT_EXPECT_EQ(test, container_debug.cancelled, 0);
+	container_debug.fail_can_attach = 0;
+	kthread_stop(task);
+	EXPECT_SOON(test, READ_ONCE(task->exit_state));
+	KUNIT_EXPECT_EQ(test, move(cont, task), -ESRCH);
+	KUNIT_EXPECT_EQ(test, told_before, 2);
+	KUNIT_EXPECT_EQ(test, container_debug.cancelled, 1);
+	cpuacct_subsys.cancel_attach = NULL;
+	put_task_struct(task);
+	KUNIT_EXPECT_EQ(test, unmake(cont), 0);
+	EXPECT_SOON(test, !atomic_read(&h->root->nr_dying));
+}
+
 /* As if the last task had left while the attach is asked about; the worker gets its chance. */
 static void become_empty(struct container_attach *set)
 {
@@ -470,6 +509,7 @@ static struct kunit_case core_test_cases[] = {
 	KUNIT_CASE(state_outlives_the_directory),
 	KUNIT_CASE(same_memberships_share_a_group),
 	KUNIT_CASE(refusal_moves_nobody),
+	KUNIT_CASE(refusal_is_told_to_who_agreed),
 	KUNIT_CASE(refused_attach_hides_no_release),
 	KUNIT_CASE(exiting_task_cannot_be_moved),
 	KUNIT_CASE(thread_born_during_a_move_is_not_left_behind),

@@ -228,16 +228,19 @@ TEST(a_held_state_is_ebusy_and_named)
 TEST(a_refusal_on_the_way_in_is_in_why)
 {
 	struct tree t = make_tree("cpuacct");
+	uint64_t cancelled;
 	char *why;
 
 	fail_callback(1);
 	says(t.root, "cpuacct,debug", EXFULL, "'debug' refuses, for container /a:");
 	why = read_file(at(t.root, "a/why"));
 	ck_assert_msg(strstr(why, "bind refused by debug (EXFULL)"), "%s", why);
-	/* the last to be asked are the tasks */
+	/* the last to be asked are the tasks: those of one container had agreed, and are told */
+	cancelled = calls("cancelled");
 	fail_callback(6);
 	expect(remount(t.root, "cpuacct,debug"), EXFULL);
 	ck_assert_uint_eq(callbacks_to_go(), 0);
+	ck_assert_uint_eq(calls("cancelled"), cancelled + 1);
 	same_as_before(t.root, t.before);
 	remove_tree(&t);
 }
