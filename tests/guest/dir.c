@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <signal.h>
 #include <sys/stat.h>
 
@@ -49,12 +50,14 @@ TEST(mkdir_makes_a_whole_container)
 /* A file that chmod opens the wrong way has no callback there; it panicked once. */
 TEST(chmod_gives_no_new_direction)
 {
-	char *dir = mount_hierarchy("cpuacct"), *a = at(dir, "a");
+	char *dir = mount_hierarchy("cpuacct"), *a = at(dir, "a"), *text;
 
 	expect(make_dir(a), 0);
 	ck_assert_int_eq(chmod(at(a, "cpuacct.load"), 0644), 0);
 	expect(write_file(at(a, "cpuacct.load"), "1"), EINVAL);
 	ck_assert_uint_eq(read_u64(at(a, "cpuacct.load")), 0);
+	ck_assert_int_eq(chmod(at(a, "kill"), 0644), 0);
+	expect(try_read(at(a, "kill"), &text), EINVAL);
 	expect(remove_dir(a), 0);
 }
 
@@ -240,19 +243,29 @@ TEST(no_other_files)
 
 TEST(write_through_a_descriptor_kept_over_rmdir_is_enodev)
 {
+	static const struct {
+		const char *name;
+		int flags;
+	} files[] = {
+		{ "tasks", O_RDWR }, { "procs", O_RDWR }, { "cpuacct.usage", O_RDWR }, { "notify_on_release", O_RDWR },
+		{ "kill", O_WRONLY }, { "events", O_RDONLY }, { "why", O_RDONLY }, { "releasable", O_RDONLY },
+		{ "cpuacct.stat", O_RDONLY },
+	};
+	enum { NR = sizeof(files) / sizeof(files[0]) };
 	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a"), byte;
-	const char *names[] = { "tasks", "procs", "cpuacct.usage" };
-	int fd[3];
+	int fd[NR];
 
 	expect(make_dir(a), 0);
-	for (int i = 0; i < 3; i++)
-		ck_assert_int_ge(fd[i] = open(at(a, "%s", names[i]), O_RDWR), 0);
+	for (int i = 0; i < NR; i++)
+		ck_assert_int_ge(fd[i] = open(at(a, "%s", files[i].name), files[i].flags), 0);
 	expect(remove_dir(a), 0);
-	for (int i = 0; i < 3; i++) {
-		ck_assert_msg(write(fd[i], "0\n", 2) == -1 && errno == ENODEV, "write to %s: %s, wanted ENODEV",
-			      names[i], error_name(errno));
-		ck_assert_msg(read(fd[i], &byte, 1) == -1 && errno == ENODEV, "read of %s: %s, wanted ENODEV",
-			      names[i], error_name(errno));
+	for (int i = 0; i < NR; i++) {
+		if (files[i].flags != O_RDONLY)
+			ck_assert_msg(write(fd[i], "0\n", 2) == -1 && errno == ENODEV, "write to %s: %s, wanted ENODEV",
+				      files[i].name, error_name(errno));
+		if (files[i].flags != O_WRONLY)
+			ck_assert_msg(read(fd[i], &byte, 1) == -1 && errno == ENODEV, "read of %s: %s, wanted ENODEV",
+				      files[i].name, error_name(errno));
 		close(fd[i]);
 	}
 	ck_assert_str_eq(container_of_pid(getpid(), "cpuacct"), "/");
@@ -316,6 +329,46 @@ TEST(permissions_are_those_of_files)
 	eventually(remove_dir(at(root, "given/mine")) == 0, 5);
 	expect(remove_dir(at(root, "given")), 0);
 	expect(remove_dir(at(root, "a")), 0);
+}
+
+#define CREW 2000
+
+static void as_member(void *arg)
+{
+	gid_t crew = CREW;
+	char *a = arg;
+
+	ck_assert_int_eq(setgroups(1, &crew), 0);
+	ck_assert_int_eq(setresgid(65534, 65534, 65534) | setresuid(65534, 65534, 65534), 0);
+	expect(make_dir(at(a, "mine")), 0);
+	expect(write_file(at(a, "mine/procs"), "0"), 0);
+	ck_assert_str_eq(container_of_pid(getpid(), "cpuacct"), "/a/mine");
+}
+
+static void as_no_member(void *arg)
+{
+	char *a = arg;
+
+	ck_assert_int_eq(setgroups(0, NULL), 0);
+	ck_assert_int_eq(setresgid(65534, 65534, 65534) | setresuid(65534, 65534, 65534), 0);
+	expect(make_dir(at(a, "evil")), EACCES);
+	expect(write_file(at(a, "procs"), "0"), EACCES);
+	ck_assert_str_eq(container_of_pid(getpid(), "cpuacct"), "/a");
+}
+
+/* In and out of the new container leads over `procs` of the one that was given. */
+TEST(a_group_may_what_the_modes_say)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+
+	ck_assert_int_eq(chmod(root, 0755), 0);
+	expect(make_dir(a), 0);
+	ck_assert_int_eq(chown(a, 0, CREW) | chmod(a, 0775), 0);
+	ck_assert_int_eq(chown(at(a, "procs"), 0, CREW) | chmod(at(a, "procs"), 0664), 0);
+	finish(start_in(a, as_member, a));
+	finish(start_in(a, as_no_member, a));
+	eventually(!remove_dir(at(a, "mine")), 5);
+	expect(remove_dir(a), 0);
 }
 
 TEST_LIMIT(a_thousand_siblings, 60)
