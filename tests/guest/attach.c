@@ -326,6 +326,68 @@ TEST(another_users_task_is_eacces)
 	expect(remove_dir(a), 0);
 }
 
+/* It has these uids when this returns. */
+static pid_t sleeper_with(uid_t real, uid_t effective, uid_t saved)
+{
+	int ends[2];
+	pid_t pid;
+	char byte;
+
+	ck_assert_int_eq(pipe2(ends, O_CLOEXEC), 0);
+	pid = fork();
+	ck_assert_int_ge(pid, 0);
+	if (!pid) {
+		ck_assert_int_eq(setresuid(real, effective, saved), 0);
+		ck_assert_int_eq(write(ends[1], "", 1), 1);
+		for (;;)
+			pause();
+	}
+	ck_assert_int_eq(read(ends[0], &byte, 1), 1);
+	close(ends[0]);
+	close(ends[1]);
+	return pid;
+}
+
+enum { REAL, EFFECTIVE, SAVED };
+
+struct suspects {
+	char *a;
+	pid_t pid[3];
+};
+
+static void move_what_is_ours(void *arg)
+{
+	struct suspects *s = arg;
+
+	become(1001);
+	expect(move_to(s->a, s->pid[REAL]), 0);
+	expect(move_to(s->a, s->pid[SAVED]), 0);
+	expect(move_to(s->a, s->pid[EFFECTIVE]), EACCES);
+	expect(write_u64(at(s->a, "tasks"), s->pid[EFFECTIVE]), EACCES);
+}
+
+/* As with signals: what it may do at the moment does not say whose it is. */
+TEST(the_real_and_the_saved_uid_say_whose_it_is)
+{
+	char *root = mount_hierarchy("cpuacct");
+	struct suspects s = { .a = at(root, "a") };
+
+	chmod(root, 0755);
+	expect(make_dir(s.a), 0);
+	ck_assert_int_eq(chmod(at(s.a, "tasks"), 0666) | chmod(at(s.a, "procs"), 0666), 0);
+	ck_assert_int_eq(chmod(at(root, "tasks"), 0666) | chmod(at(root, "procs"), 0666), 0);
+	s.pid[REAL] = sleeper_with(1001, 1002, 1002);
+	s.pid[EFFECTIVE] = sleeper_with(1002, 1001, 1002);
+	s.pid[SAVED] = sleeper_with(1002, 1002, 1001);
+	finish(start(move_what_is_ours, &s));
+	ck_assert_str_eq(container_of_pid(s.pid[REAL], "cpuacct"), "/a");
+	ck_assert_str_eq(container_of_pid(s.pid[SAVED], "cpuacct"), "/a");
+	ck_assert_str_eq(container_of_pid(s.pid[EFFECTIVE], "cpuacct"), "/");
+	for (int i = 0; i < 3; i++)
+		stop(s.pid[i]);
+	expect(remove_dir(s.a), 0);
+}
+
 TEST(hierarchies_are_independent)
 {
 	char *a = mount_hierarchy("cpuacct"), *b = mount_hierarchy("memory"),
