@@ -178,9 +178,10 @@ TEST(poll_sleeps_while_other_children_have_tasks)
 	expect(make_dir(a), 0);
 	expect(make_dir(b), 0);
 	expect(make_dir(c), 0);
-	pid = sleeper_in(b);
-	usleep(200000 * lib_slow);
 	w = watch(a);
+	pid = sleeper_in(b);
+	/* the notice of the first one's coming is late, and must not be taken for another's */
+	ck_assert(woken(&w, 5));
 	stop(sleeper_in(c));
 	ck_assert(!woken(&w, 0.3));
 	stop(pid);
@@ -200,10 +201,12 @@ TEST(inotify_tells_of_the_last_task)
 	pid_t pid;
 
 	expect(make_dir(a), 0);
+	ck_assert_int_ge(inotify_add_watch(fd, at(a, "events"), IN_MODIFY), 0);
 	pid = sleeper_in(a);
 	/* the notice of its coming is late, and must not be taken for that of its going */
-	usleep(200000 * lib_slow);
-	ck_assert_int_ge(inotify_add_watch(fd, at(a, "events"), IN_MODIFY), 0);
+	ck_assert_int_eq(poll(&p, 1, 5000 * lib_slow), 1);
+	ck_assert_int_eq(read(fd, &event, sizeof(event)), sizeof(event));
+	ck_assert_uint_eq(event.mask, IN_MODIFY);
 	ck_assert_int_eq(poll(&p, 1, 100), 0);
 	stop(pid);
 	ck_assert_int_eq(poll(&p, 1, 5000 * lib_slow), 1);
