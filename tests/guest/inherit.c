@@ -274,43 +274,61 @@ TEST_LIMIT(a_fork_storm_is_drained, 60)
 	expect(remove_dir(b), 0);
 }
 
-static void hop(void *arg)
-{
-	char **dirs = arg;
+static const char *const paths[] = { "/a", "/b", "/" };
 
-	for (int i = 0; i < 200; i++) {
-		enter(dirs[i % 2]);
-		if (i % 10 == 0 && !fork())
-			_exit(0);
-	}
+struct hop {
+	char *dirs[3];			/* of these */
+	volatile bool *over;		/* shared */
+};
+
+/* Is it where /proc says, and nowhere else? Nobody moves it. */
+static bool is_in_one(struct hop *h)
+{
+	char *where = container_of_pid(getpid(), "cpuacct");
+	int places = 0;
+
+	for (int i = 0; i < 3; i++)
+		if (has_line(at(h->dirs[i], "tasks"), getpid()))
+			places += strcmp(where, paths[i]) ? 2 : 1;
+	return places == 1;
 }
 
+/* Is moved by others while it forks; its children stay where they were born. */
+static void fork_and_ask(void *arg)
+{
+	struct hop *h = arg;
+	pid_t pid;
+
+	do {
+		pid = fork();
+		ck_assert_int_ge(pid, 0);
+		if (!pid)
+			_exit(!is_in_one(h));
+		ck_assert_int_eq(wait_for(pid), 0);
+	} while (!*h->over);
+}
+
+/* The number of moves ends it. */
 TEST_LIMIT(everybody_is_in_exactly_one_container, 60)
 {
-	char *root = mount_hierarchy("cpuacct"), *dirs[] = { at(root, "a"), at(root, "b") };
-	pid_t ids[64], pids[8];
-	int n;
+	struct hop h = { .dirs[2] = mount_hierarchy("cpuacct") };
+	pid_t pids[8];
 
-	expect(make_dir(dirs[0]), 0);
-	expect(make_dir(dirs[1]), 0);
+	h.over = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	expect(make_dir(h.dirs[0] = at(h.dirs[2], "a")), 0);
+	expect(make_dir(h.dirs[1] = at(h.dirs[2], "b")), 0);
 	for (int i = 0; i < 8; i++)
-		pids[i] = start(hop, dirs);
+		pids[i] = start(fork_and_ask, &h);
+	for (int turn = 0; turn < 60; turn++)
+		for (int i = 0; i < 8; i++)
+			expect(move_to(h.dirs[(turn + i) % 3], pids[i]), 0);
+	for (int i = 0; i < 8; i++)
+		ck_assert_str_eq(container_of_pid(pids[i], "cpuacct"), paths[(59 + i) % 3]);
+	*h.over = true;
 	for (int i = 0; i < 8; i++)
 		finish(pids[i]);
-	for (int i = 0; i < 8; i++)
-		pids[i] = sleeper_in(dirs[i % 2]);
-	n = read_ids(at(dirs[0], "tasks"), ids, 64) + read_ids(at(dirs[1], "tasks"), ids, 64);
-	ck_assert_int_eq(n, 8);
-	for (int i = 0; i < 8; i++) {
-		int places = has_line(at(root, "tasks"), pids[i]) +
-			     has_line(at(dirs[0], "tasks"), pids[i]) +
-			     has_line(at(dirs[1], "tasks"), pids[i]);
-
-		ck_assert_int_eq(places, 1);
-		stop(pids[i]);
-	}
-	eventually(!remove_dir(dirs[0]), 5);
-	eventually(!remove_dir(dirs[1]), 5);
+	expect(remove_dir(h.dirs[0]), 0);
+	expect(remove_dir(h.dirs[1]), 0);
 }
 
 static volatile bool storm_ends;
