@@ -3,6 +3,7 @@
 #include "lib-model.h"
 
 #include <dirent.h>
+#include <sys/stat.h>
 
 char *mount_dir(int tree, int mount)
 {
@@ -156,21 +157,33 @@ static void compare_stat(struct world *w, int tree, int mount, int cont, const c
 	free(text);
 }
 
+static void compare_setting(struct world *w, int tree, int mount, int cont, const char *file, const char *wanted)
+{
+	compare_text(file_of(w, tree, mount, cont, file), wanted);
+}
+
 /* What the subsystems count and limit; a root has no limits, and others are in it. */
 static void compare_counts(struct world *w, int tree, int mount, int cont)
 {
 	struct model_container *c = &w->m.t[tree].c[cont];
 	unsigned int mask = cont ? w->m.t[tree].mask : 0;
 
-	if (mask & MODEL_MEMORY)
+	if (mask & MODEL_MEMORY) {
 		compare_number(w, tree, mount, cont, "memory.page_limit", c->limit);
+		compare_number(w, tree, mount, cont, "memory.page_limit_hits", 0);
+		compare_setting(w, tree, mount, cont, "memory.overlimit", "reclaim\n");
+	}
 	if (mask & MODEL_NUMTASKS) {
+		compare_setting(w, tree, mount, cont, "numtasks.shares",
+				"res=numtasks,min_shares=-3,max_shares=-3,child_shares_divisor=100\n");
 		compare_number(w, tree, mount, cont, "numtasks.limit", c->tasks_limit);
 		compare_stat(w, tree, mount, cont, "Current usage", model_tasks(&w->m, tree, cont));
 		compare_stat(w, tree, mount, cont, "Number of successes", c->forks);
 		compare_stat(w, tree, mount, cont, "Number of failures", c->forks_refused);
 	}
 	if (mask & MODEL_BC) {
+		compare_number(w, tree, mount, cont, "bc.numproc.held", model_tasks(&w->m, tree, cont));
+		compare_number(w, tree, mount, cont, "bc.numfiles.barrier", c->files_limit / 2);
 		compare_number(w, tree, mount, cont, "bc.numfiles.limit", c->files_limit);
 		compare_number(w, tree, mount, cont, "bc.numfiles.held", model_files(&w->m, tree, cont));
 		compare_number(w, tree, mount, cont, "bc.numfiles.failcnt", c->files_refused);
@@ -189,10 +202,34 @@ static void compare_container(struct world *w, int tree, int mount, int cont)
 	compare_number(w, tree, mount, cont, "notify_on_release", c->notify);
 	compare_number(w, tree, mount, cont, "releasable", cont && c->used && empty);
 	compare_counts(w, tree, mount, cont);
+	if (!cont)
+		compare_setting(w, tree, mount, cont, "release_agent", "\n");
 	/* "dying" ends after a grace period: world_end() waits for that */
 	snprintf(text, sizeof(text), "populated %d\n", model_populated(&w->m, tree, cont));
 	if (strncmp(read_file(file_of(w, tree, mount, cont, "events")), text, strlen(text)))
 		differ("%s: the model says %s", file_of(w, tree, mount, cont, "events"), text);
+}
+
+/* What the model knows nothing of can be read at least. */
+static void read_all(const char *path)
+{
+	struct dirent *entry;
+	struct stat st;
+	char file[600], *text;
+	DIR *dir = opendir(path);
+	int err;
+
+	while (dir && (entry = readdir(dir))) {
+		snprintf(file, sizeof(file), "%s/%s", path, entry->d_name);
+		if (entry->d_type != DT_REG || stat(file, &st) || !(st.st_mode & 0444))
+			continue;
+		err = try_read(file, &text);
+		if (err)
+			differ("%s: got %s", file, error_name(err));
+		free(text);
+	}
+	if (dir)
+		closedir(dir);
 }
 
 static void compare_task(struct world *w, int p, int i)
@@ -243,15 +280,42 @@ static void compare_tables(struct world *w)
 	}
 }
 
+/* Each set of containers that some thread is in, the roots only once. */
+static void compare_groups(struct world *w)
+{
+	int *seen[MODEL_PROCS * MODEL_THREADS + 1], none[MODEL_TREES] = { 0 };
+	unsigned int n = 1;
+
+	seen[0] = none;
+	for (int p = 0; p < MODEL_PROCS; p++)
+		for (int i = 0; w->m.p[p].live && i < w->m.p[p].threads; i++) {
+			unsigned int g = 0;
+
+			while (g < n && memcmp(seen[g], w->m.p[p].in[i], sizeof(none)))
+				g++;
+			if (g == n)
+				seen[n++] = w->m.p[p].in[i];
+		}
+	if (nr_groups() != n)
+		differ("/proc/containers has %u groups, the model %u", nr_groups(), n);
+}
+
 void compare_all(struct world *w)
 {
 	compare_tables(w);
+	compare_groups(w);
 	for (int p = 0; p < MODEL_PROCS; p++)
 		for (int i = 0; w->m.p[p].live && i < w->m.p[p].threads; i++)
 			compare_task(w, p, i);
-	for (int t = 0; t < MODEL_TREES; t++)
+	for (int t = 0; t < MODEL_TREES; t++) {
+		int read_in = w->m.t[t].mounted[0] ? 0 : 1;
+
 		for (int i = 0; w->m.t[t].live && i < MODEL_MOUNTS; i++)
 			for (int c = 0; w->m.t[t].mounted[i] && c < MODEL_CONTAINERS; c++)
-				if (w->m.t[t].c[c].live)
+				if (w->m.t[t].c[c].live) {
 					compare_container(w, t, i, c);
+					if (i == read_in)
+						read_all(dir_of(w, t, i, c));
+				}
+	}
 }
