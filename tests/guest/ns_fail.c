@@ -5,7 +5,7 @@
  * where it was and has the namespace it had, or the call has worked.
  * (jobs 1@debug): fault injection is not in the other kernels.
  */
-#include "lib.h"
+#include "lib-nomem.h"
 
 #include <fcntl.h>
 #include <sched.h>
@@ -16,38 +16,6 @@
 #include <sys/wait.h>
 
 #define SOON 10
-
-static void prepare(const char *options)
-{
-	char *debugfs = new_dir();
-
-	mount_hierarchy(options);
-	ck_assert_msg(!mount("none", debugfs, "debugfs", 0, NULL), "debugfs: %s", error_name(errno));
-	/* allocations that may sleep fail too, and in silence: who calls is to say what is wrong */
-	expect(write_file(at(debugfs, "failslab/ignore-gfp-wait"), "N"), 0);
-	expect(write_file(at(debugfs, "failslab/verbose"), "0"), 0);
-	ck_assert_int_eq(umount(debugfs), 0);
-}
-
-static int fail_nth;
-
-static void arm(int n)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%d", n);
-	ck_assert_int_eq(pwrite(fail_nth, text, strlen(text), 0), strlen(text));
-}
-
-/* Were there fewer allocations? */
-static bool disarm(void)
-{
-	char text[16] = "";
-
-	ck_assert_int_gt(pread(fail_nth, text, sizeof(text) - 1, 0), 0);
-	arm(0);
-	return atoi(text) > 0;
-}
 
 static char *uts(void)
 {
@@ -69,12 +37,10 @@ static void unshare_with(void *arg)
 	int ret, err;
 	bool enough;
 
-	fail_nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	ck_assert_msg(fail_nth >= 0, "fail-nth: %s", error_name(errno));
-	arm((long)arg);
+	fail_allocation((long)arg);
 	ret = unshare(CLONE_NEWUTS);
 	err = errno;
-	enough = disarm();
+	enough = allocations_to_go() > 0;
 	if (ret) {
 		ck_assert_msg(err == ENOMEM, "allocation %ld: %s", (long)arg, error_name(err));
 		ck_assert_str_eq(container_of_pid(getpid(), "ns"), "/");
@@ -92,15 +58,13 @@ static void clone_with(void *arg)
 	bool enough;
 	pid_t pid;
 
-	fail_nth = open("/proc/thread-self/fail-nth", O_RDWR | O_CLOEXEC);
-	ck_assert_msg(fail_nth >= 0, "fail-nth: %s", error_name(errno));
-	arm((long)arg);
+	fail_allocation((long)arg);
 	pid = syscall(SYS_clone, CLONE_NEWUTS | SIGCHLD, 0, NULL, NULL, 0);
 	err = errno;
 	if (!pid)
 		for (;;)
 			pause();
-	enough = disarm();
+	enough = allocations_to_go() > 0;
 	ck_assert_str_eq(container_of_pid(getpid(), "ns"), "/");
 	if (pid < 0) {
 		ck_assert_msg(err == ENOMEM || err == EAGAIN, "allocation %ld: %s", (long)arg, error_name(err));
@@ -132,12 +96,14 @@ static void fail_each(void (*fn)(void *))
 
 TEST_LIMIT(every_allocation_of_unshare, 60)
 {
-	prepare("ns");
+	mount_hierarchy("ns");
+	set_up_failslab();
 	fail_each(unshare_with);
 }
 
 TEST_LIMIT(every_allocation_of_clone, 60)
 {
-	prepare("cpuacct,memory,ns");
+	mount_hierarchy("cpuacct,memory,ns");
+	set_up_failslab();
 	fail_each(clone_with);
 }

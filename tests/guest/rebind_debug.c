@@ -5,6 +5,7 @@
  * "debug" (kernel/container/debug.c) and failslab. (jobs 1@debug)
  */
 #include "lib-log.h"
+#include "lib-nomem.h"
 #include "lib-rebind.h"
 
 #include <fcntl.h>
@@ -122,32 +123,6 @@ TEST_LIMIT(each_callback_fails_in_an_exchange, 40)
 	fail_each_callback("memory,debug", "memory", 2);
 }
 
-/*
- * failslab makes the Nth allocation of the calling task fail. Some are none of
- * ours and may fail (the sanitizers' own), so a try can succeed all the same.
- */
-static void set_up_failslab(void)
-{
-	expect(write_file(DEBUGFS "/failslab/ignore-gfp-wait", "N"), 0);
-	expect(write_file(DEBUGFS "/failslab/verbose", "0"), 0);
-}
-
-static int remount_failing(const char *root, const char *options, int nth, bool *reached)
-{
-	int fd = open("/proc/thread-self/fail-nth", O_RDWR), ret;
-	char text[16] = "";
-
-	ck_assert_int_ge(fd, 0);
-	sprintf(text, "%d", nth);
-	ck_assert_int_gt(pwrite(fd, text, strlen(text), 0), 0);
-	ret = mount("none", root, "container", MS_REMOUNT, options) ? errno : 0;
-	ck_assert_int_gt(pread(fd, text, sizeof(text) - 1, 0), 0);
-	*reached = atoi(text) == 0;
-	ck_assert_int_gt(pwrite(fd, "0", 1, 0), 0);
-	close(fd);
-	return ret;
-}
-
 static void fail_each_allocation(const char *from, const char *to, int least)
 {
 	struct tree t = make_tree(from);
@@ -156,7 +131,9 @@ static void fail_each_allocation(const char *from, const char *to, int least)
 
 	set_up_failslab();
 	for (nth = 1;; nth++) {
-		err = remount_failing(t.root, to, nth, &reached);
+		fail_allocation(nth);
+		err = remount(t.root, to);
+		reached = !allocations_to_go();
 		if (err) {
 			expect(err, ENOMEM);
 			failed++;
