@@ -98,10 +98,13 @@ test_shell_without_a_terminal()
 	equal output 'from 2' "$out"
 }
 
+# gdb_token FUNCTION OPTION...: a breakpoint there, with these options of the runner
 gdb_token()
 {
-	cat >"$WORK/gdb" <<-'EOF'
-	break do_sys_openat2
+	local function=$1
+	shift
+	cat >"$WORK/gdb" <<-EOF
+	break $function
 	commands
 	silent
 	printf "token-%d\n", 40 + 2
@@ -110,18 +113,21 @@ gdb_token()
 	end
 	run
 	EOF
-	guest --cpus "$1" --gdb --gdb-arg=--batch --gdb-arg=-x --gdb-arg="$WORK/gdb" -- sh -c 'cat /etc/hostname; exit 4'
+	guest "$@" --gdb --gdb-arg=--batch --gdb-arg=-x --gdb-arg="$WORK/gdb" -- \
+		sh -c 'head -c 12000000 /dev/zero | sort -S 12M | wc -c >/dev/null; cat /etc/hostname; exit 4'
 	contains 'printed at the breakpoint' token-42 "$out"
 	contains 'printed by the command' "$(cat /etc/hostname)" "$out"
 	equal status 4 $status
 }
 
+# Somebody is moved: the command itself, before it starts.
 test_gdb()
 {
-	gdb_token 1
+	gdb_token container_attach_pid --container a
 }
 
+# The over-limit handler, on a kernel thread of either CPU.
 test_gdb_two_cpus()
 {
-	gdb_token 2
+	gdb_token memory_handler_work --cpus 2 --memory 4M
 }
