@@ -123,14 +123,15 @@ TEST_LIMIT(each_callback_fails_in_an_exchange, 40)
 	fail_each_callback("memory,debug", "memory", 2);
 }
 
-static void fail_each_allocation(const char *from, const char *to, int least)
+/* Of the first SAMPLED allocations every tenth. */
+static void fail_each_allocation(const char *from, const char *to, int least, int sampled)
 {
 	struct tree t = make_tree(from);
 	int nth, failed = 0, err;
 	bool reached;
 
 	set_up_failslab();
-	for (nth = 1;; nth++) {
+	for (nth = 1;; nth += nth < sampled ? 10 : 1) {
 		fail_allocation(nth);
 		err = remount(t.root, to);
 		reached = !allocations_to_go();
@@ -155,12 +156,21 @@ static void fail_each_allocation(const char *from, const char *to, int least)
  */
 TEST_LIMIT(each_allocation_fails_on_the_way_in, 60)
 {
-	fail_each_allocation("cpuacct", "cpuacct,memory,debug", 1 + 6 + 8 + 2);
+	fail_each_allocation("cpuacct", "cpuacct,memory,debug", 1 + 6 + 8 + 2, 0);
 }
 
 TEST_LIMIT(each_allocation_fails_on_the_way_out, 60)
 {
-	fail_each_allocation("cpuacct,debug", "cpuacct", 1 + 2);
+	fail_each_allocation("cpuacct,debug", "cpuacct", 1 + 2, 0);
+}
+
+/* A file is a node; there are more of these in three containers. The states come after them. */
+#define FILES 150
+
+/* At least: every tenth file; the state of each and its count, in two containers; and the tasks. */
+TEST_LIMIT(the_other_subsystems_can_be_taken_back, 60)
+{
+	fail_each_allocation("cpuacct", "cpuacct,cpuset,memset,bc,numtasks,cpu", FILES / 10 + 2 * 2 * 5 + 2, FILES);
 }
 
 #define says(root, options, wanted, word)					\
