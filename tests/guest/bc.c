@@ -11,21 +11,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-static char *root, *a, *b;
-
-static void mount_bc(void)
-{
-	root = mount_hierarchy("bc");
-	a = at(root, "a");
-	b = at(root, "a/b");
-	expect(make_dir(a), 0);
-}
-
-static void remove_a(void)
-{
-	expect(remove_dir(a), 0);
-}
-
 #define says(container, wanted)							\
 	do {									\
 		char *why_ = read_file(at(container, "why"));			\
@@ -35,7 +20,7 @@ static void remove_a(void)
 
 TEST(a_new_container)
 {
-	mount_bc();
+	mount_bc("a/b");
 	ck_assert_uint_eq(numfiles(a, "barrier"), 256);
 	ck_assert_uint_eq(numfiles(a, "limit"), 512);
 	ck_assert_uint_eq(held(a), 0);
@@ -51,7 +36,7 @@ TEST(a_new_container)
 	ck_assert_uint_eq(read_u64(at(root, "bc.hierarchical")), 1);
 	/* nobody makes his own subtree flat */
 	ck_assert(!exists(at(a, "bc.hierarchical")));
-	remove_a();
+	remove_all();
 }
 
 TEST(it_must_be_named)
@@ -68,7 +53,7 @@ TEST(modes)
 {
 	struct stat st;
 
-	mount_bc();
+	mount_bc("a/b");
 	for (int i = 0; i < 4; i++)
 		expect(write_file(at(a, "bc.numfiles.%s", read_only[i]), "0"), EACCES);
 	ck_assert_int_eq(stat(at(a, "bc.numfiles.held"), &st), 0);
@@ -77,14 +62,14 @@ TEST(modes)
 	ck_assert_uint_eq(st.st_mode & 0777, 0644);
 	ck_assert_int_eq(stat(at(a, "bc.reset"), &st), 0);
 	ck_assert_uint_eq(st.st_mode & 0777, 0200);
-	remove_a();
+	remove_all();
 }
 
 TEST(the_barrier_is_everybodys)
 {
 	struct actor *actor;
 
-	mount_bc();
+	mount_bc("a/b");
 	set_bounds(a, 5, 8);
 	actor = actor_in(a);
 	act(actor, become_alice, 0);
@@ -100,14 +85,14 @@ TEST(the_barrier_is_everybodys)
 	ck_assert_uint_eq(act(actor, open_files, 2), 1);
 	dismiss(actor);
 	ck_assert_uint_eq(held(a), 0);
-	remove_a();
+	remove_all();
 }
 
 TEST(the_limit_is_the_administrators)
 {
 	struct actor *actor;
 
-	mount_bc();
+	mount_bc("a/b");
 	set_bounds(a, 5, 8);
 	actor = actor_in(a);
 	ck_assert_uint_eq(act(actor, open_files, 100), 8);
@@ -123,7 +108,7 @@ TEST(the_limit_is_the_administrators)
 	ck_assert_uint_eq(act(actor, open_files, 9), 1);
 	ck_assert_uint_eq(numfiles(a, "failcnt"), 4);
 	dismiss(actor);
-	remove_a();
+	remove_all();
 }
 
 static void own_namespace(struct actor *actor)
@@ -136,14 +121,14 @@ TEST(an_administrator_of_a_namespace_is_everybody)
 {
 	struct actor *actor;
 
-	mount_bc();
+	mount_bc("a/b");
 	set_bounds(a, 5, 8);
 	actor = actor_in(a);
 	act(actor, own_namespace, 0);
 	ck_assert_uint_eq(act(actor, open_files, 100), 5);
 	expect(actor->seed, ENFILE);
 	dismiss(actor);
-	remove_a();
+	remove_all();
 }
 
 /* With one file left: what needs two takes none, and what needs none works. */
@@ -176,7 +161,7 @@ TEST(what_needs_two_takes_none)
 {
 	struct actor *actor;
 
-	mount_bc();
+	mount_bc("a/b");
 	set_bounds(a, 5, 5);
 	actor = actor_in(a);
 	ck_assert_uint_eq(act(actor, open_files, 4), 4);
@@ -184,14 +169,14 @@ TEST(what_needs_two_takes_none)
 	ck_assert_uint_eq(held(a), 4);
 	dismiss(actor);
 	ck_assert_uint_eq(held(a), 0);
-	remove_a();
+	remove_all();
 }
 
 TEST(lowering_below_held)
 {
 	struct actor *actor;
 
-	mount_bc();
+	mount_bc("a/b");
 	actor = actor_in(a);
 	ck_assert_uint_eq(act(actor, open_files, 6), 6);
 	set_bounds(a, 2, 3);
@@ -211,14 +196,14 @@ TEST(lowering_below_held)
 	ck_assert_str_eq(bounds(at(a, "bc.set"), "numfiles"), "max max");
 	ck_assert_uint_eq(act(actor, open_files, 700), 700);
 	dismiss(actor);
-	remove_a();
+	remove_all();
 }
 
 TEST(marks_and_reset)
 {
 	struct actor *actor;
 
-	mount_bc();
+	mount_bc("a/b");
 	set_bounds(a, 9, 9);
 	actor = actor_in(a);
 	act(actor, open_files, 5);
@@ -245,7 +230,7 @@ TEST(marks_and_reset)
 	ck_assert_uint_eq(numfiles(a, "minheld"), 5);
 	dismiss(actor);
 	ck_assert_uint_eq(numfiles(a, "minheld"), 0);
-	remove_a();
+	remove_all();
 }
 
 static const struct {
@@ -279,7 +264,7 @@ static const struct {
 
 TEST(after_an_error_nothing_has_changed)
 {
-	mount_bc();
+	mount_bc("a/b");
 	expect(write_file(at(a, "bc.set"), "numfiles 100 200"), 0);
 	for (unsigned int i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
 		int got = write_file(at(a, "%s", wrong[i].file), wrong[i].text);
@@ -301,12 +286,12 @@ TEST(after_an_error_nothing_has_changed)
 	expect(write_file(at(a, "bc.set"), "numfiles max max"), 0);
 	expect(write_file(at(a, "bc.numfiles.barrier"), "9223372036854775807\n"), 0);
 	ck_assert_str_eq(read_file(at(a, "bc.numfiles.barrier")), "max\n");
-	remove_a();
+	remove_all();
 }
 
 TEST(defaults_of_a_parent)
 {
-	mount_bc();
+	mount_bc("a/b");
 	expect(write_file(at(a, "bc.defaults"), "numfiles 7 max\n"), 0);
 	/* not its own */
 	ck_assert_str_eq(bounds(at(a, "bc.set"), "numfiles"), "256 512");
@@ -315,19 +300,18 @@ TEST(defaults_of_a_parent)
 	ck_assert_str_eq(bounds(at(b, "bc.defaults"), "numfiles"), "7 max");
 	expect(write_file(at(a, "bc.defaults"), "numfiles 8 9"), 0);
 	ck_assert_str_eq(bounds(at(b, "bc.set"), "numfiles"), "7 max");
-	expect(remove_dir(b), 0);
-	remove_a();
+	remove_all();
 	expect(write_file(at(root, "bc.defaults"), "numfiles 1 2\n"), 0);
 	expect(write_file(at(root, "bc.hierarchical"), "0"), 0);
 	expect(make_dir(a), 0);
 	ck_assert_str_eq(bounds(at(a, "bc.set"), "numfiles"), "1 2");
-	remove_a();
+	remove_all();
 	/* these are the tree's, and end with it */
 	expect(unmount(root), 0);
-	mount_bc();
+	mount_bc("a/b");
 	ck_assert_str_eq(bounds(at(a, "bc.set"), "numfiles"), "256 512");
 	ck_assert_uint_eq(read_u64(at(root, "bc.hierarchical")), 1);
-	remove_a();
+	remove_all();
 }
 
 TEST(an_ancestors_bound)
@@ -335,7 +319,7 @@ TEST(an_ancestors_bound)
 	struct actor *actor;
 	char *c;
 
-	mount_bc();
+	mount_bc("a/b");
 	c = at(b, "c");
 	expect(make_dir(b), 0);
 	expect(make_dir(c), 0);
@@ -362,8 +346,7 @@ TEST(an_ancestors_bound)
 	dismiss(actor);
 	ck_assert_uint_eq(held(a), 0);
 	expect(remove_dir(c), 0);
-	expect(remove_dir(b), 0);
-	remove_a();
+	remove_all();
 }
 
 TEST(flat)
@@ -371,7 +354,7 @@ TEST(flat)
 	struct actor *in_b, *in_c;
 	char *c;
 
-	mount_bc();
+	mount_bc("a/b");
 	c = at(root, "a/c");
 	expect(write_file(at(root, "bc.hierarchical"), "2"), ERANGE);
 	expect(write_file(at(root, "bc.hierarchical"), "0\n"), 0);
@@ -392,9 +375,8 @@ TEST(flat)
 	dismiss(in_b);
 	dismiss(in_c);
 	ck_assert_uint_eq(held(a) + held(b) + held(c), 0);
-	expect(remove_dir(b), 0);
 	expect(remove_dir(c), 0);
-	remove_a();
+	remove_all();
 }
 
 /* The line of /proc/user_beancounters that has this number. */
@@ -424,7 +406,7 @@ TEST(the_table_of_openvz)
 	struct actor *actor;
 	char name[32], *text;
 
-	mount_bc();
+	mount_bc("a/b");
 	expect(make_dir(b), 0);
 	set_bounds(b, 5, 5);
 	actor = actor_in(b);
@@ -445,8 +427,7 @@ TEST(the_table_of_openvz)
 	text = read_file("/proc/user_beancounters");
 	ck_assert(!strncmp(text, "Version: 2.5\n       uid  resource ", 34));
 	dismiss(actor);
-	expect(remove_dir(b), 0);
-	remove_a();
+	remove_all();
 }
 
 /* A descriptor bomb has what its barrier allows, whatever it forks. */
@@ -467,7 +448,7 @@ TEST(a_descriptor_bomb)
 {
 	struct actor *actor;
 
-	mount_bc();
+	mount_bc("a/b");
 	actor = actor_in(a);
 	act(actor, become_alice, 0);
 	act(actor, bomb, 0);
@@ -482,5 +463,5 @@ TEST(a_descriptor_bomb)
 	/* its children are init's to reap */
 	eventually(strstr(read_file(at(a, "events")), "populated 0"), 10);
 	ck_assert_uint_eq(held(a), 0);
-	remove_a();
+	remove_all();
 }

@@ -12,19 +12,11 @@
 /* A work item that may have to wait for container_mutex. */
 #define SOON 10
 
-static char *root, *a, *b;
-
-static void mount_bc(void)
+/* /a and /a/b. */
+static void mount_both(void)
 {
-	root = mount_hierarchy("bc");
-	a = at(root, "a");
-	b = at(root, "a/b");
-	expect(make_dir(a) | make_dir(b), 0);
-}
-
-static void remove_all(void)
-{
-	expect(remove_dir(b) | remove_dir(a), 0);
+	mount_bc("a/b");
+	expect(make_dir(b), 0);
 }
 
 static uint64_t hits(const char *container, const char *what)
@@ -60,7 +52,7 @@ TEST(a_new_container_has_met_no_bound)
 	static const char begin[] = "numfiles.barrier_hit 0\nnumfiles.limit_hit 0\n"
 				    "numproc.barrier_hit 0\nnumproc.limit_hit 0\n";
 
-	mount_bc();
+	mount_both();
 	ck_assert(!strncmp(read_file(at(a, "bc.events")), begin, sizeof(begin) - 1));
 	expect(write_file(at(a, "bc.events"), "1"), EACCES);
 	/* no bounds, nothing to meet */
@@ -72,7 +64,7 @@ TEST(what_is_a_hit)
 {
 	struct actor *admin, *alice;
 
-	mount_bc();
+	mount_both();
 	set_bounds(a, 5, 8);
 	admin = quiet_actor_in(b);
 	alice = quiet_actor_in(b);
@@ -110,7 +102,7 @@ TEST(poll_wakes)
 	struct actor *actor;
 	int on_a, on_b;
 
-	mount_bc();
+	mount_both();
 	set_bounds(a, 5, 5);
 	actor = quiet_actor_in(b);
 	on_a = watch(a);
@@ -145,7 +137,7 @@ TEST(inotify_wakes)
 	struct actor *actor;
 	struct pollfd p = { .fd = in, .events = POLLIN };
 
-	mount_bc();
+	mount_both();
 	set_bounds(b, 0, 0);
 	actor = quiet_actor_in(b);
 	ck_assert_int_ge(inotify_add_watch(in, at(b, "bc.events"), IN_MODIFY), 0);
@@ -163,7 +155,7 @@ TEST(rmdir_right_after_a_hit)
 {
 	struct actor *actor;
 
-	mount_bc();
+	mount_both();
 	for (int i = 0; i < 20; i++) {
 		set_bounds(b, 0, 0);
 		actor = actor_in(b);

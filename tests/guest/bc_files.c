@@ -20,15 +20,11 @@
 /* A grace period and a worker. */
 #define SOON 10
 
-static char *root, *a, *b;
 static int wire[2];
 
-static void mount_bc(void)
+static void mount_with_wire(void)
 {
-	root = mount_hierarchy("bc");
-	a = at(root, "a");
-	b = at(root, "b");
-	expect(make_dir(a), 0);
+	mount_bc("b");
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, wire), 0);
 }
 
@@ -89,7 +85,7 @@ TEST(every_kind_of_file_counts_once)
 	struct actor *actor;
 	unsigned int before;
 
-	mount_bc();
+	mount_with_wire();
 	actor = quiet_actor_in(a);
 	/* what it has from its parent was opened in the root */
 	before = descriptors(actor->pid);
@@ -117,7 +113,7 @@ TEST(the_root_holds_what_the_machine_has)
 	struct actor *actor;
 	uint64_t machine;
 
-	mount_bc();
+	mount_with_wire();
 	actor = quiet_actor_in(a);
 	before = settled(difference);
 	machine = strtoull(read_file("/proc/sys/fs/file-nr"), NULL, 10);
@@ -155,7 +151,7 @@ TEST(dup_and_fork_do_not_count)
 {
 	struct actor *actor;
 
-	mount_bc();
+	mount_with_wire();
 	actor = actor_in(a);
 	act(actor, dup_and_fork, 0);
 	ck_assert_uint_eq(held(a), 1);
@@ -172,7 +168,7 @@ TEST(a_child_keeps_what_its_parent_opened)
 	struct actor *actor;
 	pid_t child;
 
-	mount_bc();
+	mount_with_wire();
 	actor = actor_in(a);
 	act(actor, dup_and_fork, 0);
 	child = actor->pages;
@@ -190,7 +186,7 @@ TEST(kill_minus_nine)
 {
 	struct actor *actor;
 
-	mount_bc();
+	mount_with_wire();
 	for (int i = 0; i < 5; i++) {
 		actor = actor_in(a);
 		ck_assert_uint_eq(act(actor, open_files, 200), 200);
@@ -207,7 +203,7 @@ TEST(a_moved_task_leaves_its_files_behind)
 {
 	struct actor *actor;
 
-	mount_bc();
+	mount_with_wire();
 	expect(make_dir(b), 0);
 	actor = actor_in(a);
 	act(actor, open_files, 30);
@@ -254,7 +250,7 @@ TEST(a_file_in_flight)
 	struct actor *actor;
 	int fd;
 
-	mount_bc();
+	mount_with_wire();
 	actor = actor_in(a);
 	act(actor, send_a_file, 0);
 	dismiss(actor);
@@ -274,7 +270,7 @@ TEST(io_after_rmdir)
 	char *in;
 	int fd;
 
-	mount_bc();
+	mount_with_wire();
 	in = at(a, "in");
 	expect(make_dir(in), 0);
 	actor = actor_in(in);
@@ -318,7 +314,7 @@ TEST(a_cycle_of_sockets)
 {
 	struct actor *actor;
 
-	mount_bc();
+	mount_with_wire();
 	actor = actor_in(a);
 	act(actor, send_it_to_itself, 0);
 	dismiss(actor);
@@ -349,7 +345,7 @@ TEST(a_mapping_outlives_the_descriptor)
 	struct actor *actor;
 	unsigned int before;
 
-	mount_bc();
+	mount_with_wire();
 	actor = quiet_actor_in(a);
 	before = descriptors(actor->pid);
 	act(actor, map_and_close, 0);
@@ -389,7 +385,7 @@ TEST(io_in_flight)
 {
 	struct actor *actor;
 
-	mount_bc();
+	mount_with_wire();
 	actor = actor_in(a);
 	act(actor, poll_and_close, 0);
 	/* the ring is one, too */

@@ -16,7 +16,7 @@
 #define ROUNDS 60
 #define MOST 20
 
-static char *root, *top, *middle[MIDDLES], *leaf[CONTAINERS];
+static char *top, *middle[MIDDLES], *leaf[CONTAINERS];
 static struct actor *actor[CONTAINERS];
 static int gate[2];
 

@@ -18,16 +18,6 @@
 static pid_t children[CHILDREN];
 static unsigned int nr_children;
 
-static char *root, *a, *b;
-
-static void mount_bc(void)
-{
-	root = mount_hierarchy("bc");
-	a = at(root, "a");
-	b = at(root, "a/b");
-	expect(make_dir(a), 0);
-}
-
 static void set_numproc(const char *container, unsigned long barrier, unsigned long limit)
 {
 	char text[64];
@@ -70,7 +60,7 @@ static void end_children(struct actor *actor)
 
 TEST(a_new_container_may_fork)
 {
-	mount_bc();
+	mount_bc("a/b");
 	ck_assert_str_eq(bounds(at(a, "bc.set"), "numproc"), "max max");
 	ck_assert_uint_eq(numproc(a, "held"), 0);
 	ck_assert(!exists(at(root, "bc.numproc.limit")) && exists(at(root, "bc.numproc.maxheld")));
@@ -91,7 +81,7 @@ TEST(the_barrier_and_the_limit)
 {
 	struct actor *alice, *admin;
 
-	mount_bc();
+	mount_bc("a/b");
 	set_numproc(a, 4, 7);
 	alice = actor_in(a);
 	act(alice, become_alice, 0);
@@ -126,7 +116,7 @@ TEST(threads_count_and_zombies_do_not)
 	siginfo_t info;
 	pid_t zombie;
 
-	mount_bc();
+	mount_bc("a/b");
 	set_numproc(a, 4, 4);
 	w = worker_in(a);
 	expect(ask(&w, 't'), 0);
@@ -155,7 +145,7 @@ TEST(a_task_takes_its_charge_along)
 	struct actor *actor;
 	char *c;
 
-	mount_bc();
+	mount_bc("a/b");
 	c = at(root, "a/c");
 	expect(make_dir(b) | make_dir(c), 0);
 	set_numproc(c, 2, 2);
@@ -187,7 +177,8 @@ TEST(a_task_takes_its_charge_along)
 	act(actor, end_children, 1);
 	dismiss(actor);
 	ck_assert_uint_eq(numproc(a, "held"), 0);
-	expect(remove_dir(b) | remove_dir(c) | remove_dir(a), 0);
+	expect(remove_dir(c), 0);
+	remove_all();
 }
 
 TEST(bounds_above_and_flat_containers)
@@ -195,7 +186,7 @@ TEST(bounds_above_and_flat_containers)
 	struct actor *in_b, *in_c;
 	char *c;
 
-	mount_bc();
+	mount_bc("a/b");
 	c = at(root, "a/c");
 	expect(make_dir(b), 0);
 	expect(write_file(at(root, "bc.hierarchical"), "0"), 0);
@@ -220,7 +211,8 @@ TEST(bounds_above_and_flat_containers)
 	dismiss(in_b);
 	dismiss(in_c);
 	ck_assert_uint_eq(numproc(a, "held") + numproc(b, "held") + numproc(c, "held"), 0);
-	expect(remove_dir(b) | remove_dir(c) | remove_dir(a), 0);
+	expect(remove_dir(c), 0);
+	remove_all();
 }
 
 /* Another subsystem, asked later, refuses: what was charged is given back. */
@@ -289,7 +281,7 @@ TEST_LIMIT(a_fork_bomb, 40)
 {
 	struct actor *actor, *neighbour;
 
-	mount_bc();
+	mount_bc("a/b");
 	/* few: each that is refused has copied an address space by then, and tries again */
 	set_numproc(a, 8, 12);
 	expect(make_dir(b = at(root, "b")), 0);
@@ -311,5 +303,5 @@ TEST_LIMIT(a_fork_bomb, 40)
 	/* kernel threads come and go */
 	eventually(the_root_has_all(), 20);
 	dismiss(neighbour);
-	expect(remove_dir(a) | remove_dir(b), 0);
+	remove_all();
 }

@@ -22,19 +22,11 @@
 /* An address space may have one user more for a moment: who looks at it in /proc. */
 #define SOON 10
 
-static char *root, *a, *b;
-
-static void mount_bc(void)
+/* /a and /b. */
+static void mount_both(void)
 {
-	root = mount_hierarchy("bc");
-	a = at(root, "a");
-	b = at(root, "b");
-	expect(make_dir(a) | make_dir(b), 0);
-}
-
-static void remove_all(void)
-{
-	expect(remove_dir(a) | remove_dir(b), 0);
+	mount_bc("b");
+	expect(make_dir(b), 0);
 }
 
 static uint64_t privvm(const char *container, const char *number)
@@ -91,7 +83,7 @@ static void unmap_all(struct actor *actor)
 
 TEST(a_new_container_has_no_bound)
 {
-	mount_bc();
+	mount_both();
 	ck_assert_str_eq(bounds(at(a, "bc.set"), "privvmpages"), "max max");
 	ck_assert_uint_eq(pages(a), 0);
 	ck_assert_ptr_nonnull(strstr(read_file("/proc/user_beancounters"), " privvmpages "));
@@ -129,7 +121,7 @@ TEST(what_counts)
 	struct actor *actor;
 	uint64_t before;
 
-	mount_bc();
+	mount_both();
 	actor = born_in(a);
 	for (unsigned int i = 0; i < 5; i++) {
 		before = pages(a);
@@ -185,7 +177,7 @@ TEST(the_bound)
 	struct actor *actor;
 	uint64_t bound;
 
-	mount_bc();
+	mount_both();
 	actor = born_in(a);
 	bound = pages(a) + 100;
 	set_pages(a, bound, bound);
@@ -229,7 +221,7 @@ TEST(a_stack_grows_up_to_the_bound)
 	struct actor *actor;
 	uint64_t before;
 
-	mount_bc();
+	mount_both();
 	actor = born_in(a);
 	before = pages(a);
 	act(actor, grow_stack, 200);
@@ -353,7 +345,7 @@ static void after_each_step(uint64_t room)
 
 TEST_LIMIT(held_is_the_truth_after_each_step, 40)
 {
-	mount_bc();
+	mount_both();
 	after_each_step(0);
 	remove_all();
 }
@@ -363,7 +355,7 @@ TEST_LIMIT(and_when_they_are_refused, 40)
 {
 	uint64_t bound;
 
-	mount_bc();
+	mount_both();
 	after_each_step(60);
 	ck_assert_uint_gt(privvm(a, "failcnt"), 0);
 	bound = privvm(a, "limit");
@@ -408,7 +400,7 @@ TEST(fork_exec_and_kill)
 	struct actor *actor;
 	uint64_t alone;
 
-	mount_bc();
+	mount_both();
 	actor = born_in(a);
 	act(actor, map_private, 300);
 	alone = pages(a);
@@ -434,7 +426,7 @@ TEST(an_address_space_stays_where_it_began)
 	struct actor *actor;
 	uint64_t in_a;
 
-	mount_bc();
+	mount_both();
 	actor = born_in(a);
 	act(actor, map_private, 100);
 	in_a = pages(a);
@@ -465,7 +457,7 @@ TEST_LIMIT(many_at_once, 40)
 	unsigned long sum;
 	uint64_t bound;
 
-	mount_bc();
+	mount_both();
 	for (int i = 0; i < 6; i++)
 		actor[i] = born_in(a);
 	bound = pages(a) + 200;

@@ -14,7 +14,7 @@
 #define ROUNDS 200
 #define MOST 30
 
-static char *root, *top, *leaf[CONTAINERS];
+static char *top, *leaf[CONTAINERS];
 
 static struct shared {
 	atomic_uint opened;

@@ -12,6 +12,23 @@
 static int files[ROOM];
 static unsigned int nr_files;
 
+char *root, *a, *b;
+
+void mount_bc(const char *path_of_b)
+{
+	root = mount_hierarchy("bc");
+	a = at(root, "a");
+	b = at(root, "%s", path_of_b);
+	expect(make_dir(a), 0);
+}
+
+void remove_all(void)
+{
+	if (exists(b))
+		expect(remove_dir(b), 0);
+	expect(remove_dir(a), 0);
+}
+
 uint64_t amount(const char *container, const char *resource, const char *number)
 {
 	char *path = at(container, "bc.%s.%s", resource, number), *text = read_file(path);

@@ -5,6 +5,12 @@
 
 #include "lib-memory.h"
 
+/* The tree of a test: /a, and where another container may be, or will be. */
+extern char *root, *a, *b;
+void mount_bc(const char *path_of_b);
+/* b, if it is there, and a. */
+void remove_all(void);
+
 /* bc.RESOURCE.NUMBER of a container; "max" is UINT64_MAX. */
 uint64_t amount(const char *container, const char *resource, const char *number);
 #define numfiles(container, number) amount(container, "numfiles", number)
