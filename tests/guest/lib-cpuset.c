@@ -51,6 +51,43 @@ unsigned int cpus_of_text(const char *text)
 	return cpus;
 }
 
+void takes_only_lists(const char *file, int count)
+{
+	static const struct {
+		const char *text;
+		int error;
+	} lists[] = {
+		{ "x", EINVAL }, { "0x0", EINVAL }, { "0-", EINVAL }, { "-1", EINVAL },
+		{ "-0", EINVAL }, { "1-0", EINVAL }, { "0 - 0", EINVAL }, { "0;0", EINVAL },
+		{ "\n", ENOSPC }, { " ", ENOSPC }, { ",", ENOSPC }, { ",,,", ENOSPC },
+		{ "8", ERANGE }, { "0,8", ERANGE }, { "0-8", ERANGE }, { "0-64", ERANGE },
+		{ "100000", ERANGE }, { "4294967296", ERANGE }, { "18446744073709551616", ERANGE },
+	};
+	char *many = malloc(5000), *past;
+
+	for (unsigned int i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		int err = write_file(file, lists[i].text);
+
+		ck_assert_msg(err == lists[i].error, "\"%s\": got %s, wanted %s", lists[i].text,
+			      error_name(err), error_name(lists[i].error));
+		ck_assert_str_eq(read_file(file), "0\n");
+	}
+	/* the first number that this machine has not got */
+	ck_assert_int_gt(asprintf(&past, "0-%d", count), 0);
+	expect(write_file(file, past), ERANGE);
+	expect(write_file(file, past + 2), ERANGE);
+	memset(many, ',', 5000);
+	many[4096] = 0;
+	expect(write_file(file, many), ENOSPC);
+	many[4096] = ',';
+	many[4097] = 0;
+	expect(write_file(file, many), E2BIG);
+	ck_assert_str_eq(read_file(file), "0\n");
+	/* commas too many are none */
+	expect(write_file(file, ",0,,0-0,"), 0);
+	ck_assert_str_eq(read_file(file), "0\n");
+}
+
 int set_cpus(const char *container, unsigned int cpus)
 {
 	char *path = at(container, "cpuset.cpus"), *text;

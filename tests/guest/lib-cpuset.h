@@ -20,6 +20,9 @@ unsigned int all_cpus(void);
 char *cpus_text(unsigned int cpus);
 unsigned int cpus_of_text(const char *text);
 
+/* FILE, which has "0", takes lists of what there are COUNT of, and nothing else; it has "0" still. */
+void takes_only_lists(const char *file, int count);
+
 /* The file cpuset.cpus of a container. */
 int set_cpus(const char *container, unsigned int cpus);
 unsigned int get_cpus(const char *container);
