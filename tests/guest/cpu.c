@@ -168,10 +168,7 @@ TEST(weights_follow_the_shares)
 
 TEST(wrong_shares_change_nothing)
 {
-	static const struct {
-		const char *text, *why;
-		int err;
-	} cases[] = {
+	static const struct wrong_shares wrong[] = {
 		{ "min_shares=61", "the parent has not so many min_shares unused", EINVAL },
 		{ "max_shares=50", "there is no maximum of CPU time", EINVAL },
 		{ "min_shares=30,max_shares=50", "there is no maximum of CPU time", EINVAL },
@@ -182,23 +179,13 @@ TEST(wrong_shares_change_nothing)
 		{ "min_shares=2147483648", NULL, ERANGE },
 	};
 	char *root = mount_hierarchy("cpu"), *a = at(root, "a"), *b = at(root, "b"), *c = at(root, "a/c");
-	char *before;
 
 	expect(make_dir(a) | make_dir(b) | make_dir(c), 0);
 	expect(set_shares(b, "min_shares=40"), 0);
 	expect(set_shares(a, "min_shares=20,child_shares_divisor=30"), 0);
 	expect(set_shares(c, "min_shares=10"), 0);
-	before = read_file(at(a, "cpu.shares"));
-	for (unsigned int i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		int err = set_shares(a, cases[i].text);
-
-		ck_assert_msg(err == cases[i].err, "%s: got %s, wanted %s", cases[i].text,
-			      error_name(err), error_name(cases[i].err));
-		ck_assert_str_eq(read_file(at(a, "cpu.shares")), before);
-		ck_assert_uint_eq(weight(a), 20480);
-		if (cases[i].why)
-			says(a, cases[i].why);
-	}
+	refuses_shares(a, "cpu", wrong, sizeof(wrong) / sizeof(*wrong));
+	ck_assert_uint_eq(weight(a), 20480);
 	expect(set_shares(root, "min_shares=10"), EINVAL);
 	says(root, "the root has no parent to have shares of");
 	expect(remove_dir(c) | remove_dir(a) | remove_dir(b), 0);

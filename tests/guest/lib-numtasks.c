@@ -162,6 +162,21 @@ uint64_t numtasks_stat(const char *container, const char *what)
 	return read_field(at(container, "numtasks.stats"), field);
 }
 
+void refuses_shares(const char *container, const char *subsystem, const struct wrong_shares *wrong, int nr)
+{
+	char *file = at(container, "%s.shares", subsystem), *before = read_file(file);
+
+	for (; nr--; wrong++) {
+		int err = write_file(file, wrong->text);
+
+		ck_assert_msg(err == wrong->err, "%s: got %s, wanted %s", wrong->text, error_name(err),
+			      error_name(wrong->err));
+		ck_assert_str_eq(read_file(file), before);
+		if (wrong->why)
+			says(container, wrong->why);
+	}
+}
+
 char *for_now(const char *path, const char *value)
 {
 	char *before = read_file(path);

@@ -33,6 +33,15 @@ int tasks_in(const char *container);
 /* A line of numtasks.stats. */
 uint64_t numtasks_stat(const char *container, const char *what);
 
+/* What no shares are: refused with ERR, and WHY, if that is not NULL, stands in `why`. */
+struct wrong_shares {
+	const char *text, *why;
+	int err;
+};
+
+/* SUBSYSTEM.shares of a container refuses each of the NR, and says what it said before. */
+void refuses_shares(const char *container, const char *subsystem, const struct wrong_shares *wrong, int nr);
+
 /* Writes a file of the kernel's; returns what was there, for the test to write back at its end. */
 char *for_now(const char *path, const char *value);
 

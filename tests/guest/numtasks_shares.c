@@ -59,10 +59,7 @@ TEST(shares_are_read_as_they_are_written)
 
 TEST(wrong_shares_change_nothing)
 {
-	static const struct {
-		const char *text, *why;
-		int err;
-	} cases[] = {
+	static const struct wrong_shares wrong[] = {
 		{ "min_shares=61", "the parent has not so many min_shares unused", EINVAL },
 		{ "max_shares=101", "max_shares are more than the parent's divisor", EINVAL },
 		{ "max_shares=10", "min_shares are more than max_shares", EINVAL },
@@ -79,22 +76,13 @@ TEST(wrong_shares_change_nothing)
 		{ "max_shares=2147483648", NULL, ERANGE },
 	};
 	char *root = mount_hierarchy("numtasks"), *a = at(root, "a"), *b = at(root, "b");
-	char *c = at(root, "a/c"), *before;
+	char *c = at(root, "a/c");
 
 	expect(make_dir(a) | make_dir(b) | make_dir(c), 0);
 	expect(set_shares(b, "min_shares=40"), 0);
 	expect(set_shares(a, "min_shares=20,max_shares=90,child_shares_divisor=30"), 0);
 	expect(set_shares(c, "min_shares=10,max_shares=15"), 0);
-	before = shares_of(a);
-	for (unsigned int i = 0; i < sizeof(cases) / sizeof(*cases); i++) {
-		int err = set_shares(a, cases[i].text);
-
-		ck_assert_msg(err == cases[i].err, "%s: got %s, wanted %s", cases[i].text,
-			      error_name(err), error_name(cases[i].err));
-		ck_assert_str_eq(shares_of(a), before);
-		if (cases[i].why)
-			says(a, cases[i].why);
-	}
+	refuses_shares(a, "numtasks", wrong, sizeof(wrong) / sizeof(*wrong));
 	says(a, "what shares\nsubsystem numtasks\nerror EINVAL\n");
 	expect(set_shares(root, "max_shares=10"), EINVAL);
 	says(root, "the root has no parent to have shares of");
