@@ -4,34 +4,15 @@
  * taken, a fork that is called off. Each test has a hierarchy of its own with
  * the subsystem "debug", and kernel threads to move.
  */
-#include "internal.h"
+#include "testing.h"
 #include "debug.h"
 
-#include <kunit/test.h>
-#include <linux/delay.h>
-#include <linux/jiffies.h>
-#include <linux/kthread.h>
 #include <linux/sched/task.h>
-
-/* Workers and exiting threads are waited for. */
-#define EXPECT_SOON(test, cond)							\
-do {										\
-	unsigned long end = jiffies + 5 * HZ;					\
-										\
-	while (!(cond) && time_before(jiffies, end))				\
-		msleep(20);							\
-	KUNIT_EXPECT_TRUE(test, cond);						\
-} while (0)
 
 static int clone_test_init(struct kunit *test)
 {
-	bool begun;
-
 	memset(&container_debug, 0, sizeof(container_debug));
-	begun = container_rebind_lock(BIT(debug_subsys_id));
-	test->priv = container_hierarchy_create(BIT(debug_subsys_id), "", 0, NULL);
-	container_rebind_unlock(begun);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, test->priv);
+	test->priv = make_hierarchy(test, BIT(debug_subsys_id));
 	return 0;
 }
 
@@ -48,25 +29,6 @@ static void clone_test_exit(struct kunit *test)
 	container_hierarchy_release_user(h);
 	KUNIT_EXPECT_NULL(test, debug_subsys.hierarchy);
 	container_unlock();
-}
-
-static int wait_for_stop(void *unused)
-{
-	while (!kthread_should_stop()) {
-		set_current_state(TASK_INTERRUPTIBLE);
-		if (!kthread_should_stop())
-			schedule();
-		__set_current_state(TASK_RUNNING);
-	}
-	return 0;
-}
-
-static struct task_struct *start_sleeper(struct kunit *test)
-{
-	struct task_struct *task = kthread_run(wait_for_stop, NULL, "container-clone");
-
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
-	return task;
 }
 
 static struct container *place_of(struct container_hierarchy *h, struct task_struct *task)
@@ -167,12 +129,8 @@ static void clone_without_a_hierarchy(struct kunit *test)
 static void take_name(struct kunit *test, const char *name)
 {
 	struct container_hierarchy *h = test->priv;
-	struct container *cont;
 
-	container_lock();
-	cont = container_create(h->root, name, 0755);
-	container_unlock();
-	KUNIT_EXPECT_FALSE(test, IS_ERR(cont));
+	make(test, h->root, name);
 }
 
 static void remove_children(struct container_hierarchy *h)

@@ -3,41 +3,20 @@
  * KUnit tests of the container core: what user space cannot bring about or
  * cannot see. Each test has a hierarchy of its own with the subsystem "debug".
  */
-#include "internal.h"
+#include "testing.h"
 #include "debug.h"
 
-#include <kunit/test.h>
 #include <linux/completion.h>
 #include <linux/container_hooks.h>
-#include <linux/delay.h>
-#include <linux/jiffies.h>
-#include <linux/kthread.h>
 #include <linux/percpu-rwsem.h>
 #include <linux/sched/task.h>
 
 #define DEBUG_MASK	BIT(debug_subsys_id)
 
-/* What happens in kworkers and exiting threads is waited for, not guessed. */
-#define EXPECT_SOON(test, cond)							\
-do {										\
-	unsigned long end = jiffies + 5 * HZ;					\
-										\
-	while (!(cond) && time_before(jiffies, end))				\
-		msleep(20);							\
-	KUNIT_EXPECT_TRUE(test, cond);						\
-} while (0)
-
 static int core_test_init(struct kunit *test)
 {
-	struct container_hierarchy *h;
-	bool begun;
-
 	memset(&container_debug, 0, sizeof(container_debug));
-	begun = container_rebind_lock(DEBUG_MASK);
-	h = container_hierarchy_create(DEBUG_MASK, "", 0, NULL);
-	container_rebind_unlock(begun);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, h);
-	test->priv = h;
+	test->priv = make_hierarchy(test, DEBUG_MASK);
 	return 0;
 }
 
@@ -52,27 +31,6 @@ static void core_test_exit(struct kunit *test)
 	container_hierarchy_release_user(h);
 	KUNIT_EXPECT_NULL(test, debug_subsys.hierarchy);
 	container_unlock();
-}
-
-static struct container *make(struct kunit *test, struct container *parent, const char *name)
-{
-	struct container *cont;
-
-	container_lock();
-	cont = container_create(parent, name, 0755);
-	container_unlock();
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, cont);
-	return cont;
-}
-
-static int unmake(struct container *cont)
-{
-	int ret;
-
-	container_lock();
-	ret = container_remove(cont);
-	container_unlock();
-	return ret;
 }
 
 static int move(struct container *to, struct task_struct *task)
@@ -93,25 +51,6 @@ static struct container_group *group_of(struct task_struct *task)
 	group = rcu_dereference(task->containers);
 	rcu_read_unlock();
 	return group;
-}
-
-static int wait_for_stop(void *unused)
-{
-	while (!kthread_should_stop()) {
-		set_current_state(TASK_INTERRUPTIBLE);
-		if (!kthread_should_stop())
-			schedule();
-		__set_current_state(TASK_RUNNING);
-	}
-	return 0;
-}
-
-static struct task_struct *start_sleeper(struct kunit *test)
-{
-	struct task_struct *task = kthread_run(wait_for_stop, NULL, "container-test");
-
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
-	return task;
 }
 
 static void bind_follows_the_hierarchy(struct kunit *test)

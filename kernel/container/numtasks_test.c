@@ -3,24 +3,11 @@
  * KUnit tests of numtasks in the core's hands: forks that are called off, refused, or not
  * counted. The test's own thread is in a container for that time, and exits in it.
  */
-#include "internal.h"
+#include "testing.h"
 #include "numtasks.h"
 
-#include <kunit/test.h>
 #include <linux/container_hooks.h>
-#include <linux/delay.h>
-#include <linux/jiffies.h>
 #include <linux/sched.h>
-
-/* The thread is waited for. */
-#define EXPECT_SOON(test, cond)							\
-do {										\
-	unsigned long end = jiffies + 5 * HZ;					\
-										\
-	while (!(cond) && time_before(jiffies, end))				\
-		msleep(20);							\
-	KUNIT_EXPECT_TRUE(test, cond);						\
-} while (0)
 
 /* The tree, and its container with the test's thread. */
 struct place {
@@ -57,18 +44,11 @@ static long usage(struct place *p)
 static int numtasks_test_init(struct kunit *test)
 {
 	struct place *p = kunit_kzalloc(test, sizeof(*p), GFP_KERNEL);
-	bool begun;
 
 	KUNIT_ASSERT_NOT_NULL(test, p);
-	begun = container_rebind_lock(BIT(numtasks_subsys_id));
-	p->h = container_hierarchy_create(BIT(numtasks_subsys_id), "", 0, NULL);
-	container_rebind_unlock(begun);
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, p->h);
+	p->h = make_hierarchy(test, BIT(numtasks_subsys_id));
 	test->priv = p;
-	container_lock();
-	p->cont = container_create(p->h->root, "a", 0755);
-	container_unlock();
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, p->cont);
+	p->cont = make(test, p->h->root, "a");
 	KUNIT_ASSERT_EQ(test, go_to(p->cont), 0);
 	KUNIT_ASSERT_EQ(test, usage(p), 1);
 	return 0;
@@ -81,11 +61,9 @@ static void numtasks_test_exit(struct kunit *test)
 
 	if (!p)
 		return;
-	if (!IS_ERR_OR_NULL(p->cont)) {
+	if (p->cont) {
 		EXPECT_SOON(test, !usage(p) && !container_populated(p->cont));
-		container_lock();
-		KUNIT_EXPECT_EQ(test, container_remove(p->cont), 0);
-		container_unlock();
+		KUNIT_EXPECT_EQ(test, unmake(p->cont), 0);
 	}
 	container_lock();
 	container_hierarchy_release_user(p->h);

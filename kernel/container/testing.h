@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* What the KUnit suites of the core have in common: a tree, a task, waiting. */
+#ifndef _KERNEL_CONTAINER_TESTING_H
+#define _KERNEL_CONTAINER_TESTING_H
+
+#include "internal.h"
+
+#include <kunit/test.h>
+#include <linux/delay.h>
+#include <linux/jiffies.h>
+#include <linux/kthread.h>
+
+/* What happens in kworkers and exiting threads is waited for, not guessed. */
+#define EXPECT_SOON(test, cond)							\
+do {										\
+	unsigned long end = jiffies + 5 * HZ;					\
+										\
+	while (!(cond) && time_before(jiffies, end))				\
+		msleep(20);							\
+	KUNIT_EXPECT_TRUE(test, cond);						\
+} while (0)
+
+/* A hierarchy with these subsystems, which nothing else may be bound to; one user. */
+static inline struct container_hierarchy *make_hierarchy(struct kunit *test, unsigned long mask)
+{
+	bool begun = container_rebind_lock(mask);
+	struct container_hierarchy *h = container_hierarchy_create(mask, "", 0, NULL);
+
+	container_rebind_unlock(begun);
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, h);
+	return h;
+}
+
+static inline struct container *make(struct kunit *test, struct container *parent,
+				     const char *name)
+{
+	struct container *cont;
+
+	container_lock();
+	cont = container_create(parent, name, 0755);
+	container_unlock();
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, cont);
+	return cont;
+}
+
+static inline int unmake(struct container *cont)
+{
+	int ret;
+
+	container_lock();
+	ret = container_remove(cont);
+	container_unlock();
+	return ret;
+}
+
+static inline int wait_for_stop(void *unused)
+{
+	while (!kthread_should_stop()) {
+		set_current_state(TASK_INTERRUPTIBLE);
+		if (!kthread_should_stop())
+			schedule();
+		__set_current_state(TASK_RUNNING);
+	}
+	return 0;
+}
+
+static inline struct task_struct *start_sleeper(struct kunit *test)
+{
+	struct task_struct *task = kthread_run(wait_for_stop, NULL, "container-test");
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, task);
+	return task;
+}
+
+#endif /* _KERNEL_CONTAINER_TESTING_H */
