@@ -19,12 +19,26 @@
 #define SUBSYSTEMS "cpuacct,memory,bc,numtasks,cpu,debug"
 #define MOST 2000
 
+/* States of what other tests had go after a grace period, by a worker. */
+static bool settled(void)
+{
+	struct subsystem_row rows[64];
+	int n = read_subsystems(rows, 64);
+
+	while (n--)
+		if (rows[n].states != rows[n].containers)
+			return false;
+	return true;
+}
+
 /* Fails each allocation of ATTEMPT in turn, which UNDO undoes when it has worked. How many were errors. */
 static int fail_each(int (*attempt)(void), void (*undo)(void), const char *root)
 {
-	char *before = snapshot(root);
 	int nth, failed = 0, err, to_go;
+	char *before;
 
+	eventually(settled(), 10);
+	before = snapshot(root);
 	for (nth = 1;; nth++) {
 		ck_assert_int_lt(nth, MOST);
 		fail_allocation(nth);
