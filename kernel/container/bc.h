@@ -94,6 +94,7 @@ struct bc *bc_try_charge(struct bc *bc, enum bc_resource res, unsigned long val,
 			 enum bc_severity severity);
 void bc_leave(struct bc *bc, const struct bc *end, enum bc_resource res, unsigned long val);
 void bc_forget(struct bc *bc, enum bc_resource res);
+bool bc_tryget(struct bc *bc);
 struct bc *bc_common(struct bc *a, struct bc *b);
 unsigned long bc_amount_uncharge(struct bc_amount *amount, unsigned long val);
 void bc_amount_init(struct bc_amount *amount, const struct bc_bounds *bounds);

@@ -219,9 +219,25 @@ static void refuse(struct bc *bc, struct bc *full, enum bc_resource res,
 }
 
 /**
+ * bc_tryget - take a reference
+ * @bc: found under RCU
+ *
+ * Unlike container_css_tryget() also from one that is closed, because bc may be about to
+ * leave its tree: that can fail, and then what is charged meanwhile is where it belongs. If it does
+ * not, it is like whatever was charged before; nobody waits for its end, see bc_recharge().
+ *
+ * Context: any, under RCU.
+ * Return: false if it is being freed.
+ */
+bool bc_tryget(struct bc *bc)
+{
+	return percpu_ref_tryget(&bc->css.refcnt);
+}
+
+/**
  * bc_get_current - whom the current task charges, referenced
  *
- * Its container's, or if that is on its way out of the tree, what it will be in.
+ * Its container's, or if the task has just left that and it has gone, what is above.
  *
  * Context: process.
  * Return: NULL only early at boot.
@@ -235,7 +251,7 @@ struct bc *bc_get_current(void)
 		return NULL;
 	rcu_read_lock();
 	css = container_task_css(current, bc_subsys_id);
-	while (css && !container_css_tryget(css))
+	while (css && !bc_tryget(css_bc(css)))
 		css = css->parent;
 	rcu_read_unlock();
 	return css ? css_bc(css) : NULL;

@@ -1,0 +1,164 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Beancounters, and rebindings that fail when everything has been made ready for bc to leave: what is
+ * charged meanwhile is where it belongs. (jobs 1 4@debug)
+ */
+#include "lib-bc.h"
+#include "lib-rebind.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+
+/* ld.so and a worker. */
+#define SOON 10
+/* No more than these many, 0.2 ms apart: a try to rebind is over before. */
+#define FILES 600
+#define PROGRAMS 24
+
+static char *root, *a, *b;
+static pid_t bound;
+static volatile bool *over;
+
+/* ksoftirqd is bound to its CPU, and no cpuset below a root lets it in. */
+static pid_t bound_thread(void)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *e;
+	pid_t pid = 0;
+	char *comm;
+
+	ck_assert_ptr_nonnull(proc);
+	while (!pid && (e = readdir(proc)))
+		if (atoi(e->d_name) > 0 && !try_read(at("/proc", "%s/comm", e->d_name), &comm) &&
+		    !strcmp(comm, "ksoftirqd/0\n"))
+			pid = atoi(e->d_name);
+	closedir(proc);
+	ck_assert_int_gt(pid, 0);
+	return pid;
+}
+
+static void mount_bc(void)
+{
+	root = mount_hierarchy("bc");
+	a = at(root, "a");
+	b = at(root, "b");
+	expect(make_dir(a) | make_dir(b), 0);
+	bound = bound_thread();
+	expect(move_to(b, bound), 0);
+	over = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne((void *)over, MAP_FAILED);
+}
+
+static void remove_all(void)
+{
+	expect(move_to(root, bound), 0);
+	expect(remove_dir(a) | remove_dir(b), 0);
+}
+
+/*
+ * bc is to go, cpuset to come. The states of bc are closed, which takes a grace period and is when
+ * others run; then the tasks are asked, and all is opened again.
+ */
+static void fail_to_rebind(void)
+{
+	expect(remount(root, "cpuset"), EINVAL);
+}
+
+static void open_until_over(struct actor *actor)
+{
+	for (actor->result = 0; !*over; usleep(200)) {
+		if (actor->result == FILES)
+			continue;
+		ck_assert_int_ge(open("/dev/null", O_RDONLY | O_CLOEXEC), 0);
+		actor->result++;
+	}
+}
+
+TEST(files_are_where_they_were_opened)
+{
+	struct actor *actor;
+	uint64_t before;
+
+	mount_bc();
+	set_bounds(a, 2 * FILES, 2 * FILES);
+	actor = quiet_actor_in(a);
+	before = held(a);
+	act_begin(actor, open_until_over, 0);
+	eventually(held(a) > before, SOON);
+	fail_to_rebind();
+	fail_to_rebind();
+	*over = true;
+	act_end(actor);
+	ck_assert_uint_gt(actor->result, 0);
+	ck_assert_uint_eq(held(a), before + actor->result);
+	dismiss(actor);
+	ck_assert_uint_eq(held(a), 0);
+	remove_all();
+}
+
+/* Data and stack of a process, in pages. */
+static unsigned long private_of(pid_t pid)
+{
+	char *text = read_file(at("/proc", "%d/statm", pid));
+	unsigned long n;
+
+	ck_assert_int_eq(sscanf(text, "%*u %*u %*u %*u %*u %lu", &n), 1);
+	free(text);
+	return n;
+}
+
+static bool is_sleep(pid_t pid)
+{
+	return !strcmp(read_file(at("/proc", "%d/comm", pid)), "sleep\n");
+}
+
+static int gate[2];
+
+static void exec_when_told(void *arg)
+{
+	char go;
+
+	(void)arg;
+	ck_assert_int_eq(read(gate[0], &go, 1), 1);
+	execl("/bin/sleep", "sleep", "1000", NULL);
+}
+
+static void tell_all(void *arg)
+{
+	(void)arg;
+	for (int i = 0; i < PROGRAMS; i++, usleep(1500))
+		ck_assert_int_eq(write(gate[1], "x", 1), 1);
+}
+
+static bool held_by_all(const pid_t *pid)
+{
+	unsigned long sum = 0;
+
+	for (int i = 0; i < PROGRAMS; i++)
+		sum += private_of(pid[i]);
+	return amount(a, "privvmpages", "held") == sum;
+}
+
+/* What exec makes begins where the task is. */
+TEST(address_spaces_are_where_they_began)
+{
+	pid_t pid[PROGRAMS], teller;
+
+	mount_bc();
+	ck_assert_int_eq(pipe(gate), 0);
+	for (int i = 0; i < PROGRAMS; i++)
+		pid[i] = start_in(a, exec_when_told, NULL);
+	teller = start(tell_all, NULL);
+	fail_to_rebind();
+	fail_to_rebind();
+	finish(teller);
+	for (int i = 0; i < PROGRAMS; i++)
+		eventually(is_sleep(pid[i]), SOON);
+	/* ld.so is at it, until it is asleep */
+	eventually(held_by_all(pid), SOON);
+	for (int i = 0; i < PROGRAMS; i++)
+		stop(pid[i]);
+	eventually(amount(a, "privvmpages", "held") == 0, SOON);
+	remove_all();
+}
