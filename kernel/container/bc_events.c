@@ -14,8 +14,9 @@
  * sets it adds, the work item clears it once the beancounter is off the list. The work item
  * holds container_mutex, which keeps a container's files.
  *
- * Lifetime: on the list it is referenced. One that is on its way out of the tree is not put
- * there: it has no directory any more, or will have none.
+ * Lifetime: on the list it is referenced. One that is being freed is not put there; of one that
+ * has no directory any more nobody is told. Whether one that is closed will have one, only
+ * who holds container_mutex knows.
  *
  * Surprise: a charge that was overtaken further up has counted, if it passed a barrier
  * below.
@@ -90,7 +91,7 @@ void bc_hit(struct bc *bc, enum bc_resource res, enum bc_severity severity)
 	if (test_and_set_bit(BC_HIT, &bc->flags))
 		return;
 	rcu_read_lock();
-	got = container_css_tryget(&bc->css);
+	got = bc_tryget(bc);
 	rcu_read_unlock();
 	if (!got)
 		clear_bit(BC_HIT, &bc->flags);

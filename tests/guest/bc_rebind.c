@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/mman.h>
 
 /* ld.so and a worker. */
@@ -15,8 +16,9 @@
 /* No more than these many, 0.2 ms apart: a try to rebind is over before. */
 #define FILES 600
 #define PROGRAMS 24
+/* The hits are 2 ms further apart from the begin of a try each time: what is closed is so for longer. */
+#define TRIES 16
 
-static char *root, *a, *b;
 static pid_t bound;
 static volatile bool *over;
 
@@ -38,22 +40,21 @@ static pid_t bound_thread(void)
 	return pid;
 }
 
-static void mount_bc(void)
+/* /a, and /b with a thread that is bound. */
+static void mount_both(void)
 {
-	root = mount_hierarchy("bc");
-	a = at(root, "a");
-	b = at(root, "b");
-	expect(make_dir(a) | make_dir(b), 0);
+	mount_bc("b");
+	expect(make_dir(b), 0);
 	bound = bound_thread();
 	expect(move_to(b, bound), 0);
 	over = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ck_assert_ptr_ne((void *)over, MAP_FAILED);
 }
 
-static void remove_all(void)
+static void remove_both(void)
 {
 	expect(move_to(root, bound), 0);
-	expect(remove_dir(a) | remove_dir(b), 0);
+	remove_all();
 }
 
 /*
@@ -80,7 +81,7 @@ TEST(files_are_where_they_were_opened)
 	struct actor *actor;
 	uint64_t before;
 
-	mount_bc();
+	mount_both();
 	set_bounds(a, 2 * FILES, 2 * FILES);
 	actor = quiet_actor_in(a);
 	before = held(a);
@@ -94,7 +95,7 @@ TEST(files_are_where_they_were_opened)
 	ck_assert_uint_eq(held(a), before + actor->result);
 	dismiss(actor);
 	ck_assert_uint_eq(held(a), 0);
-	remove_all();
+	remove_both();
 }
 
 /* Data and stack of a process, in pages. */
@@ -145,7 +146,7 @@ TEST(address_spaces_are_where_they_began)
 {
 	pid_t pid[PROGRAMS], teller;
 
-	mount_bc();
+	mount_both();
 	ck_assert_int_eq(pipe(gate), 0);
 	for (int i = 0; i < PROGRAMS; i++)
 		pid[i] = start_in(a, exec_when_told, NULL);
@@ -160,5 +161,48 @@ TEST(address_spaces_are_where_they_began)
 	for (int i = 0; i < PROGRAMS; i++)
 		stop(pid[i]);
 	eventually(amount(a, "privvmpages", "held") == 0, SOON);
-	remove_all();
+	remove_both();
+}
+
+/* One open that is refused, ARG us from now. */
+static void hit_later(struct actor *actor)
+{
+	usleep(actor->arg);
+	expect(open("/dev/null", O_RDONLY | O_CLOEXEC) < 0 ? errno : 0, ENFILE);
+}
+
+static bool woken(int fd)
+{
+	struct pollfd p = { .fd = fd, .events = POLLPRI };
+	char text[1024];
+
+	if (poll(&p, 1, SOON * 1000 * lib_slow) < 1)
+		return false;
+	/* what has been told is seen from here on */
+	ck_assert_int_gt(pread(fd, text, sizeof(text), 0), 0);
+	return true;
+}
+
+/* Before, meanwhile or after: each hit wakes. */
+TEST(hits_wake)
+{
+	struct actor *actor;
+	char text[1024];
+	int fd;
+
+	mount_both();
+	actor = quiet_actor_in(a);
+	set_bounds(a, 0, 0);
+	fd = open(at(a, "bc.events"), O_RDONLY | O_CLOEXEC);
+	ck_assert_int_gt(read(fd, text, sizeof(text)), 0);
+	for (int i = 0; i < TRIES; i++) {
+		act_begin(actor, hit_later, i * 2000);
+		fail_to_rebind();
+		act_end(actor);
+		ck_assert_uint_eq(read_field(at(a, "bc.events"), "numfiles.limit_hit"), i + 1);
+		ck_assert_msg(woken(fd), "not after hit %d", i + 1);
+	}
+	close(fd);
+	dismiss(actor);
+	remove_both();
 }
