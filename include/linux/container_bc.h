@@ -77,7 +77,7 @@ static inline void container_bc_uncharge_file(struct file *file)
 /* mm_cache_init(), mm_init(), dup_mmap(), __mmput() */
 unsigned int container_bc_mm_size(unsigned int size);
 void container_bc_mm_init(struct mm_struct *mm);
-int container_bc_may_copy(struct mm_struct *mm);
+int container_bc_may_copy(struct mm_struct *mm, struct mm_struct *oldmm);
 void container_bc_mm_exit(struct mm_struct *mm);
 
 /* beside may_expand_vm(), where Linux asks whether an address space may grow */
@@ -96,7 +96,7 @@ static inline unsigned int container_bc_mm_size(unsigned int size)
 	return size;
 }
 
-static inline int container_bc_may_copy(struct mm_struct *mm)
+static inline int container_bc_may_copy(struct mm_struct *mm, struct mm_struct *oldmm)
 {
 	return 0;
 }

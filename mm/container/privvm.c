@@ -14,7 +14,7 @@
  *   settle	where that ends, well or not: what is charged is what it has become
  *   unmap	what goes for good is given back at once; what a new mapping replaces
  *		is not, its reservation has it
- *   copy	fork: the whole, before anything is copied
+ *   copy	fork: all that will be copied, before anything is
  *   exit	the rest
  *
  * So no bound is passed, not for a moment, by whoever asks; an error has no way out that we
@@ -187,16 +187,31 @@ void container_bc_unmap(struct mm_struct *mm, unsigned long gone)
 	bc_give_back(bm->bc, BC_PRIVVMPAGES, gone);
 }
 
+/* What a fork leaves out: MADV_DONTFORK, and what some drivers map. */
+static unsigned long not_copied(struct mm_struct *mm)
+{
+	VMA_ITERATOR(vmi, mm, 0);
+	struct vm_area_struct *vma;
+	unsigned long pages = 0;
+
+	for_each_vma(vmi, vma)
+		if (vma_test(vma, VMA_DONTCOPY_BIT) && is_private(&vma->flags))
+			pages += vma_pages(vma);
+	return pages;
+}
+
 /**
  * container_bc_may_copy - charge a copy
  * @mm: address space of a child, with the numbers of its parent's, and empty
+ * @oldmm: the parent's
  *
- * Context: fork; nobody else has @mm.
+ * Context: fork; mmap_lock of both for writing, nobody else has @mm.
  * Return: 0 or -ENOMEM.
  */
-int container_bc_may_copy(struct mm_struct *mm)
+int container_bc_may_copy(struct mm_struct *mm, struct mm_struct *oldmm)
 {
-	return reserve(mm, private_pages(mm));
+	mmap_assert_write_locked(oldmm);
+	return reserve(mm, private_pages(mm) - not_copied(oldmm));
 }
 
 /**

@@ -421,6 +421,40 @@ TEST(fork_exec_and_kill)
 	remove_all();
 }
 
+/* Maps ARG pages that no child gets, at a->mem. */
+static void map_for_itself(struct actor *actor)
+{
+	map_private(actor);
+	expect(madvise(actor->mem, actor->arg * PAGE, MADV_DONTFORK) ? errno : 0, 0);
+}
+
+/* It is not charged for a moment, so that there is room for the child to the page. */
+TEST(what_a_fork_leaves_out_needs_no_room)
+{
+	struct actor *actor;
+	uint64_t alone, bound;
+
+	mount_bc();
+	actor = born_in(a);
+	act(actor, map_for_itself, 300);
+	alone = pages(a);
+	bound = alone + alone - 300;
+	set_pages(a, bound - 1, bound - 1);
+	act(actor, make_child, 0);
+	ck_assert_int_lt((pid_t)actor->pages, 0);
+	ck_assert_uint_eq(pages(a), alone);
+	set_pages(a, bound, bound);
+	act(actor, make_child, 0);
+	ck_assert_int_gt((pid_t)actor->pages, 0);
+	ck_assert_uint_eq(pages(a), bound);
+	ck_assert_uint_eq(private_of(actor->pages), alone - 300);
+	act(actor, end_child, 0);
+	eventually(pages(a) == alone, SOON);
+	dismiss(actor);
+	eventually(pages(a) == 0, SOON);
+	remove_all();
+}
+
 TEST(an_address_space_stays_where_it_began)
 {
 	struct actor *actor;
