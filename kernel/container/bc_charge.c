@@ -182,10 +182,21 @@ void bc_leave(struct bc *bc, const struct bc *end, enum bc_resource res, unsigne
 	}
 }
 
+static unsigned int length(const struct bc *bc)
+{
+	unsigned int n = 0;
+
+	for (; bc; bc = bc->up)
+		n++;
+	return n;
+}
+
 /**
  * bc_common - where two chains meet
  * @a: pinned by the caller
  * @b: the same
+ *
+ * From where they meet on they are one, so it is as far from the end of both.
  *
  * Context: any.
  * Return: the lowest that a charge to either counts in; NULL if there is none,
@@ -193,13 +204,15 @@ void bc_leave(struct bc *bc, const struct bc *end, enum bc_resource res, unsigne
  */
 struct bc *bc_common(struct bc *a, struct bc *b)
 {
-	struct bc *pos;
+	unsigned int above_a = length(a), above_b = length(b);
 
-	for (; a; a = a->up)
-		for (pos = b; pos; pos = pos->up)
-			if (pos == a)
-				return a;
-	return NULL;
+	for (; above_a > above_b; above_a--)
+		a = a->up;
+	for (; above_b > above_a; above_b--)
+		b = b->up;
+	for (; a != b; a = a->up)
+		b = b->up;
+	return a;
 }
 
 static void refuse(struct bc *bc, struct bc *full, enum bc_resource res,

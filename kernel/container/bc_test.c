@@ -193,6 +193,38 @@ static void where_chains_meet(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, bc_common(&flat, low(test)));
 }
 
+#define TREE 64
+
+static bool is_in_chain(const struct bc *bc, const struct bc *chain)
+{
+	for (; chain; chain = chain->up)
+		if (chain == bc)
+			return true;
+	return false;
+}
+
+/* Any two of a tree with two flat ones in it: what the definition says. */
+static void any_two_chains(struct kunit *test)
+{
+	struct bc *tree = kunit_kcalloc(test, TREE, sizeof(*tree), GFP_KERNEL);
+	struct bc *want;
+	int a, b, bad = 0;
+
+	KUNIT_ASSERT_NOT_NULL(test, tree);
+	/* chains from a flat one up to the next, of which every other has a side branch */
+	for (a = 1; a < TREE; a++)
+		tree[a].up = a % 20 == 3 ? NULL : &tree[max(a - 1 - a % 2, 0)];
+	for (a = 0; a < TREE; a++) {
+		for (b = 0; b < TREE; b++) {
+			want = &tree[a];
+			while (want && !is_in_chain(want, &tree[b]))
+				want = want->up;
+			bad += bc_common(&tree[a], &tree[b]) != want;
+		}
+	}
+	KUNIT_EXPECT_EQ(test, bad, 0);
+}
+
 static int charge_and_give_back(void *data)
 {
 	struct chain *chain = data;
@@ -247,6 +279,7 @@ static struct kunit_case bc_test_cases[] = {
 	KUNIT_CASE(an_uncharge_too_many),
 	KUNIT_CASE(leaves_before_it_enters),
 	KUNIT_CASE(where_chains_meet),
+	KUNIT_CASE(any_two_chains),
 	KUNIT_CASE(many_at_once),
 	{}
 };
