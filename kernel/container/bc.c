@@ -69,7 +69,7 @@ const struct bc_resource_info bc_resources[BC_RESOURCES] = {
 	},
 	[BC_PRIVVMPAGES] = {
 		.name = "privvmpages", .openvz_name = "privvmpages",
-		.what = "growth", .unit = "pages", .error = -ENOMEM,
+		.what = "growth", .unit = "pages", .in_pages = true, .error = -ENOMEM,
 		.cure = {
 			[BC_BARRIER] = "unmap some, or raise bc.privvmpages.barrier",
 			[BC_LIMIT] = "unmap some, or raise bc.privvmpages.limit",
@@ -93,9 +93,14 @@ static enum bc_attr file_attr(const struct container_file *file)
 	return file->private & 0xff;
 }
 
+static enum bc_resource file_resource(const struct container_file *file)
+{
+	return file->private >> 8;
+}
+
 static struct bc_amount *file_amount(struct container *cont, const struct container_file *file)
 {
-	return &container_bc(cont)->amount[file->private >> 8];
+	return &container_bc(cont)->amount[file_resource(file)];
 }
 
 static u64 bc_amount_read(struct container *cont, const struct container_file *file)
@@ -122,7 +127,8 @@ static void show_bound(struct seq_file *sf, const char *before, unsigned long bo
 		seq_printf(sf, "%s%lu", before, bound);
 }
 
-static int parse_bound(const char *word, unsigned long *bound)
+/* What is counted in pages takes a size, too. */
+static int parse_bound(int res, const char *word, unsigned long *bound)
 {
 	int ret;
 
@@ -130,8 +136,11 @@ static int parse_bound(const char *word, unsigned long *bound)
 		*bound = BC_MAX;
 		return 0;
 	}
-	/* kstrtoul() takes signs */
-	ret = isdigit(word[0]) ? kstrtoul(word, 10, bound) : -EINVAL;
+	if (bc_resources[res].in_pages)
+		ret = container_parse_pages(word, bound);
+	else
+		/* kstrtoul() takes signs */
+		ret = isdigit(word[0]) ? kstrtoul(word, 10, bound) : -EINVAL;
 	if (!ret && *bound > BC_MAX)
 		ret = -ERANGE;
 	return ret;
@@ -169,7 +178,7 @@ static int bound_write(struct container *cont, const struct container_file *file
 	struct bc_amount *amount = file_amount(cont, file);
 	struct bc_bounds bounds;
 	unsigned long bound;
-	int ret = parse_bound(buf, &bound);
+	int ret = parse_bound(file_resource(file), buf, &bound);
 
 	if (ret)
 		return ret;
@@ -214,9 +223,9 @@ static int parse_resource(struct container *cont, const char *name, char **buf,
 	if (!barrier || !limit)
 		return container_refuse(cont, current, &bc_subsys, "write",
 					"a bound is missing; write RESOURCE BARRIER LIMIT", -EINVAL);
-	ret = parse_bound(barrier, &bounds->barrier);
+	ret = parse_bound(res, barrier, &bounds->barrier);
 	if (!ret)
-		ret = parse_bound(limit, &bounds->limit);
+		ret = parse_bound(res, limit, &bounds->limit);
 	if (!ret)
 		ret = check_bounds(cont, bounds);
 	return ret ?: res;

@@ -69,6 +69,7 @@ struct bc {
  * @openvz_name: in /proc/user_beancounters
  * @what: that is refused, in `why`
  * @unit: of the amounts, in `why`
+ * @in_pages: a bound may also be written as a size, with K, M, G or T
  * @cure: in `why`, by severity
  * @error: what a refused charge returns
  * @defaults: bounds in a new container, unless its parent says otherwise
@@ -78,6 +79,7 @@ struct bc_resource_info {
 	const char *openvz_name;
 	const char *what;
 	const char *unit;
+	bool in_pages;
 	const char *cure[BC_FORCE];
 	int error;
 	struct bc_bounds defaults;

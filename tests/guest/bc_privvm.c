@@ -90,6 +90,33 @@ TEST(a_new_container_has_no_bound)
 	remove_all();
 }
 
+/* A bound in pages, or as a size: what the memory of the machine is said in, too. */
+TEST(sizes)
+{
+	static const char *const wrong[] = { "M", "1MB", "1 M", "-1M", "0x1M", "1B" };
+	char *barrier, *set;
+
+	mount_bc();
+	barrier = at(a, "bc.privvmpages.barrier");
+	set = at(a, "bc.set");
+	expect(write_file(barrier, "64M\n"), 0);
+	ck_assert_str_eq(read_file(barrier), "16384\n");
+	expect(write_file(barrier, "1t"), 0);
+	ck_assert_str_eq(read_file(barrier), "268435456\n");
+	/* what is less than a page is none */
+	expect(write_file(set, "privvmpages 10K 1G\n"), 0);
+	ck_assert_str_eq(bounds(set, "privvmpages"), "2 262144");
+	for (unsigned int i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
+		expect(write_file(barrier, wrong[i]), EINVAL);
+	expect(write_file(barrier, "99999999T"), ERANGE);
+	expect(write_file(set, "privvmpages 1G 1M"), EINVAL);
+	/* files and tasks have no size */
+	expect(write_file(at(a, "bc.numfiles.limit"), "1K"), EINVAL);
+	expect(write_file(set, "privvmpages 1M 1M\nnumproc 1K 1K"), EINVAL);
+	ck_assert_str_eq(bounds(set, "privvmpages"), "2 262144");
+	remove_all();
+}
+
 /* What counts is not what is used, nor what was promised not to be. */
 static void one_of_each(struct actor *actor)
 {
