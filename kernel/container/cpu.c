@@ -102,14 +102,12 @@ struct task_group *container_cpu_group(struct task_struct *task)
 /* What its shares come to. */
 static unsigned long weight_of(struct cpu_share *cs)
 {
-	struct shares_numbers own, above;
+	struct shares own = shares_said(&cs->node), above = shares_said(&parent_of(cs)->node);
 
-	shares_numbers(&cs->node, &own);
-	shares_numbers(&parent_of(cs)->node, &above);
-	if (own.set.min == SHARES_DONT_CARE)
+	if (own.min == SHARES_DONT_CARE)
 		return CPU_DEFAULT;
 	/* no more than the whole, as min_shares are at most the divisor; 0 is as little as there is */
-	return max_t(u64, div_u64((u64)own.set.min * CPU_WHOLE, above.set.divisor), MIN_SHARES);
+	return max_t(u64, div_u64((u64)own.min * CPU_WHOLE, above.divisor), MIN_SHARES);
 }
 
 static void weigh_locked(struct cpu_share *cs)
@@ -140,10 +138,9 @@ static int set_shares(struct cpu_share *cs, const struct shares *set, const char
 static int shares_file_show(struct seq_file *sf, struct container *cont,
 			    const struct container_file *file)
 {
-	struct shares_numbers numbers;
+	struct shares set = shares_said(&cpu_share_of(cont)->node);
 
-	shares_numbers(&cpu_share_of(cont)->node, &numbers);
-	shares_show(sf, cpu_share_subsys.name, &numbers.set);
+	shares_show(sf, cpu_share_subsys.name, &set);
 	return 0;
 }
 

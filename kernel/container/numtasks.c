@@ -257,10 +257,9 @@ static void numtasks_destroy(struct container_subsys_state *css)
 static int shares_file_show(struct seq_file *sf, struct container *cont,
 			    const struct container_file *file)
 {
-	struct shares_numbers numbers;
+	struct shares set = shares_said(&numtasks_of(cont)->node);
 
-	shares_numbers(&numtasks_of(cont)->node, &numbers);
-	shares_show(sf, numtasks_subsys.name, &numbers.set);
+	shares_show(sf, numtasks_subsys.name, &set);
 	return 0;
 }
 

@@ -492,6 +492,24 @@ void shares_numbers(struct shares_node *node, struct shares_numbers *numbers)
 	mutex_unlock(&shares_mutex);
 }
 
+/**
+ * shares_said - what was said of a group
+ * @node: group
+ *
+ * Unlike shares_numbers() without a look at what is below.
+ *
+ * Context: process; sleeps.
+ */
+struct shares shares_said(struct shares_node *node)
+{
+	struct shares set;
+
+	mutex_lock(&shares_mutex);
+	set = node->set;
+	mutex_unlock(&shares_mutex);
+	return set;
+}
+
 /* "12", decimal, or "-3", and nothing else. */
 static int parse_number(const char *text, int *number)
 {

@@ -76,6 +76,7 @@ void shares_add(struct shares_node *node, struct shares_node *parent, long amoun
 void shares_remove(struct shares_node *node);
 int shares_set(struct shares_node *node, const struct shares *set, const char **reason);
 int shares_set_limit(struct shares_node *node, long limit, const char **reason);
+struct shares shares_said(struct shares_node *node);
 void shares_numbers(struct shares_node *node, struct shares_numbers *numbers);
 long shares_committed(const struct shares_node *node);
 
