@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Beancounters: what a resource calls, what the VFS calls for numfiles, and what memory management
- * calls for privvmpages.
+ * calls for privvmpages and lockedpages.
  *
  * A beancounter (struct bc) is the state of the subsystem bc in one container:
  * for each resource how much is held, and two bounds. A resource charges the
@@ -21,6 +21,7 @@ enum bc_resource {
 	BC_NUMFILES,		/* struct file: what /proc/sys/fs/file-nr counts */
 	BC_NUMPROC,		/* tasks that have not exited: threads */
 	BC_PRIVVMPAGES,		/* pages of address space that are private and writable */
+	BC_LOCKEDPAGES,		/* pages of address space that are locked */
 	BC_RESOURCES,
 };
 
@@ -85,9 +86,13 @@ bool container_bc_may_map(struct mm_struct *mm, const vma_flags_t *flags, unsign
 			  unsigned long gone);
 bool container_bc_may_change(struct mm_struct *mm, const vma_flags_t *old,
 			     const vma_flags_t *new, unsigned long pages);
+/* beside mlock_future_ok(), where it asks whether more may be locked; before mlock() locks anything */
+bool container_bc_may_lock(struct mm_struct *mm, const vma_flags_t *flags, unsigned long grow,
+			   unsigned long gone);
+int container_bc_may_mlock(unsigned long start, unsigned long len);
 /* where that has ended, well or not; and before a munmap() that cannot fail any more */
 void container_bc_settle(struct mm_struct *mm);
-void container_bc_unmap(struct mm_struct *mm, unsigned long gone);
+void container_bc_unmap(struct mm_struct *mm, unsigned long private, unsigned long locked);
 
 #else
 
@@ -113,10 +118,22 @@ static inline bool container_bc_may_change(struct mm_struct *mm, const vma_flags
 	return true;
 }
 
+static inline bool container_bc_may_lock(struct mm_struct *mm, const vma_flags_t *flags,
+					 unsigned long grow, unsigned long gone)
+{
+	return true;
+}
+
+static inline int container_bc_may_mlock(unsigned long start, unsigned long len)
+{
+	return 0;
+}
+
 static inline void container_bc_mm_init(struct mm_struct *mm) {}
 static inline void container_bc_mm_exit(struct mm_struct *mm) {}
 static inline void container_bc_settle(struct mm_struct *mm) {}
-static inline void container_bc_unmap(struct mm_struct *mm, unsigned long gone) {}
+static inline void container_bc_unmap(struct mm_struct *mm, unsigned long private,
+				      unsigned long locked) {}
 
 #define BC_FILE_SIZE sizeof(struct file)
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * privvmpages: private address space of a container, as a resource of its beancounter.
+ * privvmpages: private address space of a container, as a resource of its beancounter. And what it
+ * has in common with lockedpages (lockedpages.c), the other one that address spaces are charged for.
  *
  * What counts is what Linux counts as data and stack of an address space, mm->data_vm
  * and mm->stack_vm: mappings that are private and writable, touched or not, with
@@ -41,7 +42,13 @@
 #include <linux/mmap_lock.h>
 #include <linux/slab.h>
 
+#include "bc_mm.h"
 #include "vma.h"
+
+static const enum bc_resource resources[BC_MM_RESOURCES] = {
+	[BC_MM_PRIVATE] = BC_PRIVVMPAGES,
+	[BC_MM_LOCKED] = BC_LOCKEDPAGES,
+};
 
 /**
  * struct bc_mm - what follows a struct mm_struct
@@ -50,7 +57,7 @@
  */
 struct bc_mm {
 	struct bc *bc;
-	unsigned long charged;
+	unsigned long charged[BC_MM_RESOURCES];
 };
 
 /* From the beginning of a struct mm_struct. */
@@ -97,17 +104,26 @@ static struct bc *bc_of(struct bc_mm *bm)
 	return bm->bc;
 }
 
-/* It is about to have @pages. */
-static int reserve(struct mm_struct *mm, unsigned long pages)
+/**
+ * bc_mm_reserve - charge what an address space is about to have
+ * @mm: address space
+ * @what: of which resource
+ * @pages: all in all, not only what is new
+ *
+ * Context: mmap_lock for writing, until container_bc_settle().
+ * Return: 0, or the error of a refused charge.
+ */
+int bc_mm_reserve(struct mm_struct *mm, enum bc_mm_resource what, unsigned long pages)
 {
 	struct bc_mm *bm = bc_mm(mm);
 	int ret = 0;
 
-	if (pages <= bm->charged || !bc_of(bm))
+	mmap_assert_write_locked(mm);
+	if (pages <= bm->charged[what] || !bc_of(bm))
 		return 0;
-	ret = bc_charge(bm->bc, BC_PRIVVMPAGES, pages - bm->charged);
+	ret = bc_charge(bm->bc, resources[what], pages - bm->charged[what]);
 	if (!ret)
-		bm->charged = pages;
+		bm->charged[what] = pages;
 	return ret;
 }
 
@@ -124,8 +140,8 @@ static int reserve(struct mm_struct *mm, unsigned long pages)
 bool container_bc_may_map(struct mm_struct *mm, const vma_flags_t *flags, unsigned long grow,
 			  unsigned long gone)
 {
-	mmap_assert_write_locked(mm);
-	return !is_private(flags) || !reserve(mm, private_pages(mm) + grow - gone);
+	return !is_private(flags) ||
+	       !bc_mm_reserve(mm, BC_MM_PRIVATE, private_pages(mm) + grow - gone);
 }
 
 /**
@@ -144,6 +160,20 @@ bool container_bc_may_change(struct mm_struct *mm, const vma_flags_t *old,
 	return is_private(old) || container_bc_may_map(mm, new, pages, 0);
 }
 
+static void settle(struct mm_struct *mm, enum bc_mm_resource what, unsigned long pages)
+{
+	struct bc_mm *bm = bc_mm(mm);
+	unsigned long charged = bm->charged[what];
+
+	if (pages == charged || !bc_of(bm))
+		return;
+	if (pages > charged)
+		bc_enter(bm->bc, NULL, resources[what], pages - charged);
+	else
+		bc_give_back(bm->bc, resources[what], charged - pages);
+	bm->charged[what] = pages;
+}
+
 /**
  * container_bc_settle - the end of a change, done or failed
  * @mm: address space
@@ -152,39 +182,40 @@ bool container_bc_may_change(struct mm_struct *mm, const vma_flags_t *old,
  */
 void container_bc_settle(struct mm_struct *mm)
 {
-	unsigned long pages = private_pages(mm);
+	mmap_assert_write_locked(mm);
+	settle(mm, BC_MM_PRIVATE, private_pages(mm));
+	settle(mm, BC_MM_LOCKED, mm->locked_vm);
+}
+
+/* It will have @left and what is its own to settle. */
+static void unmap(struct mm_struct *mm, enum bc_mm_resource what, unsigned long left,
+		  unsigned long gone)
+{
 	struct bc_mm *bm = bc_mm(mm);
 
-	mmap_assert_write_locked(mm);
-	if (pages == bm->charged || !bc_of(bm))
+	if (bm->charged[what] <= left)
 		return;
-	if (pages > bm->charged)
-		bc_enter(bm->bc, NULL, BC_PRIVVMPAGES, pages - bm->charged);
-	else
-		bc_give_back(bm->bc, BC_PRIVVMPAGES, bm->charged - pages);
-	bm->charged = pages;
+	gone = min(gone, bm->charged[what] - left);
+	bm->charged[what] -= gone;
+	if (gone)
+		bc_give_back(bm->bc, resources[what], gone);
 }
 
 /**
  * container_bc_unmap - pages are about to be unmapped, which cannot fail any more
  * @mm: address space
- * @gone: private ones of them
+ * @private: private ones of them
+ * @locked: locked ones of them
  *
  * What mremap() has reserved, and what it has moved away from, is its own to settle.
  *
  * Context: mmap_lock for writing.
  */
-void container_bc_unmap(struct mm_struct *mm, unsigned long gone)
+void container_bc_unmap(struct mm_struct *mm, unsigned long private, unsigned long locked)
 {
-	unsigned long left = private_pages(mm) - gone;
-	struct bc_mm *bm = bc_mm(mm);
-
 	mmap_assert_write_locked(mm);
-	if (bm->charged <= left)
-		return;
-	gone = min(gone, bm->charged - left);
-	bm->charged -= gone;
-	bc_give_back(bm->bc, BC_PRIVVMPAGES, gone);
+	unmap(mm, BC_MM_PRIVATE, private_pages(mm) - private, private);
+	unmap(mm, BC_MM_LOCKED, mm->locked_vm - locked, locked);
 }
 
 /* What a fork leaves out: MADV_DONTFORK, and what some drivers map. */
@@ -211,7 +242,7 @@ static unsigned long not_copied(struct mm_struct *mm)
 int container_bc_may_copy(struct mm_struct *mm, struct mm_struct *oldmm)
 {
 	mmap_assert_write_locked(oldmm);
-	return reserve(mm, private_pages(mm) - not_copied(oldmm));
+	return bc_mm_reserve(mm, BC_MM_PRIVATE, private_pages(mm) - not_copied(oldmm));
 }
 
 /**
@@ -224,7 +255,10 @@ void container_bc_mm_exit(struct mm_struct *mm)
 {
 	struct bc_mm *bm = bc_mm(mm);
 
-	if (bm->bc)
-		bc_uncharge(bm->bc, BC_PRIVVMPAGES, bm->charged);
+	if (!bm->bc)
+		return;
+	if (bm->charged[BC_MM_LOCKED])
+		bc_give_back(bm->bc, BC_LOCKEDPAGES, bm->charged[BC_MM_LOCKED]);
+	bc_uncharge(bm->bc, BC_PRIVVMPAGES, bm->charged[BC_MM_PRIVATE]);
 	*bm = (struct bc_mm) { };
 }

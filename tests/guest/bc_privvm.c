@@ -96,7 +96,7 @@ TEST(sizes)
 	static const char *const wrong[] = { "M", "1MB", "1 M", "-1M", "0x1M", "1B" };
 	char *barrier, *set;
 
-	mount_bc();
+	mount_both();
 	barrier = at(a, "bc.privvmpages.barrier");
 	set = at(a, "bc.set");
 	expect(write_file(barrier, "64M\n"), 0);
@@ -461,7 +461,7 @@ TEST(what_a_fork_leaves_out_needs_no_room)
 	struct actor *actor;
 	uint64_t alone, bound;
 
-	mount_bc();
+	mount_both();
 	actor = born_in(a);
 	act(actor, map_for_itself, 300);
 	alone = pages(a);
