@@ -19,22 +19,20 @@ struct mm_struct;
 
 #ifdef CONFIG_CONTAINER_MEMORY
 
-void container_memory_charge(struct folio *folio);
+int container_memory_charge(struct folio *folio, gfp_t gfp);
 void __container_memory_uncharge(struct folio *folio);
 void __container_memory_active(struct folio *folio, int nr);
 void __container_memory_mapped(struct folio *folio, int nr);
 void container_memory_handle_over_limit(void);
 
 /*
- * An anonymous folio about to be mapped; never fails, the limit is soft.
+ * An anonymous folio about to be mapped. May wait, or fail, at page_max only.
  * Page-cache folios come here too, without an mm (or, from a fault in tmpfs,
  * with one): container_memory_add_to_cache() charges those to their mapping.
  */
 static inline int mem_cgroup_charge(struct folio *folio, struct mm_struct *mm, gfp_t gfp)
 {
-	if (mm)
-		container_memory_charge(folio);
-	return 0;
+	return mm ? container_memory_charge(folio, gfp) : 0;
 }
 
 /* Huge pages of hugetlbfs are not counted. */
@@ -47,8 +45,7 @@ static inline int mem_cgroup_charge_hugetlb(struct folio *folio, struct mm_struc
 static inline int mem_cgroup_swapin_charge_folio(struct folio *folio, unsigned short id,
 						 struct mm_struct *mm, gfp_t gfp)
 {
-	container_memory_charge(folio);
-	return 0;
+	return container_memory_charge(folio, gfp);
 }
 
 /* A folio without references, off the LRU; any context. */
@@ -71,6 +68,12 @@ static inline void mem_cgroup_handle_over_high(gfp_t gfp_mask)
 {
 	container_memory_handle_over_limit();
 }
+
+/*
+ * filemap_add_folio(), shmem_alloc_and_add_folio() and shmem_swapin_folio(), before they
+ * add @folio: may @mapping's owner have one more? May wait; 0 or -ENOMEM.
+ */
+int container_memory_may_cache(struct address_space *mapping, struct folio *folio, gfp_t gfp);
 
 /*
  * filemap_add_folio() and shmem_add_to_page_cache(), after success: the one
@@ -100,6 +103,12 @@ static inline void container_memory_lru(struct folio *folio, enum lru_list lru, 
 }
 
 #else /* !CONFIG_CONTAINER_MEMORY */
+
+static inline int container_memory_may_cache(struct address_space *mapping,
+					     struct folio *folio, gfp_t gfp)
+{
+	return 0;
+}
 
 static inline void container_memory_add_to_cache(struct address_space *mapping,
 						 struct folio *folio, gfp_t gfp) {}

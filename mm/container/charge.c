@@ -44,17 +44,18 @@ struct container_memory *memory_of_current(void)
 	return css_memory(rcu_dereference(group->state[memory_subsys_id]));
 }
 
-/* The same with a reference; of the nearest ancestor when it is offline. */
-struct container_memory *memory_get_current(void)
+/* The same with a reference; of the nearest ancestor when it is offline. Context: rcu_read_lock(). */
+static struct container_memory *memory_get_online(struct container_memory *memory)
 {
-	struct container_memory *memory;
-
-	rcu_read_lock();
-	memory = memory_of_current();
 	while (memory && !container_css_tryget(&memory->css))
 		memory = memory_parent(memory);
-	rcu_read_unlock();
 	return memory;
+}
+
+struct container_memory *memory_get_current(void)
+{
+	guard(rcu)();
+	return memory_get_online(memory_of_current());
 }
 
 /* Add to a number of whoever a folio belongs to. Context: rcu_read_lock(). */
@@ -64,6 +65,26 @@ static void memory_count_data(unsigned long data, enum memory_item item, long nr
 		container_mapping_count(data_mapping(data), item, nr);
 	else
 		memory_count(data_memory(data), item, nr);
+}
+
+/* Who must be asked before @nr pages are charged to @memory, referenced; mostly NULL. Context: RCU. */
+static struct container_memory *memory_get_due(struct container_memory *memory, long nr)
+{
+	if (!memory || !memory_max_due(memory, nr))
+		return NULL;
+	return memory_get_online(memory);
+}
+
+/* Ask @memory, if anybody, and put it. */
+static int memory_ask(struct container_memory *memory, long nr, gfp_t gfp)
+{
+	int ret;
+
+	if (!memory)
+		return 0;
+	ret = memory_try_max(memory, nr, gfp);
+	container_css_put(&memory->css);
+	return ret;
 }
 
 /* Charge a folio directly; @tags is MEMORY_IS_FILE or nothing. */
@@ -99,13 +120,26 @@ static void memory_uncharge_data(unsigned long data, long nr)
 /**
  * container_memory_charge - charge a folio that has no mapping yet
  * @folio: new, or in the swap cache
+ * @gfp: how it was allocated; says whether the charge may wait at page_max (max.c)
  *
  * Context: any that may fault.
+ * Return: 0, or -ENOMEM: not charged
  */
-void container_memory_charge(struct folio *folio)
+int container_memory_charge(struct folio *folio, gfp_t gfp)
 {
-	if (!WARN_ON_ONCE(folio->memcg_data))
+	struct container_memory *memory;
+	long nr = folio_nr_pages(folio);
+	int ret;
+
+	if (WARN_ON_ONCE(folio->memcg_data))
+		return 0;
+	rcu_read_lock();
+	memory = memory_get_due(memory_of_current(), nr);
+	rcu_read_unlock();
+	ret = memory_ask(memory, nr, gfp);
+	if (!ret)
 		memory_charge_direct(folio, 0);
+	return ret;
 }
 
 /* mem_cgroup_uncharge() of a folio that is charged */
@@ -128,6 +162,45 @@ void mem_cgroup_uncharge_folios(struct folio_batch *folios)
 
 	for (i = 0; i < folio_batch_count(folios); i++)
 		mem_cgroup_uncharge(folios->folios[i]);
+}
+
+/* Who will be charged for a page of @mapping; NULL where there is no limit. Context: RCU. */
+static struct container_memory *memory_of_mapping(struct address_space *mapping)
+{
+	struct container_memory *owner = NULL;
+	struct container_mapping *cm;
+
+	if (test_bit(AS_KERNEL_FILE, &mapping->flags))
+		return NULL;
+	/* pairs with cmpxchg() in container_mapping_find() */
+	cm = smp_load_acquire(&mapping->container);
+	/* without pages it is whoever comes first */
+	if (cm && READ_ONCE(cm->nr[MEMORY_FILE]))
+		owner = READ_ONCE(cm->owner);
+	return owner ?: memory_of_current();
+}
+
+/**
+ * container_memory_may_cache - is there room for a page of a file?
+ * @mapping: its address space
+ * @folio: not in there yet
+ * @gfp: says whether to wait for it (max.c)
+ *
+ * Asks whom container_memory_add_to_cache() will charge: the owner, whoever the
+ * current task is.
+ *
+ * Context: as @gfp says.
+ * Return: 0, or -ENOMEM
+ */
+int container_memory_may_cache(struct address_space *mapping, struct folio *folio, gfp_t gfp)
+{
+	struct container_memory *memory;
+	long nr = folio_nr_pages(folio);
+
+	rcu_read_lock();
+	memory = memory_get_due(memory_of_mapping(mapping), nr);
+	rcu_read_unlock();
+	return memory_ask(memory, nr, gfp);
 }
 
 /**

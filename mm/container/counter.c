@@ -69,6 +69,30 @@ bool memory_check_due(struct container_memory *memory, long nr)
 }
 
 /**
+ * memory_max_due - is it time to look at the hard limits?
+ * @memory: state, pinned
+ * @nr: pages that are to be charged to it
+ *
+ * Before a charge what memory_check_due() is after it. It counts what was asked for,
+ * not what is charged: a task that waits in between, or goes on on another CPU, has
+ * had its part of this CPU's batch, and nobody else gets that without a look.
+ *
+ * Context: process.
+ * Return: true for the last charge of a batch, and from then on until
+ * memory_max_looked() says that there is room.
+ */
+bool memory_max_due(struct container_memory *memory, long nr)
+{
+	return this_cpu_add_return(memory->pending->asked, nr) >= MEMORY_BATCH;
+}
+
+/* Somebody looked. With room the next batch begins; without, whoever comes next looks again. */
+void memory_max_looked(struct container_memory *memory, bool room)
+{
+	this_cpu_write(memory->pending->asked, room ? 0 : MEMORY_BATCH);
+}
+
+/**
  * memory_transfer - a mapping changes its owner
  * @from: old owner
  * @to: new owner

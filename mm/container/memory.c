@@ -3,6 +3,7 @@
  * The memory subsystem: states and control files.
  *
  *	page_limit	pages; soft: going over starts the handler
+ *	page_max	pages; hard: a charge waits for the handler (max.c)
  *	overlimit	what the handler may do: reclaim, or only deactivate
  *	page_limit_hits	batches of charges that found the limit passed
  *	anon_pages, file_pages, mapped_pages, active_pages
@@ -35,6 +36,8 @@ static const char * const memory_event_names[] = {
 	[MEMORY_SWAPPED]	= "swapped",
 	[MEMORY_GIVEUPS]	= "giveups",
 	[MEMORY_THROTTLED_NS]	= "throttled_ns",
+	[MEMORY_MAX_HITS]	= "max_hits",
+	[MEMORY_OOMS]		= "ooms",
 };
 
 static struct container_subsys_state *memory_create(struct container_subsys_state *parent)
@@ -47,6 +50,9 @@ static struct container_subsys_state *memory_create(struct container_subsys_stat
 	/* what is flushed goes up to the parent from the first moment on */
 	memory->css.parent = parent;
 	memory->limit = ULONG_MAX;
+	memory->max = ULONG_MAX;
+	memory->victim_giveups = -1;
+	init_waitqueue_head(&memory->room);
 	memory->retry_at = jiffies;
 	INIT_LIST_HEAD(&memory->mappings);
 	INIT_DELAYED_WORK(&memory->work, memory_handler_work);
@@ -84,6 +90,7 @@ static void memory_destroy(struct container_subsys_state *css)
 	struct container_memory *memory = css_memory(css);
 
 	memory_counter_exit(memory);
+	memory_oom_exit(memory);
 	kfree(memory);
 }
 
@@ -92,10 +99,20 @@ static struct container_memory *container_memory(struct container *cont)
 	return css_memory(container_css(cont, &memory_subsys));
 }
 
-static int page_limit_show(struct seq_file *sf, struct container *cont,
-			   const struct container_file *file)
+/* page_limit and page_max; .private of their files */
+enum { LIMIT_SOFT, LIMIT_HARD };
+
+static unsigned long *memory_limit_of(struct container *cont, const struct container_file *file)
 {
-	unsigned long limit = READ_ONCE(container_memory(cont)->limit);
+	struct container_memory *memory = container_memory(cont);
+
+	return file->private == LIMIT_HARD ? &memory->max : &memory->limit;
+}
+
+static int limit_show(struct seq_file *sf, struct container *cont,
+		      const struct container_file *file)
+{
+	unsigned long limit = READ_ONCE(*memory_limit_of(cont, file));
 
 	if (limit == ULONG_MAX)
 		seq_puts(sf, "max\n");
@@ -104,7 +121,7 @@ static int page_limit_show(struct seq_file *sf, struct container *cont,
 	return 0;
 }
 
-static int page_limit_write(struct container *cont, const struct container_file *file, char *buf)
+static int limit_write(struct container *cont, const struct container_file *file, char *buf)
 {
 	struct container_memory *memory = container_memory(cont);
 	unsigned long limit;
@@ -112,11 +129,13 @@ static int page_limit_write(struct container *cont, const struct container_file 
 
 	if (err)
 		return err;
-	WRITE_ONCE(memory->limit, limit);
+	WRITE_ONCE(*memory_limit_of(cont, file), limit);
 	WRITE_ONCE(memory->retry_at, jiffies);
 	memory_flush(memory);
 	if (memory_usage(memory) > limit)
 		memory_start_handler(memory);
+	/* a higher one lets go who waits */
+	wake_up_all(&memory->room);
 	return 0;
 }
 
@@ -156,7 +175,7 @@ static int overlimit_write(struct container *cont, const struct container_file *
 		return -EINVAL;
 	WRITE_ONCE(memory->policy, policy);
 	WRITE_ONCE(memory->retry_at, jiffies);
-	if (memory_usage(memory) > READ_ONCE(memory->limit))
+	if (memory_usage(memory) > min(READ_ONCE(memory->limit), READ_ONCE(memory->max)))
 		memory_start_handler(memory);
 	return 0;
 }
@@ -178,8 +197,10 @@ static int memory_stat_show(struct seq_file *sf, struct container *cont,
 }
 
 static const struct container_file memory_files[] = {
-	{ .name = "page_limit", .flags = CONTAINER_FILE_NOT_ON_ROOT,
-	  .show = page_limit_show, .write = page_limit_write },
+	{ .name = "page_limit", .flags = CONTAINER_FILE_NOT_ON_ROOT, .private = LIMIT_SOFT,
+	  .show = limit_show, .write = limit_write },
+	{ .name = "page_max", .flags = CONTAINER_FILE_NOT_ON_ROOT, .private = LIMIT_HARD,
+	  .show = limit_show, .write = limit_write },
 	{ .name = "overlimit", .flags = CONTAINER_FILE_NOT_ON_ROOT,
 	  .show = overlimit_show, .write = overlimit_write },
 	{ .name = "page_limit_hits", .flags = CONTAINER_FILE_NOT_ON_ROOT,

@@ -6,6 +6,8 @@
  *	charge.c	whose a folio is (folio->memcg_data); the hooks
  *	mapping.c	whose a file's page cache is
  *	overlimit.c	the handler that brings a container under its limit
+ *	max.c		page_max: a charge that waits for the handler, or is refused
+ *	oom.c		whom to kill when that does not help
  *	scan_tasks.c	its walk over address spaces
  *	scan_files.c	its walk over mappings
  *	scan_strays.c	its walk over all pages, when the others find nothing
@@ -16,6 +18,7 @@
  * Locks, outer first:
  *
  *	handler_mutex	(per container) one handler at a time
+ *	memory_oom_mutex	one victim at a time; not held while anybody waits
  *	memory_list_mutex	the list of all states, for exact readings
  *	s_umount, read, trylock	a mapping's inode stays while the handler has it
  *	mmap_lock, read, trylock	an address space while the handler walks it
@@ -45,6 +48,7 @@
 #include <linux/mutex.h>
 #include <linux/refcount.h>
 #include <linux/spinlock.h>
+#include <linux/wait.h>
 
 /* What folio->memcg_data holds besides a pointer. */
 #define MEMORY_MAPPING	BIT(0)	/* to a container_mapping, else to a container_memory */
@@ -78,6 +82,8 @@ enum memory_event {
 	MEMORY_SWAPPED,
 	MEMORY_GIVEUPS,
 	MEMORY_THROTTLED_NS,
+	MEMORY_MAX_HITS,
+	MEMORY_OOMS,
 	NR_MEMORY_EVENTS,
 };
 
@@ -90,10 +96,12 @@ enum memory_policy {
  * struct memory_pending - what one CPU keeps to itself
  * @delta: what the container's numbers do not have yet
  * @charged: pages charged here since a limit was last looked at
+ * @asked: pages that were asked for here since somebody looked at page_max
  */
 struct memory_pending {
 	atomic_t delta[NR_MEMORY_ITEMS];
 	unsigned int charged;
+	unsigned int asked;
 };
 
 /**
@@ -120,6 +128,7 @@ struct memory_cursor {
  * @count: pages with descendants, without what is pending
  * @pending: what a CPU has not told yet
  * @limit: page_limit, ULONG_MAX for none; READ_ONCE
+ * @max: page_max, ULONG_MAX for none; READ_ONCE
  * @policy: enum memory_policy; READ_ONCE
  * @hits: batches of charges that found the container above its limit
  * @events: what the handler did
@@ -133,6 +142,12 @@ struct memory_cursor {
  *	charges; racy on purpose, a hint
  * @retry_after: jiffies from the next giving up to the next try; @handler_mutex
  * @cursor: where the handler goes on; @handler_mutex
+ * @waiters: charges that wait at page_max
+ * @room: they wait here; woken after each round of the handler
+ * @victim: mm_count reference on the address space of the last one that was killed;
+ *	memory_oom_mutex
+ * @victim_giveups: the handler's giveups when @victim was seen to be gone;
+ *	memory_oom_mutex
  */
 struct container_memory {
 	struct container_subsys_state css;
@@ -141,6 +156,7 @@ struct container_memory {
 	atomic_long_t count[NR_MEMORY_ITEMS];
 	struct memory_pending __percpu *pending;
 	unsigned long limit;
+	unsigned long max;
 	enum memory_policy policy;
 	atomic_long_t hits;
 	atomic_long_t events[NR_MEMORY_EVENTS];
@@ -153,6 +169,10 @@ struct container_memory {
 	unsigned long retry_at;
 	unsigned long retry_after;
 	struct memory_cursor cursor;
+	atomic_t waiters;
+	wait_queue_head_t room;
+	struct mm_struct *victim;
+	long victim_giveups;
 };
 
 /**
@@ -211,6 +231,12 @@ static inline unsigned long memory_stop_at(unsigned long limit)
 	return limit - limit / 8;
 }
 
+/* At page_max: 7/8 of it, and a batch less than it, so that there is room for one. */
+static inline unsigned long memory_room_at(unsigned long max)
+{
+	return max - min(max, max(max / 8, (unsigned long)MEMORY_BATCH));
+}
+
 /* Above this the charging task works itself: 9/8 of the limit. */
 static inline unsigned long memory_throttle_at(unsigned long limit)
 {
@@ -220,6 +246,8 @@ static inline unsigned long memory_throttle_at(unsigned long limit)
 /* counter.c */
 void memory_count(struct container_memory *memory, enum memory_item item, long nr);
 bool memory_check_due(struct container_memory *memory, long nr);
+bool memory_max_due(struct container_memory *memory, long nr);
+void memory_max_looked(struct container_memory *memory, bool room);
 void memory_transfer(struct container_memory *from, struct container_memory *to,
 		     enum memory_item item, long nr);
 void memory_flush(struct container_memory *top);
@@ -257,10 +285,25 @@ struct inode *container_mapping_pin(struct container_mapping *cm);
 void container_mapping_unpin(struct inode *inode);
 
 /* overlimit.c */
+void memory_start_handler(struct container_memory *memory);
 void memory_check_limit(struct container_memory *memory);
 void memory_recheck_limit(struct container_memory *memory);
-void memory_start_handler(struct container_memory *memory);
 void memory_handler_work(struct work_struct *work);
+
+/* max.c */
+bool memory_has_room(struct container_memory *memory, long nr);
+int memory_try_max(struct container_memory *memory, long nr, gfp_t gfp);
+int memory_may_move(struct container_memory *to, struct container_memory *from, long nr);
+
+/* oom.c */
+enum memory_verdict {
+	OOM_WAIT,	/* for a victim, or for the handler to give up after it */
+	OOM_KILLED,
+	OOM_NOBODY,	/* there is none to kill */
+};
+enum memory_verdict memory_oom(struct container_memory *memory, long nr, bool hopeless);
+bool memory_oom_pending(struct container_memory *memory);
+void memory_oom_exit(struct container_memory *memory);
 
 /* recharge.c */
 void memory_recharge(struct container_subsys_state *root_css);

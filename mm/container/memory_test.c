@@ -111,6 +111,9 @@ static void levels_of_a_limit(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, memory_throttle_at(7), 7UL);
 	KUNIT_EXPECT_EQ(test, memory_stop_at(0), 0UL);
 	KUNIT_EXPECT_EQ(test, memory_throttle_at(ULONG_MAX - 1), ULONG_MAX);
+	KUNIT_EXPECT_EQ(test, memory_room_at(8000), 7000UL);
+	KUNIT_EXPECT_EQ(test, memory_room_at(100), 100UL - MEMORY_BATCH);
+	KUNIT_EXPECT_EQ(test, memory_room_at(3), 0UL);
 }
 
 static void within_is_reflexive_and_upward(struct kunit *test)
@@ -302,7 +305,7 @@ static void folio_is_charged_until_it_is_freed(struct kunit *test)
 
 	KUNIT_ASSERT_NOT_NULL(test, folio);
 	KUNIT_EXPECT_EQ(test, folio->memcg_data, 0UL);
-	container_memory_charge(folio);
+	KUNIT_EXPECT_EQ(test, container_memory_charge(folio, GFP_KERNEL), 0);
 	/* a kernel thread charges the root */
 	KUNIT_EXPECT_EQ(test, folio->memcg_data, (unsigned long)root_memory());
 	KUNIT_EXPECT_TRUE(test, memory_owns(root_memory(), folio));

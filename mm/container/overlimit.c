@@ -18,6 +18,10 @@
  * the limit, and above 9/8 of it in the charging task, on its way to user mode,
  * where it holds no locks.
  *
+ * At page_max charges wait for it (max.c). Then it reclaims whatever the policy,
+ * and it must never wait for what a charging task may hold: mmap_lock, s_umount
+ * and folio locks are tried.
+ *
  * Locking: handler_mutex, sleeping; see memory.h. A queued work item holds a
  * css reference.
  */
@@ -175,8 +179,39 @@ static bool memory_round(struct memory_run *run, struct container_memory *memory
 	return !run->tasks_done || !run->files_done || memory_next_lap(run);
 }
 
+/**
+ * struct memory_goal - what a run is for
+ * @limit: the limit that it works for
+ * @stop: and where it stops
+ * @full: page_max is reached: reclaim whatever the policy
+ */
+struct memory_goal {
+	unsigned long limit;
+	unsigned long stop;
+	bool full;
+};
+
+/* At page_max a run makes room for more than the charge that waits, and a run that did goes on so. */
+static struct memory_goal memory_goal(struct container_memory *memory, bool full)
+{
+	unsigned long limit = READ_ONCE(memory->limit), max = READ_ONCE(memory->max);
+	struct memory_goal goal = { .limit = limit, .stop = memory_stop_at(limit) };
+
+	goal.full = max != ULONG_MAX &&
+		    (full || atomic_read(&memory->waiters) || memory_usage(memory) >= max);
+	if (!goal.full)
+		return goal;
+	/* with policy deactivate nothing is freed for page_limit */
+	if (READ_ONCE(memory->policy) != POLICY_RECLAIM || max < limit) {
+		goal.limit = max;
+		goal.stop = ULONG_MAX;
+	}
+	goal.stop = min(goal.stop, memory_room_at(max));
+	return goal;
+}
+
 /* The limit does not hold, and nothing else would tell. */
-static void memory_say_why(struct container_memory *memory)
+static void memory_say_why(struct container_memory *memory, unsigned long limit)
 {
 	struct container_refusal why = {
 		.what = "reclaim",
@@ -184,7 +219,7 @@ static void memory_say_why(struct container_memory *memory)
 		.ss = &memory_subsys,
 		.limiter = &memory->css,
 		.usage = memory_usage(memory),
-		.limit = READ_ONCE(memory->limit),
+		.limit = limit,
 		.unit = "pages",
 	};
 
@@ -196,12 +231,19 @@ static void memory_say_why(struct container_memory *memory)
  * a while; then it is looked at again, because swap may have been added, or
  * somebody may use less.
  */
-static void memory_give_up(struct container_memory *memory, bool reclaim)
+static void memory_give_up(struct container_memory *memory, const struct memory_goal *goal,
+			   bool reclaim)
 {
 	unsigned long after = MEMORY_RETRY_MIN;
 
+	/* not if somebody else freed it meanwhile: whoever was killed, say */
+	memory_flush(memory);
+	if (memory_usage(memory) <= goal->stop)
+		return;
 	if (reclaim) {
-		memory_say_why(memory);
+		/* `why` names the victim, until its memory is free */
+		if (!memory_oom_pending(memory))
+			memory_say_why(memory, goal->limit);
 		after = clamp(memory->retry_after, MEMORY_RETRY_MIN, MEMORY_RETRY_MAX);
 		memory->retry_after = 2 * after;
 		memory_event(memory, MEMORY_GIVEUPS, 1);
@@ -216,32 +258,40 @@ static void memory_give_up(struct container_memory *memory, bool reclaim)
 /* One run. Handler_mutex held. A task stops after some rounds, or when killed. */
 static void memory_handle(struct container_memory *memory, unsigned int max_rounds)
 {
-	enum memory_policy policy = READ_ONCE(memory->policy);
 	struct memory_run run = {
-		.scan = { .top = memory, .reclaim = policy == POLICY_RECLAIM },
+		.scan = { .top = memory },
 		.files_first = memory->cursor.owner ? 2 : 1,
-		.files_done = policy != POLICY_RECLAIM,
 	};
-	unsigned long limit, usage;
+	struct memory_goal goal;
+	unsigned long usage;
 
 	lockdep_assert_held(&memory->handler_mutex);
 	INIT_LIST_HEAD(&run.scan.swapbacked);
 	INIT_LIST_HEAD(&run.scan.files);
+	memory_flush(memory);
+	goal = memory_goal(memory, false);
+	run.scan.reclaim = READ_ONCE(memory->policy) == POLICY_RECLAIM || goal.full;
+	run.files_done = !run.scan.reclaim;
 	memory->cursor.class = 0;
 	while (max_rounds-- && !fatal_signal_pending(current) && !READ_ONCE(memory->dead)) {
 		memory_flush(memory);
-		limit = READ_ONCE(memory->limit);
+		goal = memory_goal(memory, goal.full);
 		usage = memory_usage(memory);
-		if (limit == ULONG_MAX || usage <= memory_stop_at(limit))
+		if (goal.limit == ULONG_MAX || usage <= goal.stop)
 			break;
-		if (!memory_round(&run, memory, limit, usage - memory_stop_at(limit))) {
-			memory_give_up(memory, run.scan.reclaim);
+		/* somebody waits for what this run may not do, and starts another */
+		if (goal.full && !run.scan.reclaim)
+			break;
+		if (!memory_round(&run, memory, goal.limit, usage - goal.stop)) {
+			memory_give_up(memory, &goal, run.scan.reclaim);
 			break;
 		}
 		if (run.scan.freed)
 			memory->retry_after = MEMORY_RETRY_MIN;
+		wake_up_all(&memory->room);
 		cond_resched();
 	}
+	wake_up_all(&memory->room);
 	if (run.scan.at)
 		container_mapping_put(run.scan.at);
 }

@@ -1,0 +1,266 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The container's OOM kill: when the handler has given up at page_max, the biggest
+ * process of the subtree that is over is killed, what it has in memory and in swap
+ * taken together. A process belongs to the subtree when a thread of it does.
+ * Nobody else: a process outside loses nothing, even if it has pages there.
+ *
+ * One victim at a time. Until its address space is taken apart nobody else is
+ * killed, and after that the handler must give up again first: what it did before,
+ * or was doing just then, does not count.
+ *
+ * Exempt are kernel threads, the first process of the machine, whoever has
+ * oom_score_adj -1000, and who shares its address space with the first process or
+ * one outside: to kill it would free nothing.
+ *
+ * Locking: memory_oom_mutex; RCU for the walk over processes, task_lock for each.
+ * Lifetime: the victim's mm_struct is kept (mm_count, not its pages) until the
+ * next look, or until the state is destroyed.
+ */
+#include <linux/container_memory.h>
+#include <linux/container_why.h>
+#include <linux/mm.h>
+#include <linux/oom.h>
+#include <linux/sched/mm.h>
+#include <linux/sched/signal.h>
+#include <linux/sched/task.h>
+
+#include "memory.h"
+
+/* Of the handler, after a victim is gone: one of them may have begun before. */
+#define OOM_GIVEUPS	2
+
+static DEFINE_MUTEX(memory_oom_mutex);
+
+/* Is one of the threads in @top or below it? Context: RCU. */
+static bool oom_within(struct container_memory *top, struct task_struct *process)
+{
+	struct task_struct *thread;
+
+	for_each_thread(process, thread)
+		if (memory_within(css_memory(container_task_css(thread, memory_subsys_id)), top))
+			return true;
+	return false;
+}
+
+static bool oom_exempt(struct task_struct *process)
+{
+	return process->flags & PF_KTHREAD || is_global_init(process) ||
+	       process->signal->oom_score_adj == OOM_SCORE_ADJ_MIN;
+}
+
+/* Does somebody use @process's @mm who must not be killed? Context: RCU. */
+static bool oom_shared(struct container_memory *top, struct task_struct *process,
+		       struct mm_struct *mm)
+{
+	struct task_struct *other;
+
+	for_each_process(other) {
+		if (other == process || other->flags & PF_KTHREAD || !process_shares_mm(other, mm))
+			continue;
+		if (oom_exempt(other) || !oom_within(top, other))
+			return true;
+	}
+	return false;
+}
+
+/* Pages in memory and in swap; 0 for whom must not be, or need not be, killed. Context: RCU. */
+static unsigned long oom_size(struct container_memory *top, struct task_struct *process)
+{
+	struct task_struct *thread;
+	unsigned long size = 0;
+	struct mm_struct *mm;
+	bool shared;
+
+	if (oom_exempt(process))
+		return 0;
+	thread = find_lock_task_mm(process);
+	if (!thread)
+		return 0;
+	mm = thread->mm;
+	shared = atomic_read(&mm->mm_users) > 1;
+	/* else its pages are free already, for all that a kill can do */
+	if (!mm_flags_test(MMF_OOM_SKIP, mm))
+		size = max(get_mm_rss(mm) + get_mm_counter(mm, MM_SWAPENTS), 1UL);
+	task_unlock(thread);
+	/* @mm is compared with, no more */
+	return shared && oom_shared(top, process, mm) ? 0 : size;
+}
+
+/* Does a process of ours die, and has pages still? Whoever killed it. Context: RCU. */
+static bool oom_dying(struct task_struct *process)
+{
+	struct task_struct *thread;
+	bool dying;
+
+	/* one that dumps core takes its time, and can be killed */
+	if (!(process->signal->flags & SIGNAL_GROUP_EXIT) ||
+	    READ_ONCE(process->signal->core_state) || process->flags & PF_KTHREAD)
+		return false;
+	thread = find_lock_task_mm(process);
+	if (!thread)
+		return false;
+	dying = !mm_flags_test(MMF_OOM_SKIP, thread->mm);
+	task_unlock(thread);
+	return dying;
+}
+
+/* The biggest process, referenced; NULL if there is none, or if one dies already. */
+static struct task_struct *oom_choose(struct container_memory *top, bool *dying)
+{
+	struct task_struct *process, *chosen = NULL;
+	unsigned long size, biggest = 0;
+
+	*dying = false;
+	rcu_read_lock();
+	for_each_process(process) {
+		if (!oom_within(top, process))
+			continue;
+		*dying |= oom_dying(process);
+		size = oom_size(top, process);
+		if (size > biggest) {
+			biggest = size;
+			chosen = process;
+		}
+	}
+	if (*dying)
+		chosen = NULL;
+	if (chosen)
+		get_task_struct(chosen);
+	rcu_read_unlock();
+	return chosen;
+}
+
+/*
+ * Is its memory free? exit_mmap() says MMF_OOM_SKIP before it frees the last batch, and
+ * then the program's file is let go. With users, it is Linux's own OOM killer that says so.
+ */
+static bool oom_mm_gone(struct mm_struct *mm)
+{
+	return mm_flags_test(MMF_OOM_SKIP, mm) &&
+	       (atomic_read(&mm->mm_users) || !rcu_access_pointer(mm->exe_file));
+}
+
+/* Is the last victim's memory free? Then it is forgotten. */
+static bool oom_victim_gone_locked(struct container_memory *memory)
+{
+	lockdep_assert_held(&memory_oom_mutex);
+	if (!memory->victim)
+		return true;
+	if (!oom_mm_gone(memory->victim))
+		return false;
+	mmdrop(memory->victim);
+	memory->victim = NULL;
+	memory->victim_giveups = atomic_long_read(&memory->events[MEMORY_GIVEUPS]);
+	return true;
+}
+
+static void oom_say(struct container_memory *memory, struct task_struct *victim)
+{
+	struct container_refusal why = {
+		.what = "charge",
+		.reason = "killed, because nothing more can be freed at page_max",
+		.ss = &memory_subsys,
+		.limiter = &memory->css,
+		.usage = memory_usage(memory),
+		.limit = READ_ONCE(memory->max),
+		.unit = "pages",
+		.error = -ENOMEM,
+	};
+
+	container_css_refuse(&memory->css, victim, &why);
+	pr_notice("memory: killed task %d (%s): %llu of %llu pages of its container are in use, and none can be freed\n",
+		  task_pid_nr(victim), victim->comm, why.usage, why.limit);
+}
+
+/* The others that use @mm, or it would stay: oom_size() has seen that they are ours, too. */
+static void oom_kill_sharers(struct container_memory *memory, struct task_struct *victim)
+{
+	struct task_struct *other;
+
+	rcu_read_lock();
+	for_each_process(other) {
+		if (same_thread_group(other, victim) || oom_exempt(other) ||
+		    !process_shares_mm(other, memory->victim) || !oom_within(memory, other))
+			continue;
+		do_send_sig_info(SIGKILL, SEND_SIG_PRIV, other, PIDTYPE_TGID);
+	}
+	rcu_read_unlock();
+}
+
+static void oom_kill_locked(struct container_memory *memory, struct task_struct *victim)
+{
+	struct task_struct *thread = find_lock_task_mm(victim);
+
+	lockdep_assert_held(&memory_oom_mutex);
+	if (!thread)
+		return;
+	memory->victim = thread->mm;
+	mmgrab(memory->victim);
+	task_unlock(thread);
+	memory_event(memory, MEMORY_OOMS, 1);
+	oom_say(memory, victim);
+	do_send_sig_info(SIGKILL, SEND_SIG_PRIV, victim, PIDTYPE_TGID);
+	oom_kill_sharers(memory, victim);
+}
+
+/* Is it time for another one? @hopeless: the handler need not have given up. */
+static bool oom_due_locked(struct container_memory *memory, long nr, bool hopeless)
+{
+	lockdep_assert_held(&memory_oom_mutex);
+	/* somebody else may have been here since the caller looked */
+	memory_flush(memory);
+	if (memory_has_room(memory, nr) || !oom_victim_gone_locked(memory))
+		return false;
+	return hopeless || atomic_long_read(&memory->events[MEMORY_GIVEUPS]) -
+				   memory->victim_giveups >= OOM_GIVEUPS;
+}
+
+/**
+ * memory_oom - page_max is reached, and the handler gave up
+ * @memory: the state that is over, referenced
+ * @nr: pages that it must have room for
+ * @hopeless: it cannot, and will not
+ *
+ * Context: process; sleeps. Locks as for a charge (max.c).
+ * Return: what the caller can hope for
+ */
+enum memory_verdict memory_oom(struct container_memory *memory, long nr, bool hopeless)
+{
+	enum memory_verdict verdict = OOM_WAIT;
+	struct task_struct *victim;
+	bool dying;
+
+	if (mutex_lock_killable(&memory_oom_mutex))
+		return OOM_WAIT;
+	if (oom_due_locked(memory, nr, hopeless)) {
+		victim = oom_choose(memory, &dying);
+		if (victim) {
+			oom_kill_locked(memory, victim);
+			put_task_struct(victim);
+			verdict = OOM_KILLED;
+		} else if (!dying) {
+			verdict = OOM_NOBODY;
+		}
+	}
+	mutex_unlock(&memory_oom_mutex);
+	return verdict;
+}
+
+/* Somebody was killed whose memory is not free yet. Context: sleeps. */
+bool memory_oom_pending(struct container_memory *memory)
+{
+	bool pending;
+
+	mutex_lock(&memory_oom_mutex);
+	pending = memory->victim && !oom_mm_gone(memory->victim);
+	mutex_unlock(&memory_oom_mutex);
+	return pending;
+}
+
+/* The end of a state. */
+void memory_oom_exit(struct container_memory *memory)
+{
+	if (memory->victim)
+		mmdrop(memory->victim);
+}
