@@ -12,6 +12,7 @@
  *	scan_files.c	its walk over mappings
  *	scan_strays.c	its walk over all pages, when the others find nothing
  *	scan.c		what the walks do with a folio
+ *	trace.c		trace events of the handler
  *	recharge.c	passing all charges to the root, when memory leaves a tree
  *	memory.c	states and control files
  *
@@ -196,6 +197,22 @@ struct container_mapping {
 	struct address_space *mapping;
 	pgoff_t next;
 	struct rcu_head rcu;
+};
+
+/**
+ * struct memory_round_report - what a round of the handler did, for the trace
+ * @full: it was for page_max, else for page_limit
+ * @usage: pages when it began
+ * @limit: the limit that it was for
+ * @did: by how much each number of enum memory_event grew
+ * @left: pages above where the handler stops, after the round
+ */
+struct memory_round_report {
+	bool full;
+	unsigned long usage;
+	unsigned long limit;
+	long did[NR_MEMORY_EVENTS];
+	unsigned long left;
 };
 
 static inline struct container_memory *css_memory(struct container_subsys_state *css)

@@ -24,6 +24,7 @@
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <trace/events/container_memory.h>
 
 #include "memory.h"
 
@@ -168,6 +169,7 @@ static void oom_say(struct container_memory *memory, struct task_struct *victim)
 		.error = -ENOMEM,
 	};
 
+	trace_container_memory_oom(memory, victim);
 	container_css_refuse(&memory->css, victim, &why);
 	pr_notice("memory: killed task %d (%s): %llu of %llu pages of its container are in use, and none can be freed\n",
 		  task_pid_nr(victim), victim->comm, why.usage, why.limit);

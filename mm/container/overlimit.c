@@ -33,6 +33,7 @@
 #include <linux/mm.h>
 #include <linux/swap.h>
 #include <linux/workqueue.h>
+#include <trace/events/container_memory.h>
 
 #include "internal.h"
 #include "scan.h"
@@ -248,11 +249,38 @@ static void memory_give_up(struct container_memory *memory, const struct memory_
 		memory->retry_after = 2 * after;
 		memory_event(memory, MEMORY_GIVEUPS, 1);
 	}
+	trace_container_memory_giveup(memory, goal->limit, jiffies_to_msecs(after));
 	WRITE_ONCE(memory->retry_at, jiffies + after);
 	if (!memory_tryget(memory))
 		return;
 	if (!queue_delayed_work(memory_wq, &memory->work, after))
 		container_css_put(&memory->css);
+}
+
+/* A round, and its line in the trace. */
+static bool memory_traced_round(struct memory_run *run, struct container_memory *memory,
+				const struct memory_goal *goal, unsigned long usage)
+{
+	struct memory_round_report report = {
+		.full = goal->full && goal->limit == READ_ONCE(memory->max),
+		.usage = usage,
+		.limit = goal->limit,
+	};
+	bool more;
+	int i;
+
+	if (!trace_container_memory_round_enabled())
+		return memory_round(run, memory, goal->limit, usage - goal->stop);
+	for (i = 0; i < NR_MEMORY_EVENTS; i++)
+		report.did[i] = -atomic_long_read(&memory->events[i]);
+	more = memory_round(run, memory, goal->limit, usage - goal->stop);
+	for (i = 0; i < NR_MEMORY_EVENTS; i++)
+		report.did[i] += atomic_long_read(&memory->events[i]);
+	memory_flush(memory);
+	usage = memory_usage(memory);
+	report.left = usage - min(usage, goal->stop);
+	trace_container_memory_round(memory, &report);
+	return more;
 }
 
 /* One run. Handler_mutex held. A task stops after some rounds, or when killed. */
@@ -282,7 +310,7 @@ static void memory_handle(struct container_memory *memory, unsigned int max_roun
 		/* somebody waits for what this run may not do, and starts another */
 		if (goal.full && !run.scan.reclaim)
 			break;
-		if (!memory_round(&run, memory, goal.limit, usage - goal.stop)) {
+		if (!memory_traced_round(&run, memory, &goal, usage)) {
 			memory_give_up(memory, &goal, run.scan.reclaim);
 			break;
 		}

@@ -1,0 +1,143 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The trace events container_memory:*, read in tracefs and compared with
+ * memory.stat.
+ * (uml-run --swap 256M)
+ */
+#include "lib-memory.h"
+
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/swap.h>
+#include <sys/wait.h>
+
+static char *container(const char *root, const char *name, const char *limit, const char *max)
+{
+	char *dir = at(root, "%s", name);
+
+	expect(make_dir(dir), 0);
+	if (limit)
+		set_limit(dir, limit);
+	if (max)
+		expect(write_file(at(dir, "memory.page_max"), max), 0);
+	return dir;
+}
+
+static void no_swap(void)
+{
+	char *text = read_file("/proc/swaps"), *line = strchr(text, '\n');
+
+	if (!line || line[1] != '/')
+		return;
+	line++;
+	line[strcspn(line, " \t")] = 0;
+	ck_assert_msg(!swapoff(line), "swapoff %s: %s", line, error_name(errno));
+}
+
+static void expect_killed(struct actor *a)
+{
+	int status;
+
+	ck_assert_int_eq(waitpid(a->pid, &status, 0), a->pid);
+	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
+		      "wait status 0x%x, wanted SIGKILL", status);
+	close(a->wire);
+}
+
+static char *tracefs;
+
+static void trace(void)
+{
+	tracefs = new_dir();
+	ck_assert_msg(!mount("none", tracefs, "tracefs", 0, NULL), "mount -t tracefs: %s",
+		      error_name(errno));
+	fclose(fopen(at(tracefs, "trace"), "w"));
+	expect(write_file(at(tracefs, "events/container_memory/enable"), "1"), 0);
+}
+
+static void off(void)
+{
+	expect(write_file(at(tracefs, "events/container_memory/enable"), "0"), 0);
+	expect(unmount(tracefs), 0);
+}
+
+/* The sum of FIELD=N over the lines of EVENT with all of WORDS; how many lines there are. */
+static unsigned long traced(const char *event, const char *words, const char *field,
+			    unsigned long *sum)
+{
+	char *text = read_file(at(tracefs, "trace")), *p = text, *line, *value;
+	unsigned long n = 0;
+
+	*sum = 0;
+	while ((line = strsep(&p, "\n"))) {
+		if (!strstr(line, at("", "container_memory_%s: ", event) + 1) || !strstr(line, words))
+			continue;
+		n++;
+		value = strstr(line, at("", " %s=", field) + 1);
+		if (value)
+			*sum += strtoul(value + strlen(field) + 2, NULL, 10);
+	}
+	free(text);
+	return n;
+}
+
+/* Do the lines of all rounds sum up to what stat has? */
+static bool trace_agrees(const char *dir)
+{
+	static const char *const fields[] = {
+		"scanned", "deactivated", "invalidated", "reclaimed", "swapped"
+	};
+	unsigned long sum;
+
+	if (traced("round", "path=/a for=page_limit by=worker usage=", "scanned", &sum) !=
+	    stat_of(dir, "rounds"))
+		return false;
+	for (unsigned int i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
+		traced("round", "path=/a ", fields[i], &sum);
+		if (sum != stat_of(dir, fields[i]))
+			return false;
+	}
+	return traced("giveup", "path=/a ", "limit", &sum) == stat_of(dir, "giveups");
+}
+
+TEST_LIMIT(trace_has_a_line_per_round, 60)
+{
+	char *root = mount_hierarchy("memory"), *a = container(root, "a", NULL, NULL);
+	struct actor *actor = actor_in(a);
+	unsigned long sum;
+
+	act(actor, touch, 1000);
+	trace();
+	set_limit(a, "250");
+	eventually(anon_pages(a) + file_pages(a) <= 250, 20);
+	/* no other round begins, and one that has begun comes to its end, and its line */
+	set_limit(a, "max");
+	eventually(trace_agrees(a), 20);
+	ck_assert_uint_gt(traced("round", " limit=250 ", "swapped", &sum), 0);
+	/* what does not fit, less what went without a round: there is hardly any */
+	ck_assert_uint_ge(sum, 500);
+	ck_assert_uint_ge(swapped_out(actor), 750);
+	off();
+	dismiss(actor);
+	expect(remove_dir(a), 0);
+}
+
+TEST_LIMIT(trace_tells_of_the_end, 60)
+{
+	char *root = mount_hierarchy("memory"), *a = container(root, "a", NULL, "500");
+	struct actor *actor;
+	unsigned long sum;
+
+	no_swap();
+	actor = actor_in(a);
+	trace();
+	act_begin(actor, touch, 1000);
+	expect_killed(actor);
+	ck_assert_uint_gt(traced("round", "path=/a for=page_max by=", "scanned", &sum), 0);
+	ck_assert_uint_gt(traced("giveup", "path=/a ", "limit", &sum), 0);
+	ck_assert_uint_eq(traced("oom", at("", "path=/a pid=%d comm=memory_trace ", actor->pid) + 1,
+				 "limit", &sum), 1);
+	ck_assert_uint_eq(sum, 500);
+	off();
+	expect(remove_dir(a), 0);
+}
