@@ -24,6 +24,7 @@
 #include "bc.h"
 #include "internal.h"
 
+#include <linux/container_events.h>
 #include <linux/seq_file.h>
 
 /* Bits of bc.flags. */
@@ -33,22 +34,6 @@ enum { BC_HIT };
 #define BC_TELL_DELAY (HZ / 50)
 
 static LLIST_HEAD(hit_bcs);
-
-/* Context: container_mutex. */
-static void tell_locked(struct bc *bc)
-{
-	struct container *cont = rcu_dereference_protected(bc->css.container, true);
-	struct container_files *files = &cont->files[bc_subsys_id];
-	unsigned int i;
-
-	container_assert_locked();
-	/* a removed container has no files */
-	if (!bc->css.online)
-		return;
-	for (i = 0; i < files->nr; i++)
-		if (files->node[i].file->show == bc_events_show)
-			kernfs_notify(files->node[i].kn);
-}
 
 static void tell_work_fn(struct work_struct *work)
 {
@@ -63,7 +48,7 @@ static void tell_work_fn(struct work_struct *work)
 		 * seen by whoever is woken.
 		 */
 		smp_mb__after_atomic();
-		tell_locked(bc);
+		container_css_notify(&bc->css);
 		container_css_put(&bc->css);
 	}
 	container_unlock();

@@ -18,6 +18,7 @@
  */
 #include "internal.h"
 
+#include <linux/container_events.h>
 #include <linux/seq_file.h>
 
 static LLIST_HEAD(changed_containers);
@@ -66,6 +67,26 @@ void container_changed(struct container *cont)
 	/* false: the work item has not taken the list yet */
 	if (llist_add(&cont->changed, &changed_containers))
 		queue_work(container_wq, &changed_work);
+}
+
+/**
+ * container_css_notify - what a subsystem's file `events` shows has changed
+ * @css: state, pinned
+ *
+ * A removed container has no files, and nobody is woken.
+ *
+ * Context: container_mutex.
+ */
+void container_css_notify(struct container_subsys_state *css)
+{
+	struct container *cont = rcu_dereference_protected(css->container, true);
+	struct container_files *files = &cont->files[css->ss->id];
+	unsigned int i;
+
+	container_assert_locked();
+	for (i = 0; css->online && i < files->nr; i++)
+		if (!strcmp(files->node[i].file->name, "events"))
+			kernfs_notify(files->node[i].kn);
 }
 
 /* `events`. A root always has tasks: every task is in exactly one of its containers. */

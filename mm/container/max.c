@@ -257,6 +257,7 @@ int memory_try_max(struct container_memory *memory, long nr, gfp_t gfp)
 		if (!full)
 			break;
 		memory_event(full, MEMORY_MAX_HITS, 1);
+		memory_tell(full);
 		what = memory_at_max(nr, gfp);
 		ret = what == WAIT ? memory_wait_for_room(full, nr) :
 				     memory_pass_or_fail(full, what);
@@ -282,6 +283,7 @@ int memory_may_move(struct container_memory *to, struct container_memory *from, 
 		if (memory_has_room(to, nr))
 			continue;
 		memory_event(to, MEMORY_MAX_HITS, 1);
+		memory_tell(to);
 		memory_start_handler(to);
 		return -ENOMEM;
 	}

@@ -9,6 +9,7 @@
  *	anon_pages, file_pages, mapped_pages, active_pages
  *			exact readings, descendants included
  *	stat		what the handler did, one "name value" per line
+ *	events		how often a limit was met; poll(2) and inotify wake
  *
  * Locking: container_mutex around the callbacks. A file's write stores one
  * word and starts the handler; readings flush.
@@ -210,6 +211,7 @@ static const struct container_file memory_files[] = {
 	{ .name = "mapped_pages", .private = MEMORY_MAPPED, .read_u64 = memory_item_read },
 	{ .name = "active_pages", .private = MEMORY_ACTIVE, .read_u64 = memory_item_read },
 	{ .name = "stat", .show = memory_stat_show },
+	{ .name = "events", .flags = CONTAINER_FILE_NOT_ON_ROOT, .show = memory_events_show },
 	{ }
 };
 

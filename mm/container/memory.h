@@ -8,6 +8,7 @@
  *	overlimit.c	the handler that brings a container under its limit
  *	max.c		page_max: a charge that waits for the handler, or is refused
  *	oom.c		whom to kill when that does not help
+ *	events.c	the file `events`
  *	scan_tasks.c	its walk over address spaces
  *	scan_files.c	its walk over mappings
  *	scan_strays.c	its walk over all pages, when the others find nothing
@@ -45,6 +46,7 @@
 
 #include <linux/atomic.h>
 #include <linux/containers.h>
+#include <linux/llist.h>
 #include <linux/mm_types.h>
 #include <linux/mutex.h>
 #include <linux/refcount.h>
@@ -149,6 +151,8 @@ struct memory_cursor {
  *	memory_oom_mutex
  * @victim_giveups: the handler's giveups when @victim was seen to be gone;
  *	memory_oom_mutex
+ * @flags: of events.c, and
+ * @hit: entry in its list
  */
 struct container_memory {
 	struct container_subsys_state css;
@@ -174,6 +178,8 @@ struct container_memory {
 	wait_queue_head_t room;
 	struct mm_struct *victim;
 	long victim_giveups;
+	unsigned long flags;
+	struct llist_node hit;
 };
 
 /**
@@ -321,6 +327,11 @@ enum memory_verdict {
 enum memory_verdict memory_oom(struct container_memory *memory, long nr, bool hopeless);
 bool memory_oom_pending(struct container_memory *memory);
 void memory_oom_exit(struct container_memory *memory);
+
+/* events.c */
+void memory_tell(struct container_memory *memory);
+int memory_events_show(struct seq_file *sf, struct container *cont,
+		       const struct container_file *file);
 
 /* recharge.c */
 void memory_recharge(struct container_subsys_state *root_css);

@@ -201,6 +201,7 @@ static void oom_kill_locked(struct container_memory *memory, struct task_struct 
 	mmgrab(memory->victim);
 	task_unlock(thread);
 	memory_event(memory, MEMORY_OOMS, 1);
+	memory_tell(memory);
 	oom_say(memory, victim);
 	do_send_sig_info(SIGKILL, SEND_SIG_PRIV, victim, PIDTYPE_TGID);
 	oom_kill_sharers(memory, victim);

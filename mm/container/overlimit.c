@@ -105,6 +105,7 @@ void memory_check_limit(struct container_memory *memory)
 		if (!memory_over(memory, limit))
 			continue;
 		atomic_long_inc(&memory->hits);
+		memory_tell(memory);
 		if (memory_backs_off(memory))
 			continue;
 		memory_start_handler(memory);
@@ -248,6 +249,7 @@ static void memory_give_up(struct container_memory *memory, const struct memory_
 		after = clamp(memory->retry_after, MEMORY_RETRY_MIN, MEMORY_RETRY_MAX);
 		memory->retry_after = 2 * after;
 		memory_event(memory, MEMORY_GIVEUPS, 1);
+		memory_tell(memory);
 	}
 	trace_container_memory_giveup(memory, goal->limit, jiffies_to_msecs(after));
 	WRITE_ONCE(memory->retry_at, jiffies + after);
