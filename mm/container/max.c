@@ -21,7 +21,7 @@
  *     a locked folio), has no __GFP_FS. It never waits, and is let in: it cannot be
  *     undone without an error in the file system's own data. The same goes for
  *     __GFP_NOFAIL, for who frees memory (PF_MEMALLOC), and for who dies. The task
- *     waits when it holds nothing any more, on its way to user mode.
+ *     waits when it holds nothing any more, on its way to user mode (throttle.c).
  *   - Who may not sleep, readahead (__GFP_NORETRY) and folios of more than a batch
  *     are refused at once: they have another way.
  *   - What is left is a handler that waits for what this very task has to do: it
@@ -41,16 +41,13 @@
  * time: three times unflushed_bound. And a folio for each task that has asked and not charged yet.
  *
  * Locking: memory_list_mutex and memory_oom_mutex while it waits, not while it sleeps.
- * Lifetime: who waits, or is to wait, has a reference on the state that has no room.
+ * Lifetime: who waits has a reference on the state that has no room.
  */
 #include <linux/container_memory.h>
 #include <linux/gfp.h>
 #include <linux/jiffies.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
-#include <linux/slab.h>
-#include <linux/task_work.h>
-#include <linux/timekeeping.h>
 
 #include "memory.h"
 
@@ -127,12 +124,16 @@ static bool memory_gave_up(struct memory_wait *wait, struct container_memory *me
 	       MEMORY_MAX_GIVEUPS;
 }
 
-/*
- * Wait until @memory, which is referenced, has room for @nr pages; 0 of them to be at
- * page_max or below. Killable. Returns 0, also when the task is killed, or -ENOMEM
- * when nobody can be killed, or it would not help.
+/**
+ * memory_wait_for_room - wait at page_max
+ * @memory: who has none; referenced
+ * @nr: pages that it must have room for; 0 to be at page_max or below
+ *
+ * Context: process; any lock may be held that memory_at_max() knows of. Killable.
+ * Return: 0, also when the task is killed; -ENOMEM when nobody can be killed, or it
+ * would not help.
  */
-static int memory_wait_for_room(struct container_memory *memory, long nr)
+int memory_wait_for_room(struct container_memory *memory, long nr)
 {
 	struct memory_wait wait = { };
 	enum memory_verdict verdict;
@@ -162,59 +163,6 @@ static int memory_wait_for_room(struct container_memory *memory, long nr)
 	}
 	atomic_dec(&memory->waiters);
 	return ret;
-}
-
-/**
- * struct memory_debt - what a task that was let in still has to do
- * @work: on its way to user mode
- * @memory: who had no room; referenced
- */
-struct memory_debt {
-	struct callback_head work;
-	struct container_memory *memory;
-};
-
-/* In the task, without locks: on its way to user mode, or while it exits. */
-static void memory_pay(struct callback_head *work)
-{
-	struct memory_debt *debt = container_of(work, struct memory_debt, work);
-	struct container_memory *memory = debt->memory;
-	u64 start = ktime_get_ns();
-
-	kfree(debt);
-	if (!(current->flags & PF_EXITING)) {
-		memory_wait_for_room(memory, 0);
-		memory_event(memory, MEMORY_THROTTLED_NS, ktime_get_ns() - start);
-	}
-	container_css_put(&memory->css);
-}
-
-/* A task owes to one at a time; without memory it owes nothing. */
-static void memory_owe(struct container_memory *memory)
-{
-	struct memory_debt *debt = NULL;
-	struct callback_head *old;
-
-	if (!in_task() || !current->mm || current->flags & (PF_KTHREAD | PF_EXITING))
-		return;
-	old = task_work_cancel_func(current, memory_pay);
-	if (old) {
-		debt = container_of(old, struct memory_debt, work);
-	} else if (memory_tryget(memory)) {
-		debt = kmalloc_obj(*debt, GFP_NOWAIT | __GFP_NOWARN);
-		if (!debt)
-			container_css_put(&memory->css);
-	}
-	if (!debt)
-		return;
-	if (!old) {
-		debt->memory = memory;
-		init_task_work(&debt->work, memory_pay);
-	}
-	if (task_work_add(current, &debt->work, TWA_RESUME)) {
-		container_css_put(&debt->memory->css);
-		kfree(debt);
-	}
 }
 
 /* The lowest state without room, referenced; or NULL. */

@@ -6,6 +6,7 @@
  *	charge.c	whose a folio is (folio->memcg_data); the hooks
  *	mapping.c	whose a file's page cache is
  *	overlimit.c	the handler that brings a container under its limit
+ *	throttle.c	what a task does on its way to user mode that charged too much
  *	max.c		page_max: a charge that waits for the handler, or is refused
  *	oom.c		whom to kill when that does not help
  *	events.c	the file `events`
@@ -313,8 +314,12 @@ void memory_check_limit(struct container_memory *memory);
 void memory_recheck_limit(struct container_memory *memory);
 void memory_handler_work(struct work_struct *work);
 
+/* throttle.c */
+void memory_owe(struct container_memory *full);
+
 /* max.c */
 bool memory_has_room(struct container_memory *memory, long nr);
+int memory_wait_for_room(struct container_memory *memory, long nr);
 int memory_try_max(struct container_memory *memory, long nr, gfp_t gfp);
 int memory_may_move(struct container_memory *to, struct container_memory *from, long nr);
 

@@ -106,14 +106,16 @@ void memory_check_limit(struct container_memory *memory)
 			continue;
 		atomic_long_inc(&memory->hits);
 		memory_tell(memory);
-		if (memory_backs_off(memory))
-			continue;
-		memory_start_handler(memory);
 		throttle |= memory_over(memory, memory_throttle_at(limit));
+		if (!memory_backs_off(memory))
+			memory_start_handler(memory);
 	}
-	if (throttle && in_task() && current->mm &&
-	    !(current->flags & (PF_KTHREAD | PF_MEMALLOC | PF_EXITING)))
-		set_notify_resume(current);
+	if (!throttle || !in_task() || !current->mm ||
+	    current->flags & (PF_KTHREAD | PF_MEMALLOC | PF_EXITING))
+		return;
+	/* it works there, and if that does not help it sleeps (throttle.c) */
+	set_notify_resume(current);
+	memory_owe(NULL);
 }
 
 /**
