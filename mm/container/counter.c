@@ -74,7 +74,7 @@ bool memory_check_due(struct container_memory *memory, long nr)
  * @nr: pages that are to be charged to it
  *
  * Before a charge what memory_check_due() is after it. It counts what was asked for,
- * not what is charged: a task that waits in between, or goes on on another CPU, has
+ * not what is charged: a task that waits in between, or moves to another CPU, has
  * had its part of this CPU's batch, and nobody else gets that without a look.
  *
  * Context: process.

@@ -15,8 +15,9 @@
  * who sets it adds, the work item clears it once the state is off the list. The work
  * item holds container_mutex, which keeps a container's files.
  *
- * Lifetime: on the list a state is referenced. One that is on its way out of the tree is not
- * put there: it has no directory any more, or will have none.
+ * Lifetime: on the list a state is referenced. One that is being freed is not put there; of one
+ * that has no directory any more nobody is told. Whether one that a remount has closed
+ * will have one, only who holds container_mutex knows.
  */
 #include <linux/container_events.h>
 #include <linux/container_memory.h>
@@ -62,10 +63,15 @@ static DECLARE_DELAYED_WORK(tell_work, tell_work_fn);
  */
 void memory_tell(struct container_memory *memory)
 {
+	bool got;
+
 	/* ordered after the count; pairs with tell_work_fn() */
 	if (test_and_set_bit(MEMORY_HIT, &memory->flags))
 		return;
-	if (!memory_tryget(memory))
+	rcu_read_lock();
+	got = percpu_ref_tryget(&memory->css.refcnt);
+	rcu_read_unlock();
+	if (!got)
 		clear_bit(MEMORY_HIT, &memory->flags);
 	else if (llist_add(&memory->hit, &hit_memories))
 		queue_delayed_work(system_dfl_wq, &tell_work, MEMORY_TELL_DELAY);
