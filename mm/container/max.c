@@ -137,14 +137,15 @@ int memory_wait_for_room(struct container_memory *memory, long nr)
 {
 	struct memory_wait wait = { };
 	enum memory_verdict verdict;
-	bool hopeless;
+	bool stalled, hopeless;
 	int ret = 0;
 
 	atomic_inc(&memory->waiters);
 	memory_flush(memory);
 	memory_wait_anew(&wait, memory);
 	while (!memory_has_room(memory, nr) && !fatal_signal_pending(current)) {
-		hopeless = memory_stalled(&wait, memory) || nr > READ_ONCE(memory->max);
+		stalled = memory_stalled(&wait, memory);
+		hopeless = stalled || nr > READ_ONCE(memory->max);
 		/* a folio that can never fit, and a page would */
 		if (nr > 1 && nr > READ_ONCE(memory->max))
 			ret = -ENOMEM;
@@ -152,7 +153,9 @@ int memory_wait_for_room(struct container_memory *memory, long nr)
 			verdict = memory_oom(memory, nr, hopeless);
 			if (verdict == OOM_NOBODY || wait.stalls > 1)
 				ret = -ENOMEM;
-			memory_wait_anew(&wait, memory);
+			/* a victim may wait for a lock that we hold: then time goes on */
+			if (verdict != OOM_WAIT || stalled)
+				memory_wait_anew(&wait, memory);
 		}
 		if (ret)
 			break;
