@@ -62,9 +62,9 @@ static bool is_lockable(struct vm_area_struct *vma)
  */
 int container_bc_may_mlock(unsigned long start, unsigned long len)
 {
+	VMA_ITERATOR(vmi, current->mm, start);
 	struct mm_struct *mm = current->mm;
 	unsigned long end = start + len, bytes = 0;
-	VMA_ITERATOR(vmi, mm, start);
 	struct vm_area_struct *vma;
 
 	mmap_assert_write_locked(mm);

@@ -25,7 +25,7 @@
 #define RW (PROT_READ | PROT_WRITE)
 #define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
 #define ARENA 256UL
-#define STEPS 300
+#define STEPS 200
 
 /* An address space may have one user more for a moment: who looks at it in /proc. */
 #define SOON 10
@@ -512,11 +512,11 @@ TEST_LIMIT(many_at_once, 40)
 	for (int i = 0; i < 4; i++)
 		actor[i] = born_in(a);
 	set_pages(a, 100, 100);
-	for (int turn = 0; turn < 3; turn++) {
+	for (int turn = 0; turn < 2; turn++) {
 		sum = 0;
 		for (int i = 0; i < 4; i++) {
 			actor[i]->seed = lib_seed + turn * 4 + i;
-			act_begin(actor[i], random_steps, 100);
+			act_begin(actor[i], random_steps, 40);
 		}
 		for (int i = 0; i < 4; i++)
 			act_end(actor[i]);
@@ -526,7 +526,7 @@ TEST_LIMIT(many_at_once, 40)
 		ck_assert_uint_le(locked(a, "maxheld"), 100);
 	}
 	for (int i = 0; i < 4; i++)
-		act_begin(actor[i], random_steps, 100);
+		act_begin(actor[i], random_steps, 40);
 	/* at any moment */
 	for (int i = 0; i < 4; i++)
 		kill(actor[i]->pid, SIGKILL);
