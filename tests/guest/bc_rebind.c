@@ -15,9 +15,9 @@
 #define SOON 10
 /* No more than these many, 0.2 ms apart: a try to rebind is over before. */
 #define FILES 600
-#define PROGRAMS 24
-/* The hits are 2 ms further apart from the begin of a try each time: what is closed is so for longer. */
-#define TRIES 16
+#define PROGRAMS 12
+/* Each hit is 3 ms later in its try than the one before: what is closed is so for longer than that. */
+#define TRIES 10
 
 static pid_t bound;
 static volatile bool *over;
@@ -128,7 +128,7 @@ static void exec_when_told(void *arg)
 static void tell_all(void *arg)
 {
 	(void)arg;
-	for (int i = 0; i < PROGRAMS; i++, usleep(1500))
+	for (int i = 0; i < PROGRAMS; i++, usleep(3000))
 		ck_assert_int_eq(write(gate[1], "x", 1), 1);
 }
 
@@ -196,7 +196,7 @@ TEST(hits_wake)
 	fd = open(at(a, "bc.events"), O_RDONLY | O_CLOEXEC);
 	ck_assert_int_gt(read(fd, text, sizeof(text)), 0);
 	for (int i = 0; i < TRIES; i++) {
-		act_begin(actor, hit_later, i * 2000);
+		act_begin(actor, hit_later, i * 3000);
 		fail_to_rebind();
 		act_end(actor);
 		ck_assert_uint_eq(read_field(at(a, "bc.events"), "numfiles.limit_hit"), i + 1);
