@@ -91,7 +91,7 @@ test_numa_distances()
 	for list in '10,15,25,10' '10,15,25,10,'; do
 		distances_are $list '10 15 25 10 ' 1
 	done
-	for list in '' 10,20,20 10,20,20,10,30 10,20,20,10,, 11,20,20,10 10,256,20,10 10,4294967316,20,10 10-13 10,20,20,10x; do
+	for list in '' 10,20,20 10,20,20,10,30 '10,20,20,10,,' 11,20,20,10 10,256,20,10 10,4294967316,20,10 10-13 10,20,20,10x; do
 		distances_are "$list" '10 20 20 10 ' 0
 	done
 }
@@ -100,7 +100,7 @@ test_numa_distances()
 test_distances_without_nodes()
 {
 	local distance='cat /sys/devices/system/node/node0/distance; dmesg -t | grep "^numa: distances"'
-	for list in 10 10,; do
+	for list in 10 '10,'; do
 		guest --append "numa=fake=1:$list" sh -c "$distance"
 		equal "fake=1:$list" 10 "$out"
 	done
