@@ -9,6 +9,7 @@
  */
 #include "internal.h"
 
+#include <linux/container_files.h>
 #include <linux/cred.h>
 #include <linux/ctype.h>
 #include <linux/fs.h>
@@ -169,7 +170,7 @@ static umode_t file_mode(const struct container_file *file)
 	if (lists_members(file))
 		return 0644;
 	if (file->show || file->read_u64)
-		mode |= 0444;
+		mode |= file->flags & CONTAINER_FILE_OWNER_ONLY ? 0400 : 0444;
 	if (file->write || file->write_u64)
 		mode |= 0200;
 	return mode;

@@ -195,6 +195,38 @@ struct container_memory *memory_next_within(struct container_memory *top, u64 *s
 	return found;
 }
 
+/* For walks that hold other locks throughout; those come inside. */
+void memory_list_lock(void)
+{
+	mutex_lock(&memory_list_mutex);
+}
+
+void memory_list_unlock(void)
+{
+	mutex_unlock(&memory_list_mutex);
+}
+
+/**
+ * memory_list_next_locked - all states of a subtree, dead ones too
+ * @top: its top
+ * @prev: the last one, NULL to start
+ *
+ * Context: memory_list_lock() throughout.
+ * Return: the next one, NULL at the end.
+ */
+struct container_memory *memory_list_next_locked(struct container_memory *top,
+						 struct container_memory *prev)
+{
+	struct container_memory *memory = prev;
+
+	lockdep_assert_held(&memory_list_mutex);
+	memory = list_prepare_entry(memory, &memory_list, node);
+	list_for_each_entry_continue(memory, &memory_list, node)
+		if (memory_within(memory, top))
+			return memory;
+	return NULL;
+}
+
 /**
  * memory_charged_below - is a page still charged to another state than the root?
  * @root: root state; all others are offline

@@ -127,6 +127,7 @@ void container_mapping_charge(struct container_mapping *cm, struct container_mem
 				memory = memory_parent(memory);
 			container_mapping_set_owner_locked(cm, memory);
 			refcount_inc(&cm->refs);
+			container_mapping_add_locked(cm, MEMORY_FILES, 1);
 		}
 		container_mapping_add_locked(cm, MEMORY_FILE, nr);
 		owner = cm->owner;
@@ -158,6 +159,8 @@ void container_mapping_uncharge(struct container_mapping *cm, long nr)
 		nr = cm->nr[MEMORY_FILE];
 	container_mapping_add_locked(cm, MEMORY_FILE, -nr);
 	last = nr && !cm->nr[MEMORY_FILE];
+	if (last)
+		container_mapping_add_locked(cm, MEMORY_FILES, -1);
 	spin_unlock_irqrestore(&cm->lock, flags);
 	if (last)
 		container_mapping_put(cm);
@@ -221,6 +224,64 @@ void container_mapping_release_all(struct container_memory *memory)
 		spin_unlock(&cm->lock);
 	}
 	spin_unlock_irq(&memory_owner_lock);
+}
+
+/**
+ * container_mapping_list - all mappings with pages in a subtree, at one moment
+ * @top: its top
+ * @files: result, in no order; their @cm are referenced
+ * @max: room in @files
+ *
+ * No mapping changes its owner meanwhile, so that each is there once. The lock
+ * is held for as long as a container takes that goes offline with so many.
+ *
+ * Context: process, sleeps.
+ * Return: how many there are; those above @max are not in @files.
+ */
+unsigned long container_mapping_list(struct container_memory *top, struct memory_file *files,
+				     unsigned long max)
+{
+	struct container_memory *memory = NULL;
+	struct container_mapping *cm;
+	unsigned long found = 0;
+	long pages;
+
+	memory_list_lock();
+	spin_lock_irq(&memory_owner_lock);
+	while ((memory = memory_list_next_locked(top, memory))) {
+		list_for_each_entry(cm, &memory->mappings, node) {
+			/* may change as soon as it is read; whoever has pages has a reference */
+			pages = data_race(cm->nr[MEMORY_FILE]);
+			if (pages <= 0 || (found < max && !refcount_inc_not_zero(&cm->refs)))
+				continue;
+			if (found < max)
+				files[found] = (struct memory_file) { .cm = cm, .pages = pages };
+			found++;
+		}
+	}
+	spin_unlock_irq(&memory_owner_lock);
+	memory_list_unlock();
+	return found;
+}
+
+/**
+ * container_mapping_identify - which file is it?
+ * @file: its @cm is referenced; gets @dev and @ino, 0 when the inode is gone
+ *
+ * Context: process.
+ */
+void container_mapping_identify(struct memory_file *file)
+{
+	struct inode *inode;
+
+	/* container_memory_detach() waits, so the inode and its super block are there */
+	spin_lock(&memory_host_lock);
+	if (file->cm->mapping) {
+		inode = file->cm->mapping->host;
+		file->dev = inode->i_sb->s_dev;
+		file->ino = inode->i_ino;
+	}
+	spin_unlock(&memory_host_lock);
 }
 
 /* Is this one due in this class? Mappings without pages lose their owner. */

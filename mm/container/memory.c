@@ -10,6 +10,7 @@
  *			exact readings, descendants included
  *	stat		what the handler did, one "name value" per line
  *	events		how often a limit was met; poll(2) and inotify wake
+ *	num_files, files	whose page cache it owns: files.c
  *
  * Locking: container_mutex around the callbacks. A file's write stores one
  * word and starts the handler; readings flush.
@@ -212,6 +213,8 @@ static const struct container_file memory_files[] = {
 	{ .name = "active_pages", .private = MEMORY_ACTIVE, .read_u64 = memory_item_read },
 	{ .name = "stat", .show = memory_stat_show },
 	{ .name = "events", .flags = CONTAINER_FILE_NOT_ON_ROOT, .show = memory_events_show },
+	{ .name = "num_files", .private = MEMORY_FILES, .read_u64 = memory_item_read },
+	{ .name = "files", .flags = CONTAINER_FILE_OWNER_ONLY, .show = memory_files_show },
 	{ }
 };
 

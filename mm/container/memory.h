@@ -5,6 +5,7 @@
  *	counter.c	numbers of a container and its ancestors
  *	charge.c	whose a folio is (folio->memcg_data); the hooks
  *	mapping.c	whose a file's page cache is
+ *	files.c		num_files and files: the list of these
  *	overlimit.c	the handler that brings a container under its limit
  *	throttle.c	what a task does on its way to user mode that charged too much
  *	max.c		page_max: a charge that waits for the handler, or is refused
@@ -46,6 +47,7 @@
 #define _MM_CONTAINER_MEMORY_H
 
 #include <linux/atomic.h>
+#include <linux/container_files.h>
 #include <linux/containers.h>
 #include <linux/llist.h>
 #include <linux/mm_types.h>
@@ -71,6 +73,7 @@ enum memory_item {
 	MEMORY_FILE,
 	MEMORY_MAPPED,
 	MEMORY_ACTIVE,
+	MEMORY_FILES,		/* not pages: mappings that have some */
 	MEMORY_REFAULT,		/* an event: stays where it happened */
 	NR_MEMORY_ITEMS,
 };
@@ -222,6 +225,20 @@ struct memory_round_report {
 	unsigned long left;
 };
 
+/**
+ * struct memory_file - a line of memory.files
+ * @cm: referenced
+ * @pages: when the list was made
+ * @dev: of the inode; 0 when it is gone
+ * @ino: its number
+ */
+struct memory_file {
+	struct container_mapping *cm;
+	long pages;
+	dev_t dev;
+	u64 ino;
+};
+
 static inline struct container_memory *css_memory(struct container_subsys_state *css)
 {
 	return container_of(css, struct container_memory, css);
@@ -283,6 +300,10 @@ int memory_counter_init(struct container_memory *memory);
 void memory_counter_online(struct container_memory *memory);
 void memory_counter_exit(struct container_memory *memory);
 bool memory_charged_below(struct container_memory *root);
+void memory_list_lock(void);
+void memory_list_unlock(void);
+struct container_memory *memory_list_next_locked(struct container_memory *top,
+						 struct container_memory *prev);
 
 static inline void memory_event(struct container_memory *memory, enum memory_event event,
 				unsigned long nr)
@@ -305,8 +326,15 @@ void container_mapping_put(struct container_mapping *cm);
 void container_mapping_release_all(struct container_memory *memory);
 struct container_mapping *container_mapping_next(struct container_memory *owner,
 						 struct memory_cursor *cursor);
+unsigned long container_mapping_list(struct container_memory *top, struct memory_file *files,
+				     unsigned long max);
+void container_mapping_identify(struct memory_file *file);
 struct inode *container_mapping_pin(struct container_mapping *cm);
 void container_mapping_unpin(struct inode *inode);
+
+/* files.c */
+int memory_files_show(struct seq_file *sf, struct container *cont,
+		      const struct container_file *file);
 
 /* overlimit.c */
 void memory_start_handler(struct container_memory *memory);

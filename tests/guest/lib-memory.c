@@ -203,6 +203,26 @@ void check_whole(struct actor *a)
 	a->result = i;
 }
 
+char *mount_memory(void)
+{
+	static char buf[16 * PAGE];
+	char *maps = read_file("/proc/self/maps"), *line, *path;
+
+	for (char *rest = maps; (line = strsep(&rest, "\n"));) {
+		int fd;
+
+		path = strchr(line, '/');
+		if (!path)
+			continue;
+		fd = open_file(path, O_RDONLY);
+		while (read(fd, buf, sizeof(buf)) > 0)
+			;
+		close(fd);
+	}
+	free(maps);
+	return mount_hierarchy("memory");
+}
+
 char *make_disk(unsigned int mb)
 {
 	char *image = strdup("/tmp/disk.img"), *dir = strdup("/tmp/disk");

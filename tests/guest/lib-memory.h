@@ -52,6 +52,12 @@ void map_whole(struct actor *a);	/* map a->path shared and read each page */
 void write_whole(struct actor *a);	/* make a->path of ARG pages */
 void check_whole(struct actor *a);	/* is it what was written? */
 
+/*
+ * A hierarchy with memory; all pages of this program and its libraries are in memory, so that no
+ * actor becomes the owner of one by running it: its file pages are those that it is told to use.
+ */
+char *mount_memory(void);
+
 /* An ext4 file system of MB megabytes, mounted; the directory. */
 char *make_disk(unsigned int mb);
 /* A file of PAGES pages at DIR/NAME, on the disk and not in memory. */
