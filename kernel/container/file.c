@@ -55,6 +55,12 @@ static ssize_t file_write(struct kernfs_open_file *of, char *buf, size_t nbytes,
 
 	if (node->file->flags & CONTAINER_FILE_ADMIN && !container_may_administer(of->file))
 		return -EPERM;
+	if (node->file->flags & CONTAINER_FILE_WRITE_OF) {
+		if (strlen(buf) != nbytes)
+			return -EINVAL;
+		ret = ((container_write_of *)node->file->private)(node->cont, of, buf);
+		return ret ?: nbytes;
+	}
 	buf = strstrip(buf);
 	if (node->file->write) {
 		ret = node->file->write(node->cont, node->file, buf);
@@ -66,6 +72,24 @@ static ssize_t file_write(struct kernfs_open_file *of, char *buf, size_t nbytes,
 		ret = -EINVAL;
 	}
 	return ret ?: nbytes;
+}
+
+/**
+ * container_write_unprotect - let the container be removed during a write
+ * @of: of a container_write_of that runs
+ * @cont: its container; referenced until container_write_protect()
+ *
+ * See container_files.h. container_write_protect() must follow, in the same function.
+ */
+void container_write_unprotect(struct kernfs_open_file *of, struct container *cont)
+{
+	container_kn_enter(of->kn, cont);
+}
+
+/* The end of what container_write_unprotect() began; the container may be dead. */
+void container_write_protect(struct kernfs_open_file *of, struct container *cont)
+{
+	container_kn_leave(of->kn, cont);
 }
 
 static const struct kernfs_ops file_ops = {
@@ -160,7 +184,8 @@ const struct container_file container_core_files[] = {
 /* `tasks` and `procs` are the files without callbacks. */
 static bool lists_members(const struct container_file *file)
 {
-	return !file->show && !file->read_u64 && !file->write && !file->write_u64;
+	return !file->show && !file->read_u64 && !file->write && !file->write_u64 &&
+	       !(file->flags & CONTAINER_FILE_WRITE_OF);
 }
 
 static umode_t file_mode(const struct container_file *file)
@@ -171,7 +196,7 @@ static umode_t file_mode(const struct container_file *file)
 		return 0644;
 	if (file->show || file->read_u64)
 		mode |= file->flags & CONTAINER_FILE_OWNER_ONLY ? 0400 : 0444;
-	if (file->write || file->write_u64)
+	if (file->write || file->write_u64 || file->flags & CONTAINER_FILE_WRITE_OF)
 		mode |= 0200;
 	return mode;
 }

@@ -174,8 +174,8 @@ static struct container_memory *memory_of_mapping(struct address_space *mapping)
 		return NULL;
 	/* pairs with cmpxchg() in container_mapping_find() */
 	cm = smp_load_acquire(&mapping->container);
-	/* without pages it is whoever comes first */
-	if (cm && READ_ONCE(cm->nr[MEMORY_FILE]))
+	/* without pages it is who claimed it, or else whoever comes first */
+	if (cm && (READ_ONCE(cm->nr[MEMORY_FILE]) || READ_ONCE(cm->claimed)))
 		owner = READ_ONCE(cm->owner);
 	return owner ?: memory_of_current();
 }

@@ -4,8 +4,9 @@
  * that ever had a page; all its folios point to it, so they change their owner
  * together, by one store.
  *
- * The owner is the container that brings the first page in, until the last
- * page is freed. When a container goes offline its parent takes the mappings.
+ * The owner is the container that brings the first page in, or that claimed the
+ * file (claim.c), until the last page is freed. When a container goes offline
+ * its parent takes the mappings.
  *
  * Locking and lifetime: memory.h. A folio is uncharged in any context, so the
  * last reference may go in an interrupt; inodes are looked at under
@@ -125,7 +126,8 @@ void container_mapping_charge(struct container_mapping *cm, struct container_mem
 		if (!cm->nr[MEMORY_FILE]) {
 			while (memory->dead)
 				memory = memory_parent(memory);
-			container_mapping_set_owner_locked(cm, memory);
+			if (!cm->claimed)
+				container_mapping_set_owner_locked(cm, memory);
 			refcount_inc(&cm->refs);
 			container_mapping_add_locked(cm, MEMORY_FILES, 1);
 		}
@@ -159,8 +161,10 @@ void container_mapping_uncharge(struct container_mapping *cm, long nr)
 		nr = cm->nr[MEMORY_FILE];
 	container_mapping_add_locked(cm, MEMORY_FILE, -nr);
 	last = nr && !cm->nr[MEMORY_FILE];
-	if (last)
+	if (last) {
 		container_mapping_add_locked(cm, MEMORY_FILES, -1);
+		WRITE_ONCE(cm->claimed, false);
+	}
 	spin_unlock_irqrestore(&cm->lock, flags);
 	if (last)
 		container_mapping_put(cm);
@@ -226,6 +230,50 @@ void container_mapping_release_all(struct container_memory *memory)
 	spin_unlock_irq(&memory_owner_lock);
 }
 
+/* Nobody has pages in it, and nobody waits for some. */
+static bool container_mapping_idle_locked(struct container_mapping *cm)
+{
+	lockdep_assert_held(&cm->lock);
+	return !cm->nr[MEMORY_FILE] && !cm->nr[MEMORY_ACTIVE] && !cm->nr[MEMORY_MAPPED] &&
+	       !cm->claimed;
+}
+
+/**
+ * container_mapping_move - a file changes hands, pages included
+ * @cm: its mapping, whose inode the caller has pinned
+ * @from: whom it has to belong to; NULL for anybody
+ * @to: the new owner
+ *
+ * Without pages, a file is @to's until the first page has come and the last one
+ * has left; taken from somebody it is nobody's.
+ *
+ * Context: process; states pinned.
+ * Return: 0; -ENODEV (@to or @from is offline), -ENOENT (not @from's).
+ */
+int container_mapping_move(struct container_mapping *cm, struct container_memory *from,
+			   struct container_memory *to)
+{
+	int err = 0;
+
+	spin_lock_irq(&memory_owner_lock);
+	spin_lock(&cm->lock);
+	if (to->dead || (from && from->dead)) {
+		err = -ENODEV;
+	} else if (from && (cm->owner != from || (!cm->nr[MEMORY_FILE] && !cm->claimed))) {
+		err = -ENOENT;
+	} else if (from && !cm->nr[MEMORY_FILE]) {
+		WRITE_ONCE(cm->claimed, false);
+		if (container_mapping_idle_locked(cm))
+			container_mapping_set_owner_locked(cm, NULL);
+	} else {
+		container_mapping_set_owner_locked(cm, to);
+		WRITE_ONCE(cm->claimed, !cm->nr[MEMORY_FILE]);
+	}
+	spin_unlock(&cm->lock);
+	spin_unlock_irq(&memory_owner_lock);
+	return err;
+}
+
 /**
  * container_mapping_list - all mappings with pages in a subtree, at one moment
  * @top: its top
@@ -284,6 +332,20 @@ void container_mapping_identify(struct memory_file *file)
 	spin_unlock(&memory_host_lock);
 }
 
+/**
+ * container_mapping_within - does a file belong to a container or one below it?
+ * @cm: referenced
+ * @top: the container
+ *
+ * Context: any.
+ * Return: a snapshot
+ */
+bool container_mapping_within(struct container_mapping *cm, struct container_memory *top)
+{
+	guard(rcu)();
+	return memory_within(READ_ONCE(cm->owner), top);
+}
+
 /* Is this one due in this class? Mappings without pages lose their owner. */
 static bool container_mapping_due(struct container_mapping *cm, int class)
 {
@@ -291,7 +353,7 @@ static bool container_mapping_due(struct container_mapping *cm, int class)
 
 	lockdep_assert_held(&memory_owner_lock);
 	spin_lock(&cm->lock);
-	if (!cm->nr[MEMORY_FILE] && !cm->nr[MEMORY_ACTIVE] && !cm->nr[MEMORY_MAPPED])
+	if (container_mapping_idle_locked(cm))
 		container_mapping_set_owner_locked(cm, NULL);
 	else
 		due = fls64(cm->nr[MEMORY_FILE]) == class;

@@ -11,6 +11,7 @@
  *	stat		what the handler did, one "name value" per line
  *	events		how often a limit was met; poll(2) and inotify wake
  *	num_files, files	whose page cache it owns: files.c
+ *	addfile, rmfile	claim or release a file: claim.c
  *
  * Locking: container_mutex around the callbacks. A file's write stores one
  * word and starts the handler; readings flush.
@@ -215,6 +216,10 @@ static const struct container_file memory_files[] = {
 	{ .name = "events", .flags = CONTAINER_FILE_NOT_ON_ROOT, .show = memory_events_show },
 	{ .name = "num_files", .private = MEMORY_FILES, .read_u64 = memory_item_read },
 	{ .name = "files", .flags = CONTAINER_FILE_OWNER_ONLY, .show = memory_files_show },
+	{ .name = "addfile", .flags = CONTAINER_FILE_WRITE_OF,
+	  .private = (unsigned long)memory_addfile_write },
+	{ .name = "rmfile", .flags = CONTAINER_FILE_WRITE_OF | CONTAINER_FILE_NOT_ON_ROOT,
+	  .private = (unsigned long)memory_rmfile_write },
 	{ }
 };
 

@@ -6,6 +6,7 @@
  *	charge.c	whose a folio is (folio->memcg_data); the hooks
  *	mapping.c	whose a file's page cache is
  *	files.c		num_files and files: the list of these
+ *	claim.c		addfile and rmfile: another owner by hand
  *	overlimit.c	the handler that brings a container under its limit
  *	throttle.c	what a task does on its way to user mode that charged too much
  *	max.c		page_max: a charge that waits for the handler, or is refused
@@ -31,6 +32,9 @@
  *	memory_owner_lock	(irq safe) lists of mappings, owners, ->dead
  *	container_mapping.lock	(irq safe) numbers and owner of one mapping
  *	memory_host_lock	container_mapping.mapping; i_lock nests inside
+ *
+ * addfile and rmfile look up files before they take any of these, and without
+ * the control file's active reference (container_files.h).
  *
  * Lifetime:
  *
@@ -195,6 +199,8 @@ struct container_memory {
  * @nr: pages that are charged, mapped, active; indexed by item; @lock
  * @node: entry in @owner's mappings; memory_owner_lock
  * @mapping: NULL once the inode is gone; memory_host_lock
+ * @claimed: by addfile, while it had no pages: the first one will not change the
+ *	owner; @lock
  * @next: index at which the handler goes on; its handler_mutex
  * @rcu: for freeing
  */
@@ -205,6 +211,7 @@ struct container_mapping {
 	long nr[NR_MEMORY_ITEMS];
 	struct list_head node;
 	struct address_space *mapping;
+	bool claimed;
 	pgoff_t next;
 	struct rcu_head rcu;
 };
@@ -326,15 +333,20 @@ void container_mapping_put(struct container_mapping *cm);
 void container_mapping_release_all(struct container_memory *memory);
 struct container_mapping *container_mapping_next(struct container_memory *owner,
 						 struct memory_cursor *cursor);
+int container_mapping_move(struct container_mapping *cm, struct container_memory *from,
+			   struct container_memory *to);
+bool container_mapping_within(struct container_mapping *cm, struct container_memory *top);
 unsigned long container_mapping_list(struct container_memory *top, struct memory_file *files,
 				     unsigned long max);
 void container_mapping_identify(struct memory_file *file);
 struct inode *container_mapping_pin(struct container_mapping *cm);
 void container_mapping_unpin(struct inode *inode);
 
-/* files.c */
+/* files.c, claim.c */
 int memory_files_show(struct seq_file *sf, struct container *cont,
 		      const struct container_file *file);
+int memory_addfile_write(struct container *cont, struct kernfs_open_file *of, char *buf);
+int memory_rmfile_write(struct container *cont, struct kernfs_open_file *of, char *buf);
 
 /* overlimit.c */
 void memory_start_handler(struct container_memory *memory);

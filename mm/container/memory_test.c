@@ -246,6 +246,74 @@ static void offline_hands_over_to_the_parent(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, exact(tree->states[0], MEMORY_FILE), 0UL);
 }
 
+static void claim_takes_all_numbers(struct kunit *test)
+{
+	struct tree *tree = test->priv;
+	struct container_memory *a = tree->states[1], *b = tree->states[3];
+	struct container_mapping *cm = mapping_of(test);
+
+	charge_mapping(cm, b, 100);
+	container_mapping_count(cm, MEMORY_MAPPED, 7);
+	container_mapping_count(cm, MEMORY_ACTIVE, 40);
+	KUNIT_EXPECT_EQ(test, exact(a, MEMORY_FILES), 1UL);
+	KUNIT_EXPECT_EQ(test, container_mapping_move(cm, a, tree->states[0]), -ENOENT);
+	KUNIT_EXPECT_PTR_EQ(test, cm->owner, b);
+	KUNIT_EXPECT_EQ(test, container_mapping_move(cm, b, a), 0);
+	KUNIT_EXPECT_PTR_EQ(test, cm->owner, a);
+	KUNIT_EXPECT_FALSE(test, cm->claimed);
+	KUNIT_EXPECT_EQ(test, exact(b, MEMORY_FILE), 0UL);
+	KUNIT_EXPECT_EQ(test, exact(b, MEMORY_FILES), 0UL);
+	KUNIT_EXPECT_EQ(test, exact(b, MEMORY_MAPPED), 0UL);
+	KUNIT_EXPECT_EQ(test, exact(b, MEMORY_ACTIVE), 0UL);
+	KUNIT_EXPECT_EQ(test, exact(a, MEMORY_FILE), 100UL);
+	KUNIT_EXPECT_EQ(test, exact(a, MEMORY_FILES), 1UL);
+	KUNIT_EXPECT_EQ(test, exact(a, MEMORY_MAPPED), 7UL);
+	KUNIT_EXPECT_EQ(test, exact(a, MEMORY_ACTIVE), 40UL);
+	/* nobody claims for who is offline */
+	container_mapping_release_all(tree->states[4]);
+	KUNIT_EXPECT_EQ(test, container_mapping_move(cm, NULL, tree->states[4]), -ENODEV);
+	KUNIT_EXPECT_EQ(test, container_mapping_move(cm, tree->states[4], a), -ENODEV);
+	KUNIT_EXPECT_TRUE(test, container_mapping_within(cm, tree->states[0]));
+	KUNIT_EXPECT_TRUE(test, container_mapping_within(cm, a));
+	KUNIT_EXPECT_FALSE(test, container_mapping_within(cm, b));
+	KUNIT_EXPECT_PTR_EQ(test, cm->owner, a);
+	container_mapping_count(cm, MEMORY_MAPPED, -7);
+	container_mapping_count(cm, MEMORY_ACTIVE, -40);
+	container_mapping_uncharge(cm, 100);
+	KUNIT_EXPECT_EQ(test, exact(a, MEMORY_FILES), 0UL);
+}
+
+static void claim_waits_for_a_page(struct kunit *test)
+{
+	struct tree *tree = test->priv;
+	struct container_memory *a = tree->states[1], *b = tree->states[2];
+	struct container_mapping *cm = mapping_of(test);
+	struct memory_cursor cursor = { };
+
+	KUNIT_EXPECT_EQ(test, container_mapping_move(cm, NULL, a), 0);
+	/* the handler finds nothing to do there, and leaves it */
+	KUNIT_EXPECT_NULL(test, container_mapping_next(a, &cursor));
+	KUNIT_EXPECT_EQ(test, a->nr_mappings, 1L);
+	KUNIT_EXPECT_EQ(test, container_mapping_list(a, NULL, 0), 0UL);
+	charge_mapping(cm, b, 1);
+	KUNIT_EXPECT_PTR_EQ(test, cm->owner, a);
+	container_mapping_uncharge(cm, 1);
+	charge_mapping(cm, b, 1);
+	KUNIT_EXPECT_PTR_EQ(test, cm->owner, b);
+	container_mapping_uncharge(cm, 1);
+	/* released, and passed on by who goes */
+	KUNIT_EXPECT_EQ(test, container_mapping_move(cm, NULL, a), 0);
+	KUNIT_EXPECT_EQ(test, container_mapping_move(cm, b, a), -ENOENT);
+	KUNIT_EXPECT_EQ(test, container_mapping_move(cm, a, tree->states[0]), 0);
+	KUNIT_EXPECT_NULL(test, cm->owner);
+	KUNIT_EXPECT_EQ(test, container_mapping_move(cm, NULL, tree->states[4]), 0);
+	container_mapping_release_all(tree->states[4]);
+	KUNIT_EXPECT_PTR_EQ(test, cm->owner, tree->states[3]);
+	charge_mapping(cm, a, 1);
+	KUNIT_EXPECT_PTR_EQ(test, cm->owner, tree->states[3]);
+	container_mapping_uncharge(cm, 1);
+}
+
 static void pages_outlive_their_inode(struct kunit *test)
 {
 	struct tree *tree = test->priv;
@@ -373,6 +441,8 @@ static struct kunit_case memory_test_cases[] = {
 	KUNIT_CASE(bound_counts_states),
 	KUNIT_CASE(first_page_makes_the_owner),
 	KUNIT_CASE(offline_hands_over_to_the_parent),
+	KUNIT_CASE(claim_takes_all_numbers),
+	KUNIT_CASE(claim_waits_for_a_page),
 	KUNIT_CASE(pages_outlive_their_inode),
 	KUNIT_CASE(biggest_mapping_comes_first),
 	KUNIT_CASE(folio_is_charged_until_it_is_freed),

@@ -134,17 +134,23 @@ static long scan_invalidate_batch(struct folio_batch *batch, pgoff_t *first)
 	return active;
 }
 
-/* Drop what can be dropped, in one mapping. Returns true at its end. */
-static bool scan_invalidate(struct memory_scan *scan, struct address_space *mapping,
-			    pgoff_t *next)
+/*
+ * Drop what can be dropped, in one mapping. Returns true at its end, or when it
+ * has changed hands: what goes is not asked one by one whose it is. A claim in
+ * the midst of a batch comes too late for that batch.
+ */
+static bool scan_invalidate(struct memory_scan *scan, struct container_mapping *cm,
+			    struct address_space *mapping)
 {
 	unsigned long before, after, failed;
+	pgoff_t first, *next = &cm->next;
 	struct folio_batch batch;
-	pgoff_t first;
 	long active;
 
 	folio_batch_init(&batch);
 	while (scan->budget > 0) {
+		if (!container_mapping_within(cm, scan->top))
+			return true;
 		if (!filemap_get_folios(mapping, next, -1, &batch))
 			return true;
 		active = scan_invalidate_batch(&batch, &first);
@@ -183,7 +189,7 @@ static bool scan_one(struct memory_scan *scan, struct container_mapping *cm)
 		return true;
 	mapping = &inode->i_data;
 	if (scan->invalidate) {
-		done = shmem_mapping(mapping) || scan_invalidate(scan, mapping, &cm->next);
+		done = shmem_mapping(mapping) || scan_invalidate(scan, cm, mapping);
 	} else {
 		done = scan_mapping(scan, mapping, &cm->next);
 		/* a file's pages are not looked for again, so no batch has to be emptied for them */

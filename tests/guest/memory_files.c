@@ -233,6 +233,38 @@ TEST(big_lists_are_whole)
 	expect(remove_dir(a), 0);
 }
 
+/* A file that goes to and fro between a container and its parent is always there, once. */
+static volatile int *stop_moving;
+static char *upper, *lower;
+
+static void move_to_and_fro(void *file)
+{
+	while (!*stop_moving) {
+		expect(write_file(at(lower, "memory.addfile"), file), 0);
+		expect(write_file(at(upper, "memory.addfile"), file), 0);
+	}
+}
+
+TEST(list_is_one_moment)
+{
+	char *root = mount_memory();
+	pid_t mover;
+
+	upper = container(root, "p");
+	lower = container(upper, "a");
+	stop_moving = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ck_assert_int_eq(system("echo x >/tmp/file"), 0);
+	expect(write_file(at(upper, "memory.addfile"), "/tmp/file"), 0);
+	mover = start(move_to_and_fro, "/tmp/file");
+	for (int i = 0; i < 500; i++)
+		ck_assert_msg(listed(upper, "/tmp/file") == 1, "look %d: the file is not there", i);
+	*stop_moving = 1;
+	finish(mover);
+	ck_assert_int_eq(unlink("/tmp/file"), 0);
+	expect(remove_dir(lower), 0);
+	expect(remove_dir(upper), 0);
+}
+
 /* What a reader whose root directory is DIR sees. */
 static char *files_of, *wanted_line;
 
