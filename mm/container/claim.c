@@ -122,6 +122,8 @@ static int claim_move(const struct claim *claim, struct container_memory *memory
 	cm = container_mapping_find(mapping, GFP_KERNEL);
 	if (!cm)
 		return -ENOMEM;
+	/* page_max is compared with what has been told */
+	memory_flush(to);
 	err = container_mapping_move(cm, release ? memory : NULL, to);
 	if (!err)
 		memory_check_limit(to);
@@ -164,7 +166,7 @@ static int claim_write(struct container *cont, struct kernfs_open_file *of, char
  *
  * Return: 0; -EINVAL (nothing with a page cache), -EACCES (neither writable nor
  * the user's own, or the path), -EBADF, -ERANGE, -ENODEV (removed meanwhile),
- * -ENOMEM, or what a lookup says. Nothing has changed after an error.
+ * -ENOMEM (page_max, too), or what a lookup says. Nothing has changed after an error.
  */
 int memory_addfile_write(struct container *cont, struct kernfs_open_file *of, char *buf)
 {

@@ -248,7 +248,8 @@ static bool container_mapping_idle_locked(struct container_mapping *cm)
  * has left; taken from somebody it is nobody's.
  *
  * Context: process; states pinned.
- * Return: 0; -ENODEV (@to or @from is offline), -ENOENT (not @from's).
+ * Return: 0; -ENODEV (@to or @from is offline), -ENOENT (not @from's), -ENOMEM
+ * (the pages would bring @to, or one above it, over its page_max).
  */
 int container_mapping_move(struct container_mapping *cm, struct container_memory *from,
 			   struct container_memory *to)
@@ -266,8 +267,13 @@ int container_mapping_move(struct container_mapping *cm, struct container_memory
 		if (container_mapping_idle_locked(cm))
 			container_mapping_set_owner_locked(cm, NULL);
 	} else {
-		container_mapping_set_owner_locked(cm, to);
-		WRITE_ONCE(cm->claimed, !cm->nr[MEMORY_FILE]);
+		/* they cannot become more before they are @to's: both locks are held */
+		if (cm->nr[MEMORY_FILE])
+			err = memory_may_move(to, cm->owner, cm->nr[MEMORY_FILE]);
+		if (!err) {
+			container_mapping_set_owner_locked(cm, to);
+			WRITE_ONCE(cm->claimed, !cm->nr[MEMORY_FILE]);
+		}
 	}
 	spin_unlock(&cm->lock);
 	spin_unlock_irq(&memory_owner_lock);

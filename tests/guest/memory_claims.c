@@ -341,6 +341,53 @@ TEST(claim_beyond_the_limit)
 	remove_tree(t);
 }
 
+static void set_max(const char *dir, const char *max)
+{
+	expect(write_file(at(dir, "memory.page_max"), max), 0);
+}
+
+/*
+ * What does not fit below a page_max, of the container or of one above it, stays where it is. One that
+ * has the pages already does not count. Nobody else has a page in these containers, so all is exact.
+ */
+TEST(claim_beyond_page_max)
+{
+	struct tree t = make_tree();
+	char *data = make_data(make_disk(16), "data", 400);
+	struct actor *reader = actor_in(t.root);
+
+	set_max(t.a, "399");
+	/* without pages it is claimed for those that come */
+	expect(addfile(t.a, data), 0);
+	expect(rmfile(t.a, data), 0);
+	read_as(reader, data);
+	expect(addfile(t.a, data), ENOMEM);
+	expect_pages(t, 0, 0, 0);
+	ck_assert_uint_eq(read_u64(at(t.a, "memory.num_files")), 0);
+	expect(rmfile(t.a, data), ENOENT);
+	set_max(t.a, "400");
+	set_max(t.p, "399");
+	expect(addfile(t.a, data), ENOMEM);
+	expect_pages(t, 0, 0, 0);
+	set_max(t.p, "400");
+	expect(addfile(t.a, data), 0);
+	expect_pages(t, 400, 0, 400);
+	/* p is full, and has them */
+	set_max(t.b, "399");
+	expect(addfile(t.b, data), ENOMEM);
+	expect_pages(t, 400, 0, 400);
+	set_max(t.b, "max");
+	expect(addfile(t.b, data), 0);
+	expect_pages(t, 0, 400, 400);
+	/* to the parent it fits always */
+	expect(rmfile(t.b, data), 0);
+	expect_pages(t, 0, 0, 400);
+	ck_assert_uint_eq(cached_pages(data), 400);
+	dismiss(reader);
+	drop_cached(data);
+	remove_tree(t);
+}
+
 /*
  * Claims, releases, first and last pages, and a container that comes and goes, all at once. Each
  * answer is one that fits some order; then everything has to be accounted for.
