@@ -123,15 +123,14 @@ TEST_LIMIT(each_callback_fails_in_an_exchange, 40)
 	fail_each_callback("memory,debug", "memory", 2);
 }
 
-/* Of the first SAMPLED allocations every tenth. */
-static void fail_each_allocation(const char *from, const char *to, int least, int sampled)
+static void fail_each_allocation(const char *from, const char *to, int least)
 {
 	struct tree t = make_tree(from);
 	int nth, failed = 0, err;
 	bool reached;
 
 	set_up_failslab();
-	for (nth = 1;; nth += nth < sampled ? 10 : 1) {
+	for (nth = 1;; nth++) {
 		fail_allocation(nth);
 		err = remount(t.root, to);
 		reached = !allocations_to_go();
@@ -156,21 +155,12 @@ static void fail_each_allocation(const char *from, const char *to, int least, in
  */
 TEST_LIMIT(each_allocation_fails_on_the_way_in, 60)
 {
-	fail_each_allocation("cpuacct", "cpuacct,memory,debug", 1 + 6 + 8 + 2, 0);
+	fail_each_allocation("cpuacct", "cpuacct,memory,debug", 1 + 6 + 8 + 2);
 }
 
 TEST_LIMIT(each_allocation_fails_on_the_way_out, 60)
 {
-	fail_each_allocation("cpuacct,debug", "cpuacct", 1 + 2, 0);
-}
-
-/* A file is a node; there are more of these in three containers. The states come after them. */
-#define FILES 150
-
-/* At least: every tenth file; the state of each and its count, in two containers; and the tasks. */
-TEST_LIMIT(the_other_subsystems_can_be_taken_back, 60)
-{
-	fail_each_allocation("cpuacct", "cpuacct,cpuset,memset,bc,numtasks,cpu", FILES / 10 + 2 * 2 * 5 + 2, FILES);
+	fail_each_allocation("cpuacct,debug", "cpuacct", 1 + 2);
 }
 
 #define says(root, options, wanted, word)					\
