@@ -132,6 +132,14 @@ static void tell_all(void *arg)
 		ck_assert_int_eq(write(gate[1], "x", 1), 1);
 }
 
+static bool are_executed(const pid_t *pid)
+{
+	for (int i = 0; i < PROGRAMS; i++)
+		if (!is_sleep(pid[i]))
+			return false;
+	return true;
+}
+
 static bool held_by_all(const pid_t *pid)
 {
 	unsigned long sum = 0;
@@ -154,11 +162,11 @@ TEST_LIMIT(address_spaces_are_where_they_began, 40)
 		pid[i] = start(exec_when_told, NULL);
 	enter(root);
 	teller = start(tell_all, NULL);
-	fail_to_rebind();
-	fail_to_rebind();
+	/* whenever one executes, a try is most likely under way */
+	do
+		fail_to_rebind();
+	while (!are_executed(pid));
 	finish(teller);
-	for (int i = 0; i < PROGRAMS; i++)
-		eventually(is_sleep(pid[i]), SOON);
 	/* ld.so is at it, until it is asleep */
 	eventually(held_by_all(pid), SOON);
 	for (int i = 0; i < PROGRAMS; i++)
