@@ -5,16 +5,13 @@
  */
 #include "lib-bc.h"
 #include "lib-users.h"
+#include "lib-vma.h"
 
 #include <signal.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#ifndef MREMAP_DONTUNMAP
-#define MREMAP_DONTUNMAP 4
-#endif
 #ifndef MCL_ONFAULT
 #define MCL_ONFAULT 4
 #endif
@@ -22,9 +19,6 @@
 #define MLOCK_ONFAULT 1
 #endif
 
-#define RW (PROT_READ | PROT_WRITE)
-#define ANON (MAP_PRIVATE | MAP_ANONYMOUS)
-#define ARENA 256UL
 #define STEPS 200
 
 /* An address space may have one user more for a moment: who looks at it in /proc. */
@@ -66,11 +60,6 @@ static unsigned long locked_of(pid_t pid)
 static struct actor *born_in(const char *container)
 {
 	return actor_born_in(container, root);
-}
-
-static char *map(char *where, unsigned long n, int prot, int flags)
-{
-	return mmap(where, n * PAGE, prot, flags | (where ? MAP_FIXED : 0), -1, 0);
 }
 
 /* 0 or the errno of a call that says -1. */
@@ -308,82 +297,23 @@ static void random_lock_all(unsigned int *seed)
 		munlockall();
 }
 
-static void random_remap(char *from, char *to, unsigned long n, unsigned int *seed)
+static void lock_step(char *where, unsigned long n, unsigned int *seed)
 {
-	unsigned long m = 1 + rand_r(seed) / 7 % 20;
-
-	switch (rand_r(seed) / 7 % 4) {
+	switch (rand_r(seed) / 7 % 12) {
 	case 0:
-		mremap(from, n * PAGE, m * PAGE, 0);
+		random_lock_all(seed);
 		break;
-	case 1:
-		mremap(from, n * PAGE, m * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to);
-		break;
-	case 2:
-		mremap(from, n * PAGE, n * PAGE, MREMAP_MAYMOVE | MREMAP_DONTUNMAP | MREMAP_FIXED, to);
+	case 1: case 2: case 3: case 4: case 5:
+		random_lock(where, n, seed);
 		break;
 	default:
-		mremap(from, n * PAGE, n * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, to);
+		random_map(where, n, seed);
 	}
 }
 
-/* The heap goes up and comes back. */
-static void random_brk(unsigned int *seed)
-{
-	static unsigned long grown;
-	unsigned long n = rand_r(seed) / 7 % 20;
-
-	if (grown) {
-		ck_assert_ptr_ne(sbrk(-(long)(grown * PAGE)), (void *)-1);
-		grown = 0;
-	} else if (sbrk(n * PAGE) != (void *)-1) {
-		grown = n;
-	}
-}
-
-static void random_fork(void)
-{
-	pid_t pid = fork();
-
-	if (!pid)
-		_exit(0);
-	if (pid > 0)
-		ck_assert_int_eq(waitpid(pid, NULL, 0), pid);
-}
-
-/* ARG steps; a->seed goes on. */
 static void random_steps(struct actor *actor)
 {
-	unsigned int seed = actor->seed;
-
-	if (!actor->mem)
-		actor->mem = map(NULL, ARENA, PROT_NONE, ANON | MAP_NORESERVE);
-	for (unsigned long i = 0; i < actor->arg; i++) {
-		char *from = actor->mem + rand_r(&seed) / 7 % (ARENA - 20) * PAGE;
-		char *to = actor->mem + rand_r(&seed) / 7 % (ARENA - 20) * PAGE;
-		unsigned long n = 1 + rand_r(&seed) / 7 % 20;
-
-		switch (rand_r(&seed) / 7 % 16) {
-		case 0:
-			random_brk(&seed);
-			break;
-		case 1:
-			random_fork();
-			break;
-		case 2:
-			random_lock_all(&seed);
-			break;
-		case 3: case 4: case 5:
-			random_remap(from, to, n, &seed);
-			break;
-		case 6: case 7: case 8: case 9: case 10:
-			random_lock(from, n, &seed);
-			break;
-		default:
-			random_map(from, n, &seed);
-		}
-	}
-	actor->seed = seed;
+	random_vma_steps(actor, lock_step);
 }
 
 static void after_each_step(unsigned long room)
