@@ -3,10 +3,13 @@
 #include "lib-memory.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/swap.h>
+#include <sys/wait.h>
 
 #ifndef MADV_POPULATE_READ
 #define MADV_POPULATE_READ 22
@@ -366,4 +369,37 @@ unsigned long stat_of(const char *container, const char *field)
 void set_limit(const char *container, const char *limit)
 {
 	expect(write_file(at(container, "memory.page_limit"), limit), 0);
+}
+
+char *container_with(const char *root, const char *name, const char *limit, const char *max)
+{
+	char *dir = at(root, "%s", name);
+
+	expect(make_dir(dir), 0);
+	if (limit)
+		set_limit(dir, limit);
+	if (max)
+		expect(write_file(at(dir, "memory.page_max"), max), 0);
+	return dir;
+}
+
+void no_swap(void)
+{
+	char *text = read_file("/proc/swaps"), *line = strchr(text, '\n');
+
+	if (!line || line[1] != '/')
+		return;
+	line++;
+	line[strcspn(line, " \t")] = 0;
+	ck_assert_msg(!swapoff(line), "swapoff %s: %s", line, error_name(errno));
+}
+
+void expect_killed(struct actor *a)
+{
+	int status;
+
+	ck_assert_int_eq(waitpid(a->pid, &status, 0), a->pid);
+	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
+		      "wait status 0x%x, wanted SIGKILL", status);
+	close(a->wire);
 }

@@ -40,6 +40,8 @@ unsigned long act(struct actor *a, void (*fn)(struct actor *a), unsigned long ar
 void act_begin(struct actor *a, void (*fn)(struct actor *a), unsigned long arg);
 unsigned long act_end(struct actor *a);
 void dismiss(struct actor *a);
+/* It was killed by SIGKILL. */
+void expect_killed(struct actor *a);
 
 /* Things to do. */
 void touch(struct actor *a);		/* map ARG pages and fill them */
@@ -71,6 +73,8 @@ unsigned long resident(struct actor *a);
 uint64_t *frames_of(struct actor *a);
 unsigned long swapped_out(struct actor *a);
 unsigned long count_flag(struct actor *a, int bit);
+/* From here on there is none. */
+void no_swap(void);
 /* What sits in per-CPU batches goes where it belongs. */
 void drain_batches(void);
 
@@ -78,5 +82,7 @@ unsigned long anon_pages(const char *container);
 unsigned long file_pages(const char *container);
 unsigned long stat_of(const char *container, const char *field);
 void set_limit(const char *container, const char *limit);
+/* A new one, with page_limit and page_max where they are not NULL. */
+char *container_with(const char *root, const char *name, const char *limit, const char *max);
 
 #endif /* TESTS_GUEST_LIB_MEMORY_H */

@@ -9,31 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/inotify.h>
-#include <sys/swap.h>
 #include <sys/wait.h>
-
-static char *container(const char *root, const char *name, const char *limit, const char *max)
-{
-	char *dir = at(root, "%s", name);
-
-	expect(make_dir(dir), 0);
-	if (limit)
-		set_limit(dir, limit);
-	if (max)
-		expect(write_file(at(dir, "memory.page_max"), max), 0);
-	return dir;
-}
-
-static void no_swap(void)
-{
-	char *text = read_file("/proc/swaps"), *line = strchr(text, '\n');
-
-	if (!line || line[1] != '/')
-		return;
-	line++;
-	line[strcspn(line, " \t")] = 0;
-	ck_assert_msg(!swapoff(line), "swapoff %s: %s", line, error_name(errno));
-}
 
 static uint64_t event_of(const char *dir, const char *field)
 {
@@ -70,20 +46,10 @@ static bool woken(int fd, double seconds)
 			ck_assert_msg(woken(fd, 10), "nobody was told of %s", field);	\
 	} while (0)
 
-static void expect_killed(struct actor *a)
-{
-	int status;
-
-	ck_assert_int_eq(waitpid(a->pid, &status, 0), a->pid);
-	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
-		      "wait status 0x%x, wanted SIGKILL", status);
-	close(a->wire);
-}
-
 TEST_LIMIT(events_tell_of_the_soft_limit, 60)
 {
-	char *root = mount_hierarchy("memory"), *a = container(root, "a", "500", NULL);
-	char *b = container(root, "b", NULL, NULL);
+	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", "500", NULL);
+	char *b = container_with(root, "b", NULL, NULL);
 	struct actor *actor, *other;
 	int fd, quiet;
 
@@ -115,7 +81,7 @@ TEST_LIMIT(events_tell_of_the_soft_limit, 60)
 
 TEST_LIMIT(events_tell_of_the_hard_limit, 60)
 {
-	char *root = mount_hierarchy("memory"), *a = container(root, "a", NULL, "500");
+	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", NULL, "500");
 	char event[4096];
 	struct actor *actor;
 	int fd, notify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);

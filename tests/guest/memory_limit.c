@@ -18,16 +18,6 @@
 /* What an actor has of its own goes to swap at most this often in one test. */
 #define OWN_PAGES 64
 
-static char *container(const char *root, const char *name, const char *limit)
-{
-	char *dir = at(root, "%s", name);
-
-	expect(make_dir(dir), 0);
-	if (limit)
-		set_limit(dir, limit);
-	return dir;
-}
-
 static unsigned long usage(const char *dir)
 {
 	return anon_pages(dir) + file_pages(dir);
@@ -162,7 +152,7 @@ static void expect_untouched(struct actor *a, unsigned long active)
 
 TEST(under_the_limit_nothing_happens)
 {
-	char *root = mount_hierarchy("memory"), *a = container(root, "a", "2000");
+	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", "2000", NULL);
 	struct actor *actor = actor_in(a);
 
 	act(actor, touch, 1500);
@@ -176,8 +166,8 @@ TEST(under_the_limit_nothing_happens)
 
 TEST_LIMIT(limit_holds_for_a_reader, 60)
 {
-	char *root = mount_hierarchy("memory"), *a = container(root, "a", "1000");
-	char *b = container(root, "b", NULL), *data = make_data(make_disk(32), "data", 5000);
+	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", "1000", NULL);
+	char *b = container_with(root, "b", NULL, NULL), *data = make_data(make_disk(32), "data", 5000);
 	struct actor *next = neighbour(b, 500), *actor = actor_in(a);
 	unsigned long peak;
 
@@ -198,7 +188,7 @@ TEST_LIMIT(limit_holds_for_a_reader, 60)
 
 TEST_LIMIT(limit_holds_for_a_writer, 60)
 {
-	char *root = mount_hierarchy("memory"), *a = container(root, "a", "1000");
+	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", "1000", NULL);
 	char *disk = make_disk(32);
 	struct actor *actor = actor_in(a);
 	unsigned long peak;
@@ -216,8 +206,8 @@ TEST_LIMIT(limit_holds_for_a_writer, 60)
 
 TEST_LIMIT(limit_holds_for_anonymous_memory, 120)
 {
-	char *root = mount_hierarchy("memory"), *a = container(root, "a", "1000");
-	char *b = container(root, "b", NULL);
+	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", "1000", NULL);
+	char *b = container_with(root, "b", NULL, NULL);
 	struct actor *next, *actor;
 	uint64_t others, written;
 	unsigned long peak;
@@ -249,7 +239,7 @@ TEST_LIMIT(limit_holds_for_anonymous_memory, 120)
 
 TEST_LIMIT(limit_holds_for_tmpfs, 60)
 {
-	char *root = mount_hierarchy("memory"), *a = container(root, "a", "1000");
+	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", "1000", NULL);
 	struct actor *actor;
 	uint64_t others, written;
 	unsigned long peak;
@@ -272,7 +262,7 @@ TEST_LIMIT(limit_holds_for_tmpfs, 60)
 
 TEST_LIMIT(lowering_the_limit_works_at_once, 60)
 {
-	char *root = mount_hierarchy("memory"), *a = container(root, "a", NULL);
+	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", NULL, NULL);
 	struct actor *actor;
 
 	swap_device();
@@ -315,7 +305,7 @@ static void kernel_writes(struct actor *a)
  */
 TEST_LIMIT(what_the_kernel_writes_survives_swap, 60)
 {
-	char *root = mount_hierarchy("memory"), *a = container(root, "a", NULL);
+	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", NULL, NULL);
 	struct actor *actor;
 
 	swap_device();
@@ -337,7 +327,7 @@ TEST_LIMIT(what_the_kernel_writes_survives_swap, 60)
 
 TEST_LIMIT(used_pages_are_spared, 60)
 {
-	char *root = mount_hierarchy("memory"), *a = container(root, "a", "2000");
+	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", "2000", NULL);
 	struct actor *hot, *cold;
 	unsigned long hot_out;
 
@@ -363,8 +353,8 @@ TEST_LIMIT(used_pages_are_spared, 60)
 
 TEST_LIMIT(deactivate_moves_and_frees_nothing, 60)
 {
-	char *root = mount_hierarchy("memory"), *a = container(root, "a", NULL);
-	char *b = container(root, "b", NULL);
+	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", NULL, NULL);
+	char *b = container_with(root, "b", NULL, NULL);
 	struct actor *actor = actor_in(a), *next = neighbour(b, 500);
 	char *rollup = at("/proc", "%d/smaps_rollup", actor->pid);
 	unsigned long before, referenced;
@@ -402,8 +392,8 @@ TEST_LIMIT(deactivate_moves_and_frees_nothing, 60)
 
 TEST_LIMIT(a_parents_limit_is_for_the_sum, 60)
 {
-	char *root = mount_hierarchy("memory"), *p = container(root, "p", "1000");
-	char *a = container(p, "a", NULL), *b = container(p, "b", NULL);
+	char *root = mount_hierarchy("memory"), *p = container_with(root, "p", "1000", NULL);
+	char *a = container_with(p, "a", NULL, NULL), *b = container_with(p, "b", NULL, NULL);
 	struct actor *x, *y;
 
 	swap_device();
@@ -428,7 +418,7 @@ TEST_LIMIT(a_parents_limit_is_for_the_sum, 60)
 
 TEST_LIMIT(without_swap_it_gives_up, 60)
 {
-	char *root = mount_hierarchy("memory"), *a = container(root, "a", "500");
+	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", "500", NULL);
 	char *device = swap_device();
 	struct actor *actor;
 	unsigned long giveups;
@@ -454,7 +444,7 @@ TEST_LIMIT(without_swap_it_gives_up, 60)
 
 TEST_LIMIT(processes_and_files_together, 120)
 {
-	char *root = mount_hierarchy("memory"), *a = container(root, "a", "1500");
+	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", "1500", NULL);
 	char *disk = make_disk(32), *data = make_data(disk, "data", 3000);
 	struct actor *actor[3];
 
@@ -486,7 +476,7 @@ TEST_LIMIT(rmdir_while_the_handler_works, 60)
 
 	swap_device();
 	for (int i = 0; i < 10; i++) {
-		char *a = container(root, "a", NULL);
+		char *a = container_with(root, "a", NULL, NULL);
 		struct actor *actor = actor_in(a);
 
 		act(actor, touch, 1500);

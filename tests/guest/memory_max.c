@@ -16,23 +16,12 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/swap.h>
 #include <sys/wait.h>
 
 #define NR_ACTORS 8
 
 /* What an actor has of its own (10 to 90 pages): some may move between a reading of anon_pages and of file_pages. */
 #define OWN_PAGES 100
-
-static char *container(const char *root, const char *name, const char *max)
-{
-	char *dir = at(root, "%s", name);
-
-	expect(make_dir(dir), 0);
-	if (max)
-		expect(write_file(at(dir, "memory.page_max"), max), 0);
-	return dir;
-}
 
 static unsigned long usage(const char *dir)
 {
@@ -42,17 +31,6 @@ static unsigned long usage(const char *dir)
 static unsigned long bound(const char *dir, unsigned long max, unsigned int tasks)
 {
 	return max + 3 * stat_of(dir, "unflushed_bound") + tasks;
-}
-
-static void no_swap(void)
-{
-	char *text = read_file("/proc/swaps"), *line = strchr(text, '\n');
-
-	if (!line || line[1] != '/')
-		return;
-	line++;
-	line[strcspn(line, " \t")] = 0;
-	ck_assert_msg(!swapoff(line), "swapoff %s: %s", line, error_name(errno));
 }
 
 /* Is the actor done, or dead? Without waiting. */
@@ -98,16 +76,6 @@ static void watch(struct actor **actor, unsigned int nr, const char *dir, unsign
 }
 
 /* Did it die of SIGKILL? */
-static void expect_killed(struct actor *a)
-{
-	int status;
-
-	ck_assert_int_eq(waitpid(a->pid, &status, 0), a->pid);
-	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
-		      "wait status 0x%x, wanted SIGKILL", status);
-	close(a->wire);
-}
-
 static char *kernel_log(void)
 {
 	int size = klogctl(10, NULL, 0);
@@ -128,7 +96,7 @@ static void expect_victim(const char *dir, struct actor *a)
 
 TEST(max_reads_as_written)
 {
-	char *root = mount_hierarchy("memory"), *a = container(root, "a", NULL);
+	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", NULL, NULL);
 	char *max = at(a, "memory.page_max");
 
 	ck_assert_str_eq(read_file(max), "max\n");
@@ -157,7 +125,7 @@ TEST(max_reads_as_written)
 /* Each has more than its share; all of it is there again when they look. */
 TEST_LIMIT(max_holds_for_all_processors, 180)
 {
-	char *root = mount_hierarchy("memory"), *a = container(root, "a", NULL);
+	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", NULL, NULL);
 	struct actor *actor[NR_ACTORS];
 	unsigned long most = bound(a, 1000, NR_ACTORS);
 
@@ -189,7 +157,7 @@ TEST_LIMIT(max_holds_for_all_processors, 180)
 /* The policy is for page_limit: at page_max pages are reclaimed all the same. */
 TEST_LIMIT(max_reclaims_with_policy_deactivate, 120)
 {
-	char *root = mount_hierarchy("memory"), *a = container(root, "a", "600");
+	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", NULL, "600");
 	struct actor *actor = actor_in(a);
 	unsigned long most = bound(a, 600, 1);
 
@@ -207,7 +175,7 @@ TEST_LIMIT(max_reclaims_with_policy_deactivate, 120)
 
 TEST_LIMIT(max_holds_for_files, 120)
 {
-	char *root = mount_hierarchy("memory"), *a = container(root, "a", "600");
+	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", NULL, "600");
 	char *disk = make_disk(16), *data = make_data(disk, "data", 1500);
 	struct actor *actor = actor_in(a);
 	unsigned long most = bound(a, 600, OWN_PAGES);
@@ -233,8 +201,8 @@ TEST_LIMIT(max_holds_for_files, 120)
 /* The pages are the owner's, whoever brings them back from swap. */
 TEST_LIMIT(max_holds_when_others_read, 60)
 {
-	char *root = mount_hierarchy("memory"), *a = container(root, "a", "600");
-	char *b = container(root, "b", NULL);
+	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", NULL, "600");
+	char *b = container_with(root, "b", NULL, NULL);
 	struct actor *owner = actor_in(a), *reader = actor_in(b);
 	unsigned long most = bound(a, 600, OWN_PAGES);
 
@@ -263,8 +231,9 @@ static void hog(struct actor *a, unsigned long pages)
 
 TEST_LIMIT(oom_takes_the_biggest, 120)
 {
-	char *root = mount_hierarchy("memory"), *p = container(root, "p", "1000");
-	char *a = container(p, "a", NULL), *b = container(p, "b", NULL), *c = container(root, "c", NULL);
+	char *root = mount_hierarchy("memory"), *p = container_with(root, "p", NULL, "1000");
+	char *a = container_with(p, "a", NULL, NULL), *b = container_with(p, "b", NULL, NULL);
+	char *c = container_with(root, "c", NULL, NULL);
 	struct actor *small, *big, *outside;
 
 	no_swap();
@@ -301,7 +270,7 @@ TEST_LIMIT(oom_takes_the_biggest, 120)
  */
 TEST_LIMIT(oom_spares_who_asks, 120)
 {
-	char *root = mount_hierarchy("memory"), *a = container(root, "a", "2000");
+	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", NULL, "2000");
 	unsigned long over = 3 * stat_of(a, "unflushed_bound");
 	struct actor *small, *big;
 
@@ -322,7 +291,7 @@ TEST_LIMIT(oom_spares_who_asks, 120)
 
 TEST_LIMIT(oom_spares_the_exempt, 120)
 {
-	char *root = mount_hierarchy("memory"), *a = container(root, "a", "2000");
+	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", NULL, "2000");
 	struct actor *small, *big;
 
 	no_swap();
@@ -345,7 +314,7 @@ TEST_LIMIT(oom_spares_the_exempt, 120)
  */
 TEST_LIMIT(oom_one_after_the_other, 120)
 {
-	char *root = mount_hierarchy("memory"), *a = container(root, "a", "1900");
+	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", NULL, "1900");
 	unsigned long most = bound(a, 1900, 4);
 	struct actor *actor[4];
 	unsigned int killed;
@@ -378,7 +347,7 @@ TEST_LIMIT(oom_one_after_the_other, 120)
 /* Nobody in there to kill, and the pages stay: the writer, who is outside, gets an error. */
 TEST_LIMIT(max_without_a_victim_is_an_error, 60)
 {
-	char *root = mount_hierarchy("memory"), *a = container(root, "a", "300");
+	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", NULL, "300");
 	static char page[PAGE];
 	struct actor *actor;
 	unsigned long pages = 0;
@@ -411,7 +380,7 @@ TEST_LIMIT(max_without_a_victim_is_an_error, 60)
 /* Lowering it kills nobody, and says so when it does not hold. */
 TEST_LIMIT(lowering_max_says_why, 60)
 {
-	char *root = mount_hierarchy("memory"), *a = container(root, "a", NULL);
+	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", NULL, NULL);
 	struct actor *actor;
 
 	no_swap();

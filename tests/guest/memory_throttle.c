@@ -4,16 +4,6 @@
  */
 #include "lib-memory.h"
 
-static char *container(const char *root, const char *name, const char *limit)
-{
-	char *dir = at(root, "%s", name);
-
-	expect(make_dir(dir), 0);
-	set_limit(dir, limit);
-	expect(write_file(at(dir, "memory.overlimit"), "deactivate\n"), 0);
-	return dir;
-}
-
 /*
  * Whatever the clock does, a task that charges above 9/8 of the limit has slept. The
  * lower bound: of 1000 pages the last 500 are charged while usage is at least twice
@@ -22,8 +12,8 @@ static char *container(const char *root, const char *name, const char *limit)
  */
 TEST_LIMIT(who_is_above_sleeps, 60)
 {
-	char *root = mount_hierarchy("memory"), *a = container(root, "a", "250");
-	char *b = container(root, "b", "500");
+	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", "250", NULL);
+	char *b = container_with(root, "b", "500", NULL);
 	struct actor *actor = actor_in(a), *under = actor_in(b);
 	unsigned long batches = 500 / 32 - 1, slept;
 

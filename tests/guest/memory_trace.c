@@ -8,41 +8,7 @@
 
 #include <signal.h>
 #include <sys/mount.h>
-#include <sys/swap.h>
 #include <sys/wait.h>
-
-static char *container(const char *root, const char *name, const char *limit, const char *max)
-{
-	char *dir = at(root, "%s", name);
-
-	expect(make_dir(dir), 0);
-	if (limit)
-		set_limit(dir, limit);
-	if (max)
-		expect(write_file(at(dir, "memory.page_max"), max), 0);
-	return dir;
-}
-
-static void no_swap(void)
-{
-	char *text = read_file("/proc/swaps"), *line = strchr(text, '\n');
-
-	if (!line || line[1] != '/')
-		return;
-	line++;
-	line[strcspn(line, " \t")] = 0;
-	ck_assert_msg(!swapoff(line), "swapoff %s: %s", line, error_name(errno));
-}
-
-static void expect_killed(struct actor *a)
-{
-	int status;
-
-	ck_assert_int_eq(waitpid(a->pid, &status, 0), a->pid);
-	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
-		      "wait status 0x%x, wanted SIGKILL", status);
-	close(a->wire);
-}
 
 static char *tracefs;
 
@@ -102,7 +68,7 @@ static bool trace_agrees(const char *dir)
 
 TEST_LIMIT(trace_has_a_line_per_round, 60)
 {
-	char *root = mount_hierarchy("memory"), *a = container(root, "a", NULL, NULL);
+	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", NULL, NULL);
 	struct actor *actor = actor_in(a);
 	unsigned long sum;
 
@@ -124,7 +90,7 @@ TEST_LIMIT(trace_has_a_line_per_round, 60)
 
 TEST_LIMIT(trace_tells_of_the_end, 60)
 {
-	char *root = mount_hierarchy("memory"), *a = container(root, "a", NULL, "500");
+	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", NULL, "500");
 	struct actor *actor;
 	unsigned long sum;
 
