@@ -8,7 +8,6 @@
 #include "lib-vma.h"
 
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -349,28 +348,6 @@ TEST_LIMIT(and_when_they_are_refused, 40)
 	ck_assert_uint_gt(locked(a, "failcnt"), 0);
 	ck_assert_uint_le(locked(a, "maxheld"), 30);
 	remove_all();
-}
-
-static pid_t child;
-
-/* A child that sleeps, at a->pages; exec with ARG. */
-static void make_child(struct actor *actor)
-{
-	child = fork();
-	if (!child) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (actor->arg)
-			execl("/bin/sleep", "sleep", "1000", NULL);
-		for (;;)
-			pause();
-	}
-	actor->pages = child;
-}
-
-static void end_child(struct actor *actor)
-{
-	(void)actor;
-	stop(child);
 }
 
 /* Locks what it has, and becomes another program, which has nothing locked. */

@@ -7,7 +7,6 @@
 #include "lib-vma.h"
 
 #include <signal.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #define STEPS 400
@@ -35,17 +34,6 @@ static void set_pages(const char *container, unsigned long barrier, unsigned lon
 
 	snprintf(text, sizeof(text), "privvmpages %lu %lu", barrier, limit);
 	expect(write_file(at(container, "bc.set"), text), 0);
-}
-
-/* Data and stack of a process, in pages. */
-static unsigned long private_of(pid_t pid)
-{
-	char *text = read_file(at("/proc", "%d/statm", pid));
-	unsigned long n;
-
-	ck_assert_int_eq(sscanf(text, "%*u %*u %*u %*u %*u %lu", &n), 1);
-	free(text);
-	return n;
 }
 
 /* An actor whose address space is the container's: that of a fork in it. Its files are the root's. */
@@ -309,33 +297,6 @@ TEST_LIMIT(and_when_they_are_refused, 40)
 	bound = privvm(a, "limit");
 	ck_assert_uint_le(privvm(a, "maxheld"), bound);
 	remove_all();
-}
-
-static pid_t child;
-
-/* A child that sleeps, at a->pages; exec with ARG. */
-static void make_child(struct actor *actor)
-{
-	child = fork();
-	if (!child) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (actor->arg)
-			execl("/bin/sleep", "sleep", "1000", NULL);
-		for (;;)
-			pause();
-	}
-	actor->pages = child;
-}
-
-static void end_child(struct actor *actor)
-{
-	(void)actor;
-	stop(child);
-}
-
-static bool is_sleep(pid_t pid)
-{
-	return !strcmp(read_file(at("/proc", "%d/comm", pid)), "sleep\n");
 }
 
 static bool held_by_both(struct actor *actor, pid_t pid)

@@ -5,11 +5,11 @@
  */
 #include "lib-bc.h"
 #include "lib-rebind.h"
+#include "lib-vma.h"
 
 #include <dirent.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <sys/mman.h>
 
 /* ld.so and a worker. */
 #define SOON 10
@@ -96,22 +96,6 @@ TEST(files_are_where_they_were_opened)
 	dismiss(actor);
 	ck_assert_uint_eq(held(a), 0);
 	remove_both();
-}
-
-/* Data and stack of a process, in pages. */
-static unsigned long private_of(pid_t pid)
-{
-	char *text = read_file(at("/proc", "%d/statm", pid));
-	unsigned long n;
-
-	ck_assert_int_eq(sscanf(text, "%*u %*u %*u %*u %*u %lu", &n), 1);
-	free(text);
-	return n;
-}
-
-static bool is_sleep(pid_t pid)
-{
-	return !strcmp(read_file(at("/proc", "%d/comm", pid)), "sleep\n");
 }
 
 static int gate[2];

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 #include "lib-vma.h"
 
+#include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
 #ifndef MREMAP_DONTUNMAP
@@ -84,4 +86,40 @@ void random_vma_steps(struct actor *a, vma_step *own)
 		}
 	}
 	a->seed = seed;
+}
+
+static pid_t child;
+
+void make_child(struct actor *a)
+{
+	child = fork();
+	if (!child) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (a->arg)
+			execl("/bin/sleep", "sleep", "1000", NULL);
+		for (;;)
+			pause();
+	}
+	a->pages = child;
+}
+
+void end_child(struct actor *a)
+{
+	(void)a;
+	stop(child);
+}
+
+unsigned long private_of(pid_t pid)
+{
+	char *text = read_file(at("/proc", "%d/statm", pid));
+	unsigned long n;
+
+	ck_assert_int_eq(sscanf(text, "%*u %*u %*u %*u %*u %lu", &n), 1);
+	free(text);
+	return n;
+}
+
+bool is_sleep(pid_t pid)
+{
+	return !strcmp(read_file(at("/proc", "%d/comm", pid)), "sleep\n");
 }
