@@ -4,6 +4,7 @@
 
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/stat.h>
 
 void become(uid_t uid)
 {
@@ -64,4 +65,37 @@ void give(const char *dir, uid_t uid)
 	ck_assert_int_eq(chown(dir, uid, uid), 0);
 	ck_assert_int_eq(chown(at(dir, "tasks"), uid, uid), 0);
 	ck_assert_int_eq(chown(at(dir, "procs"), uid, uid), 0);
+}
+
+static struct {
+	const char *to;
+	pid_t plain, able;
+} moved;
+
+static void move_both(void *unused)
+{
+	(void)unused;
+	become(ALICE);
+	expect(move_to(moved.to, moved.plain), 0);
+	expect(write_u64(at(moved.to, "procs"), moved.able), EPERM);
+	expect(write_u64(at(moved.to, "tasks"), moved.able), EPERM);
+}
+
+void more_capable_stays(const char *root, const char *a, const char *b, const char *subsys,
+			const char *why)
+{
+	ck_assert_int_eq(chmod("/tmp", 0755) | chmod(root, 0755), 0);
+	give(a, ALICE);
+	give(b, ALICE);
+	moved.to = b;
+	moved.plain = sleeper_of_in(ALICE, a);
+	moved.able = able_sleeper_of_in(ALICE, a);
+	finish(start(move_both, NULL));
+	ck_assert_str_eq(container_of_pid(moved.plain, subsys), "/a/b");
+	ck_assert_str_eq(container_of_pid(moved.able, subsys), "/a");
+	ck_assert_ptr_nonnull(strstr(read_file(at(b, "why")), why));
+	/* root may do as much */
+	expect(move_to(b, moved.able), 0);
+	stop(moved.plain);
+	stop(moved.able);
 }

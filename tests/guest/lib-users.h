@@ -18,4 +18,11 @@ pid_t able_sleeper_of_in(uid_t uid, const char *container);
 /* chown of a container's directory, and of the files with which tasks are moved. */
 void give(const char *dir, uid_t uid);
 
+/*
+ * Two tasks in A, "/a" of SUBSYS, are Alice's to move to B, "/a/b", as delegate.c has it; but one may
+ * do more than she, and WHY says that it stays.
+ */
+void more_capable_stays(const char *root, const char *a, const char *b, const char *subsys,
+			const char *why);
+
 #endif /* TESTS_GUEST_LIB_USERS_H */

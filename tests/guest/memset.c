@@ -282,35 +282,11 @@ TEST(flags_that_a_new_container_inherits)
 	remove_tree();
 }
 
-static pid_t plain, able;
-
-static void move_both(void *unused)
-{
-	(void)unused;
-	become(ALICE);
-	expect(move_to(b, plain), 0);
-	expect(write_u64(at(b, "procs"), able), EPERM);
-	expect(write_u64(at(b, "tasks"), able), EPERM);
-}
-
-/* Both are hers to move, as delegate.c has it; but one may do more than she. */
 TEST(who_has_more_capabilities_stays)
 {
 	make_tree();
-	ck_assert_int_eq(chmod("/tmp", 0755) | chmod(root, 0755), 0);
 	expect(set_mems(a, all_nodes()), 0);
 	expect(set_mems(b, all_nodes()), 0);
-	give(a, ALICE);
-	give(b, ALICE);
-	plain = sleeper_of_in(ALICE, a);
-	able = able_sleeper_of_in(ALICE, a);
-	finish(start(move_both, NULL));
-	ck_assert_str_eq(container_of_pid(plain, "memset"), "/a/b");
-	ck_assert_str_eq(container_of_pid(able, "memset"), "/a");
-	ck_assert_ptr_nonnull(strstr(read_file(at(b, "why")), "its nodes are not the mover's to change (EPERM)"));
-	/* root may do as much */
-	expect(move_to(b, able), 0);
-	stop(plain);
-	stop(able);
+	more_capable_stays(root, a, b, "memset", "its nodes are not the mover's to change (EPERM)");
 	remove_tree();
 }
