@@ -7,21 +7,21 @@
 #   # SPDX-License-Identifier: GPL-2.0-only
 #   # Test: attach:a_zombie_is_esrch        (job:pattern, as for --only)
 #   # What goes wrong, in a sentence.
-# The tree is copied to build/mutations/tree with the objects of build/default (and of
+# The tree is copied to build/mutations/tree1, 2, ... with the objects of build/default (and of
 # build/kunit, where a KUnit test must turn red; not there, they are built once), so that a
 # mutation recompiles a file or two and links. A mutation survives when its
 # test still passes; then the tests are not good enough, and this fails. One
 # that hangs or panics the kernel counts as found.
 #
-# All of them take hours. One that was killed is not built again (build/mutations/kept) while
-# the patch, the files that it changes and the sources of its test are what they were: the same defect is
-# seen by the same test. --fresh before the names builds all; so does a name.
+# All of them take hours; as many trees as there are processors share them. One that was killed
+# is not built again (build/mutations/kept) while the patch, the files that it changes and the
+# sources of its test are what they were: the same defect is seen by the same test. --fresh before
+# the names builds all; so does a name.
 set -u
 
 cd "$(dirname "$0")/../.." || exit 1
 top=$PWD
 work=$top/build/mutations
-tree=$work/tree
 fresh=0
 [ "${1:-}" != --fresh ] || { fresh=1; shift; }
 names=("$@")
@@ -43,7 +43,7 @@ for name in "${names[@]}"; do
 done
 [ ${#names[@]} -gt 0 ] || mapfile -t names < <(cd tests/mutations && ls ./*.patch | sed 's|^\./||; s/\.patch$//')
 
-# A copy of what git has here (with what is not committed) and of the objects. The
+# Into $tree: a copy of what git has here (with what is not committed) and of the objects. The
 # commands that Linux's build remembers hold paths; with these changed nothing is rebuilt.
 copy_tree()
 {
@@ -122,6 +122,7 @@ for name in "${names[@]}"; do
 		kept=$((kept + 1))
 	else
 		left+=("$name")
+		rm -f "$work/kept/$name"
 	fi
 done
 if [ $kept -gt 0 ]; then
@@ -134,24 +135,51 @@ if [ ${#left[@]} -eq 0 ]; then
 fi
 
 make -s kernel tools tests || die "the kernel without mutations does not build"
-echo "mutations: copying the tree to build/mutations/tree"
-copy_tree
-make -C "$tree" kernel >"$work/build.log" 2>&1 || die "the copy does not build: $(tail -n 3 "$work/build.log")"
+lanes=$(nproc)
+[ "$lanes" -le ${#left[@]} ] || lanes=${#left[@]}
+for lane in $(seq "$lanes"); do
+	tree=$work/tree$lane
+	echo "mutations: copying the tree to ${tree#"$top/"}"
+	copy_tree
+	make -C "$tree" kernel >"$work/build.log" 2>&1 || die "the copy does not build: $(tail -n 3 "$work/build.log")"
+done
 
+# The next of the names that are left, each given to one lane.
+next()
+{
+	local n
+	{
+		flock 9
+		read -r n <"$work/next"
+		echo $((n + 1)) >"$work/next"
+	} 9>"$work/lock"
+	name=${left[n]:-}
+	[ -n "$name" ]
+}
+
+# A lane takes names and judges them in its tree, till none is left.
+lane()
+{
+	local began verdict why
+	while next; do
+		began=$(date +%s)
+		IFS=$'\t' read -r verdict why < <(judge "$name")
+		printf '%-28s %-9s %5d  %s\n' "$name" "${verdict:-broken}" $(($(date +%s) - began)) "${why:0:150}"
+		[ "$verdict" != killed ] || echo "${key[$name]}" >"$work/kept/$name"
+	done
+}
+
+echo 0 >"$work/next"
 printf '%-28s %-9s %5s  %s\n' mutation verdict s 'what the test said'
+for lane in $(seq "$lanes"); do
+	(tree=$work/tree$lane && lane) &
+done
+wait
+# none is passed over: what no lane has seen killed failed
 for name in "${left[@]}"; do
-	began=$(date +%s)
-	rm -f "$work/kept/$name"
-	IFS=$'\t' read -r verdict why < <(judge "$name")
-	printf '%-28s %-9s %5d  %s\n' "$name" "$verdict" $(($(date +%s) - began)) "${why:0:150}"
-	if [ "$verdict" = killed ]; then
-		passed=$((passed + 1))
-		echo "${key[$name]}" >"$work/kept/$name"
-	else
-		failed=$((failed + 1))
-	fi
+	if [ -e "$work/kept/$name" ]; then passed=$((passed + 1)); else failed=$((failed + 1)); fi
 done
 printf '\nin %d min %02d s; logs in build/mutations\n' $((($(date +%s) - start) / 60)) $((($(date +%s) - start) % 60))
 echo "$passed passed, $failed failed"
 [ $failed -eq 0 ] && [ $passed -gt 0 ] || exit 1
-rm -rf "$tree"
+rm -rf "$work"/tree[0-9]*
