@@ -147,27 +147,28 @@ static void group_insert_locked(struct container_membership *m)
 struct container_membership *container_group_find(struct container_membership *from,
 						  struct container *to)
 {
-	struct container_membership *m, *found;
+	struct container *containers[CONFIG_MAX_CONTAINER_HIERARCHIES];
+	struct container_membership *m;
 
 	container_assert_locked();
+	memcpy(containers, from->container, sizeof(containers));
+	containers[to->hierarchy->slot] = container_is_root(to) ? NULL : to;
+	spin_lock(&group_lock);
+	m = group_lookup_locked(containers);
+	spin_unlock(&group_lock);
+	if (m)
+		return m;
+
+	/* nobody else makes one meanwhile: container_mutex */
 	m = kzalloc_obj(*m);
 	if (!m)
 		return ERR_PTR(-ENOMEM);
-	memcpy(m->container, from->container, sizeof(m->container));
-	m->container[to->hierarchy->slot] = container_is_root(to) ? NULL : to;
+	memcpy(m->container, containers, sizeof(containers));
 	refcount_set(&m->ref, 1);
 	group_fill_states(m);
-
 	spin_lock(&group_lock);
-	found = group_lookup_locked(m->container);
-	if (!found)
-		group_insert_locked(m);
+	group_insert_locked(m);
 	spin_unlock(&group_lock);
-
-	if (found) {
-		kfree(m);
-		return found;
-	}
 	return m;
 }
 
