@@ -8,10 +8,9 @@
 #   # Test: attach:a_zombie_is_esrch        (job:pattern, as for --only)
 #   # What goes wrong, in a sentence.
 # The tree is copied to build/mutations/tree1, 2, ... with the objects of build/default (and of
-# build/kunit, where a KUnit test must turn red; not there, they are built once), so that a
-# mutation recompiles a file or two and links. A mutation survives when its
-# test still passes; then the tests are not good enough, and this fails. One
-# that hangs or panics the kernel counts as found.
+# build/debug, which has the KUnit suites, where one of those must turn red), so that a mutation
+# recompiles a file or two and links. A mutation survives when its test still passes; then the
+# tests are not good enough, and this fails. One that hangs or panics the kernel counts as found.
 #
 # All of them take hours; as many trees as there are processors share them. One that was killed
 # is not built again (build/mutations/kept) while the patch, the files that it changes and the
@@ -58,7 +57,7 @@ copy_tree()
 	mkdir "$tree/build/linux"
 	(cd build/linux && find . -maxdepth 1 ! -name . ! -name 'obj-*' -exec cp -al -t "$tree/build/linux" {} +) ||
 		die "cannot make $tree"
-	for part in linux/obj-default default linux/obj-kunit kunit tools tests hooked; do
+	for part in linux/obj-default default $debug tools tests hooked; do
 		[ ! -e "build/$part" ] || cp -a "build/$part" "$tree/build/$part" || die "cannot make $tree"
 	done
 	find "$tree/build" -name '*.cmd' -print0 | xargs -0 sed -i "s|$top/build/|$tree/build/|g"
@@ -87,10 +86,10 @@ header()
 # Prints the verdict of one mutation: killed, survived or broken, and why.
 judge()
 {
-	local patch=tests/mutations/$1.patch test out=$work/$1 flavour=default
+	local patch=tests/mutations/$1.patch test out=$work/$1 flavour=default args=--no-debug
 	test=$(header "$patch" Test)
 	case $test in
-	kunit*) flavour=kunit ;;
+	kunit:*) flavour=debug args='' test=kunit@debug:${test#*:} ;;
 	esac
 	[ -n "$test" ] || { echo "broken	its header names no test"; return; }
 	mkdir -p "$out"
@@ -101,7 +100,8 @@ judge()
 	if ! make -C "$tree" kernel FLAVOUR=$flavour >"$out/build.log" 2>&1; then
 		echo "broken	does not compile: $(grep -m 1 'error:' "$out/build.log")"
 	else
-		(cd "$tree" && tools/check.sh --only "$test" --jobs 1 --no-debug --no-build) >"$out/check.log" 2>&1
+		# shellcheck disable=SC2086 # a word or none
+		(cd "$tree" && tools/check.sh --only "$test" --jobs 1 $args --no-build) >"$out/check.log" 2>&1
 		case $? in
 		0) echo "survived	$test passed" ;;
 		1) echo "killed	$(grep -m 1 -A 1 '^FAILED' "$out/check.log" | tail -n 1 | sed 's/^ *//')" ;;
@@ -135,6 +135,13 @@ if [ ${#left[@]} -eq 0 ]; then
 fi
 
 make -s kernel tools tests || die "the kernel without mutations does not build"
+debug=''
+for name in "${left[@]}"; do
+	case $(header "tests/mutations/$name.patch" Test) in
+	kunit:*) debug='linux/obj-debug debug' ;;
+	esac
+done
+[ -z "$debug" ] || make -s kernel FLAVOUR=debug || die "the debug kernel without mutations does not build"
 lanes=$(nproc)
 [ "$lanes" -le ${#left[@]} ] || lanes=${#left[@]}
 for lane in $(seq "$lanes"); do
