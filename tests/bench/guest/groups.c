@@ -167,10 +167,9 @@ pid_t start_crowd(int threads, bool apart)
 	return pid;
 }
 
-/* a process goes there and back */
-static void attach(const char *name)
+/* a process of one thread goes there and back, by that file */
+static void attach(const char *name, const char *file)
 {
-	const char *file = kind == CGROUP1 ? words[kind].threads : words[kind].processes;
 	double ns[BATCHES];
 	pid_t pid;
 
@@ -195,7 +194,7 @@ static void attach_among_many(void)
 		group(0, name);
 	}
 	pid = start_crowd(OTHERS, true);
-	attach("attach/2000");
+	attach("attach/2000", words[kind].threads);
 	stop(pid);
 	for (int i = 1; i < OTHERS; i++) {
 		snprintf(path, sizeof(path), ROOT "0/g%d", i);
@@ -203,6 +202,58 @@ static void attach_among_many(void)
 		while (rmdir(path) && errno == EBUSY)
 			usleep(1000);
 	}
+}
+
+/* What /proc/cgroups says of a controller: its hierarchy and the number of groups there. */
+static void cgroups_of(const char *controller, int *hierarchy, int *groups)
+{
+	FILE *file = fopen("/proc/cgroups", "re");
+	char line[128], name[32];
+
+	*hierarchy = *groups = -1;
+	while (file && fgets(line, sizeof(line), file))
+		if (sscanf(line, "%31s %d %d", name, hierarchy, groups) == 3 && !strcmp(name, controller))
+			break;
+	if (file)
+		fclose(file);
+}
+
+/* A hierarchy of v1 is unbound some time after its last group was freed, and that is some time after its rmdir. */
+static void end_hierarchy(const char *path, const char *subsystem)
+{
+	int bound, groups, tries = 0;
+
+	do {
+		cgroups_of(subsystem, &bound, &groups);
+		if (kind == CONTAINERS || groups == 1)
+			break;
+		usleep(10000);
+	} while (tries++ < 1000);
+	if (umount(path))
+		die("umount %s: %s", path, strerror(errno));
+	for (; kind == CGROUP1 && bound && tries < 1000; tries++) {
+		usleep(10000);
+		cgroups_of(subsystem, &bound, &groups);
+	}
+	if (tries >= 1000)
+		die("%s is in hierarchy %d with %d groups still", subsystem, bound, groups);
+}
+
+/* One hierarchy with only this subsystem, which is gone afterwards. v2 has but one hierarchy. */
+static void forks_with(const char *hierarchies, const char *subsystem)
+{
+	if (kind == CGROUP2)
+		return;
+	make(ROOT "x");
+	if (mount("none", ROOT "x", words[kind].type, 0, subsystem))
+		die("mount -o %s: %s", subsystem, strerror(errno));
+	make(ROOT "x/bench");
+	put("0", ROOT "x/bench/%s", words[kind].processes);
+	forks(hierarchies);
+	put("0", ROOT "x/%s", words[kind].processes);
+	if (rmdir(ROOT "x/bench"))
+		die("rmdir " ROOT "x/bench: %s", strerror(errno));
+	end_hierarchy(ROOT "x", subsystem);
 }
 
 /* its list of threads: this process, and 10,000 of a child */
@@ -219,23 +270,39 @@ static void tasks(void)
 	stop(pid);
 }
 
+static void file(void)
+{
+	double ns[BATCHES];
+
+	if (!wanted("file"))
+		return;
+	ask(ns, batches(60), "file", 1000, NO_WORDS);
+	report("file", ns, batches(60));
+}
+
 void groups(void)
 {
 	double ns[BATCHES];
 	int h = 0;
 
 	forks("0");
-	if (kind == VANILLA)
+	if (kind == VANILLA) {
+		file();
 		return;
+	}
+	forks_with("time", "cpuacct");
+	forks_with("count", kind == CONTAINERS ? "numtasks" : "pids");
 	hierarchy(h++);
 	forks("1");
 	if (wanted("charge")) {
 		ask(ns, batches(60), "charge", 30, NO_WORDS);
 		report("charge", ns, batches(60));
 	}
-	if (wanted("attach"))
-		attach("attach");
 	/* v2 has no threads in groups of their own */
+	if (wanted("attach/thread") && kind != CGROUP2)
+		attach("attach/thread", words[kind].threads);
+	if (wanted("attach/process"))
+		attach("attach/process", words[kind].processes);
 	if (kind != CGROUP2)
 		attach_among_many();
 	if (wanted("mkdir")) {
@@ -254,8 +321,5 @@ void groups(void)
 		forks("all");
 	}
 	/* with the files of this process counted, where somebody counts files */
-	if (wanted("file")) {
-		ask(ns, batches(60), "file", 1000, NO_WORDS);
-		report("file", ns, batches(60));
-	}
+	file();
 }
