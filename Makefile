@@ -52,8 +52,9 @@ linux.uml: FLAVOUR := default
 linux.uml: kernel tools
 	@cmp -s $(BUILD)/default/linux $@ || cp $(BUILD)/default/linux $@
 
-$(BUILD)/source.stamp:
-	@LINUX_SRC='$(LINUX_SRC)' LINUX_TARBALL='$(LINUX_TARBALL)' tools/source.sh $(BUILD)
+# Always asked: LINUX_SRC or LINUX_TARBALL may name another than last time.
+$(BUILD)/source.stamp: FORCE
+	@tools/source.sh $(BUILD)
 
 # build/linux: Linux with our rooms and hooks in it.
 hooks: $(BUILD)/source.stamp
