@@ -106,8 +106,9 @@ apply()
 			mkdir -p "$want/$(dirname "$file")"
 			[ -e "$want/$file" ] || cp "$build/source/$file" "$want/$file"
 		done
-		patch -d "$want" -p1 --no-backup-if-mismatch -s <"$patch" >"$build/hooks.log" 2>&1 || {
-			cat "$build/hooks.log" >&2
+		# without fuzz: with it, a line of ours would go to that line number whatever stands there
+		patch -d "$want" -p1 -F0 --no-backup-if-mismatch <"$patch" >"$build/hooks.log" 2>&1 || {
+			grep -B1 FAILED "$build/hooks.log" >&2 || cat "$build/hooks.log" >&2
 			die "$patch does not apply to this Linux ($(make -s -C "$build/source" kernelversion 2>/dev/null)): the hook named above needs a new place"
 		}
 	done
