@@ -5,44 +5,57 @@
 #   tools/kbuild-progress.sh OBJDIR NAME EXPECTED COMMAND...
 #
 # The whole output goes to OBJDIR/build.log. EXPECTED is the number of objects
-# of a full build, used until OBJDIR/objects knows this machine's own.
+# of a full build, used until OBJDIR/objects knows this machine's own. On a terminal one line is
+# written again each second, in a log there is a line each $PROGRESS_SECONDS (30).
 set -u
 
 objdir=$1 name=$2 expected=$3
 shift 3
 log=$objdir/build.log
 [ ! -s "$objdir/objects" ] || read -r expected <"$objdir/objects"
+objects()
+{
+	find "$objdir/" -name '*.o' 2>/dev/null | wc -l
+}
 # what is built already does not count again
-have=$(find "$objdir/" -name '*.o' 2>/dev/null | wc -l)
+have=$(objects)
 term=0
 [ ! -t 1 ] || term=1
 start=$(date +%s)
+{ true >"$log"; } 2>/dev/null || {
+	echo "$name: $log cannot be written; cure: the owner and mode of $objdir, or room there" >&2
+	exit 1
+}
+# mawk, Debian's awk, waits for 4096 bytes of its input unless it is told not to
+live=
+case $(awk -W version 2>&1 </dev/null) in mawk*) live='-W interactive' ;; esac
 
-{ "$@" 2>&1; echo "exit=$?"; } | tee "$log" | awk -v name="$name" -v total="$expected" -v have="$have" -v term="$term" '
+# shellcheck disable=SC2086 # words
+{ "$@" 2>&1; printf '\nexit=%s\n' $?; } | tee "$log" | awk $live -v name="$name" -v total="$expected" -v have="$have" -v term="$term" \
+	-v every="${PROGRESS_SECONDS:-30}" '
 	function left(   t) {
 		t = done > have ? int((systime() - start) * (total - done) / (done - have)) : 0
 		return t > 0 ? sprintf(", %dm%02ds left", t / 60, t % 60) : ""
 	}
-	BEGIN { start = systime(); done = have }
+	BEGIN { start = shown = systime(); done = have }
 	/^  (CC|AS|AR|LD|HOSTCC|CHK|GEN|UPD) / {
 		if ($1 == "CC" || $1 == "AS")
 			done++
 		if (done > total)
 			total = done
 		now = systime()
-		if (term && now != shown) {
+		if (term && (now != shown || !line)) {
 			printf "\r%s: %d of %d objects%s\033[K", name, done, total, left()
 			fflush()
 			shown = now
-		} else if (!term && now - shown >= 30) {
-			if (shown)
-				printf "%s: %d of %d objects%s\n", name, done, total, left()
+			line = 1
+		} else if (!term && now - shown >= every) {
+			printf "%s: %d of %d objects%s\n", name, done, total, left()
 			fflush()
 			shown = now
 		}
-		next
 	}
-	/^exit=/ { if (term && shown) printf "\r\033[K" }'
+	END { if (line) printf "\r\033[K" }'
 
 status=$(sed -n '$s/^exit=//p' "$log")
 if [ "$status" != 0 ]; then
@@ -50,12 +63,9 @@ if [ "$status" != 0 ]; then
 	grep -E -B2 -A12 'error:|ERROR:|section mismatch|Error [0-9]|undefined reference|No rule to make|\*\*\*' "$log" | head -n 40 >&2
 	exit 1
 fi
-# A build of hundreds of objects was a whole one: remember its size.
 done=$(grep -c '^  CC \|^  AS ' "$log")
-if [ "$done" -gt 400 ]; then
-	echo "$((have + done))" >"$objdir/objects"
-	echo "$name: built $done objects in $(($(date +%s) - start)) s"
-elif [ "$done" -gt 0 ]; then
-	echo "$name: built $done objects in $(($(date +%s) - start)) s"
-fi
+[ "$done" -eq 0 ] || echo "$name: built $done objects in $(($(date +%s) - start)) s"
+# A build of hundreds of objects that began with next to none was a whole one: remember its size. With
+# more there, the same objects would count twice.
+[ "$done" -le 400 ] || [ "$have" -ge 100 ] || echo $((have + done)) >"$objdir/objects"
 exit 0
