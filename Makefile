@@ -15,7 +15,8 @@ LINUX	 := $(BUILD)/$(if $(filter stock,$(TREE)),stock,linux)
 # A link to $(LINUX)/obj-$(FLAVOUR): right below its source the kernel is built with relative
 # paths, so that a compiler cache serves every clone.
 OBJ	 := $(BUILD)/$(FLAVOUR)
-CCACHE	 := $(shell command -v ccache 2>/dev/null)
+# Where it has a place to write to: with HOME read-only it would fail each compilation.
+CCACHE	 := $(shell d=$$(ccache -k cache_dir 2>/dev/null) && mkdir -p "$$d" 2>/dev/null && [ -w "$$d" ] && command -v ccache)
 CC	 := gcc
 
 # What each flavour is merged from, in order.
@@ -33,6 +34,16 @@ OBJECTS		  := 1150
 
 ifeq ($(FRAGMENTS_$(FLAVOUR)),)
 $(error FLAVOUR=$(FLAVOUR) is not one of: $(FLAVOURS))
+endif
+# An empty one would be / for `make clean`.
+ifeq ($(filter-out / . ./ .. ../,$(BUILD)),)
+$(error BUILD=$(BUILD): not a directory of its own; cure: leave it out, or name one)
+endif
+# What neither make nor Linux's own build can have in a path.
+HASH	 := \#
+ODD	 := $(if $(word 2,$(TOP)),a space)$(foreach c,: ' " $$ % & ; \ * ? ( ) < > | $(HASH),$(findstring $c,$(TOP)))
+ifneq ($(strip $(ODD)),)
+$(error the directory $(TOP): Linux cannot be built below a name with $(strip $(ODD)) in it; cure: another place for this tree)
 endif
 CONFIGS	 := $(patsubst %,um-configs/%.config,$(FRAGMENTS_$(FLAVOUR)))
 export CCACHE_BASEDIR := $(TOP)

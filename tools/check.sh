@@ -51,8 +51,9 @@ usage_error()
 number()
 {
 	case $2 in
-	'' | *[!0-9]*) usage_error "$1 $2: not a number" ;;
+	'' | *[!0-9]*) usage_error "$1 '$2': not a number" ;;
 	esac
+	[ ${#2} -le 9 ] || usage_error "$1 $2: too large"
 }
 
 while [ $# -gt 0 ]; do
@@ -76,8 +77,14 @@ while [ $# -gt 0 ]; do
 	--no-build) make=0 ;;
 	--fresh) fresh=--fresh ;;
 	--seed) number --seed "$2"; seed=$2; shift ;;
-	--jobs) number --jobs "$2"; jobs_at_once=$2; shift ;;
+	--jobs)
+		case $2 in
+		[1-9] | [1-5][0-9] | 6[0-4]) jobs_at_once=$2 ;;
+		*) usage_error "--jobs '$2': not a number from 1 to 64" ;;
+		esac
+		shift ;;
 	--long)
+		case $2 in */*) usage_error "--long $2: a name, not a path" ;; esac
 		[ -f "tests/long/$2.sh" ] || usage_error "--long $2: there is no tests/long/$2.sh"
 		exec "tests/long/$2.sh" ;;
 	--mutations) shift; exec tools/check/mutations.sh "$@" ;;
@@ -89,7 +96,6 @@ done
 keeping=1
 [ -z "$only$seed$fresh" ] || keeping=0
 [ -n "$seed" ] || seed=$(($(date +%s) % 100000))
-[ "$jobs_at_once" -gt 0 ] || usage_error "--jobs 0: nothing would run"
 
 suites()
 {
@@ -482,8 +488,17 @@ stop_all()
 	exit 130
 }
 
+unready()
+{
+	echo "check: $1" >&2
+	exit 1
+}
+
+mkdir -p "$out" 2>/dev/null && [ -w "$out" ] && [ -w "$build" ] ||
+	unready "$PWD/$out cannot be written; cure: its owner and mode, or a clone of your own"
+# a place where nothing can be built is told once, not by each job
+make -s help >/dev/null || unready 'nothing can be built here (above: why)'
 # Tests of a pattern that matches nothing are a mistake in the pattern.
-mkdir -p "$out"
 all_jobs | while read -r job; do
 	! wanted "$job" >/dev/null || echo "$job"
 done >"$out/jobs"

@@ -197,3 +197,56 @@ test_make_stops()
 	equal 'what was built' "$(cd "$WORK/p" && grep '^linux.uml' "$WORK/before")" "$(made | grep '^linux.uml')"
 	again 'all is well again' ''
 }
+
+# Linux's own build cannot be where such names are, and says something else about it.
+test_make_in_an_odd_place()
+{
+	local place
+	for place in 'a dir' 'a:b' "o'brien" 'a#b' 'a$b' 'a(b' 'good-1.2+x_~@,='; do
+		mkdir -p "$WORK/$place"
+		cd "$WORK/$place" || exit 1
+		cp -r "$TOP/Makefile" "$TOP/um-configs" .
+		mkdir -p tools tests/bench
+		cp "$TOP"/tools/*.mk tools/
+		cp "$TOP/tests/tests.mk" tests/
+		cp "$TOP/tests/bench/bench.mk" tests/bench/
+		make_it help
+		case $place in
+		good*) equal "$place: status ($err)" 0 $status; continue ;;
+		esac
+		equal "$place: status" 2 $status
+		contains "$place: message" "the directory $WORK/$place: Linux cannot be built below a name with" "$err"
+		contains "$place: cure" 'another place for this tree' "$err"
+	done
+}
+
+# `make clean BUILD=` would begin at /.
+test_make_with_bad_words()
+{
+	fake_project
+	mkdir build
+	for build in '' / . ..; do
+		make_it -n clean "BUILD=$build"
+		equal "BUILD=$build: status" 2 $status
+		equal "BUILD=$build: what it would do" '' "$out"
+		contains "BUILD=$build: message" "BUILD=$build: not a directory of its own" "$err"
+	done
+	make_it -n clean
+	case $out in *' /'*) fail "make clean: expected names below this directory, got $out" ;; esac
+	for flavour in '' odd ../default; do
+		make_it "FLAVOUR=$flavour"
+		equal "FLAVOUR=$flavour: status" 2 $status
+		contains "FLAVOUR=$flavour: message" "FLAVOUR=$flavour is not one of: default" "$err"
+	done
+}
+
+# A cache that cannot be written, as with a HOME that is read-only, would fail each compilation.
+test_make_without_a_place_for_ccache()
+{
+	command -v ccache >/dev/null || return 0
+	cd "$TOP" || exit 1
+	equal 'with one' "$(command -v ccache)" "$(CCACHE_DIR=$WORK/cache make -pn help | sed -n 's/^CCACHE := //p')"
+	for home in CCACHE_DIR=/proc/nowhere HOME=/proc/nowhere; do
+		equal "$home" '' "$(env -u CCACHE_DIR -u XDG_CACHE_HOME $home make -pn help | sed -n 's/^CCACHE := //p')"
+	done
+}

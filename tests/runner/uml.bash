@@ -118,3 +118,50 @@ test_uml_doctor()
 	uml doctor
 	contains doctor 'ok        gcc' "$out"
 }
+
+test_uml_check_words()
+{
+	while IFS='|' read -r words message; do
+		uml --no-install check --no-build $words
+		equal "$words: status" 2 $status
+		contains "$words: message" "$message" "$err"
+		contains "$words: cure" './uml check --help' "$err"
+	done <<-'EOT'
+		--frobnicate|--frobnicate
+		--only|--only needs a value
+		--only no-such-job|nothing matches
+		--flavour odd|--flavour odd: not one of default
+		--seed x|--seed 'x': not a number
+		--seed 99999999999999999999|too large
+		--jobs 0|--jobs '0': not a number from 1 to 64
+		--jobs 08|--jobs '08': not a number
+		--jobs 100000|--jobs '100000': not a number from 1 to 64
+		--long no-such|--long no-such: there is no
+		--long ../../tools/check|a name, not a path
+	EOT
+}
+
+# A clone of somebody else's: where nothing can be written, that is said, and nothing else is tried.
+test_uml_check_read_only()
+{
+	unshare -m true 2>/dev/null || return 0
+	status=0
+	unshare -m sh -c 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec "$1/uml" --no-install check --only lint' x "$TOP" \
+		>"$WORK/o" 2>"$WORK/e" </dev/null || status=$?
+	equal status 1 $status
+	contains message 'build/check cannot be written' "$(cat "$WORK/e")"
+	equal 'lines of it' 1 "$(wc -l <"$WORK/e")"
+	status=0
+	unshare -m sh -c 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec "$1/uml" --no-install build' x "$TOP" \
+		>"$WORK/o" 2>"$WORK/e" </dev/null || status=$?
+	[ $status -ne 0 ] || fail 'build: expected a failure, got 0'
+	contains 'build: message' 'build cannot be written' "$(cat "$WORK/e")"
+}
+
+test_uml_doctor_of_a_source()
+{
+	for bad in LINUX_SRC=/no/such/tree LINUX_SRC=/etc LINUX_TARBALL=/no/such/file LINUX_TARBALL=/etc; do
+		out=$(env $bad "$TOP/uml" doctor 2>/dev/null | grep 'Linux source')
+		contains "$bad" "missing   Linux source: $bad" "$out"
+	done
+}
