@@ -18,11 +18,14 @@ test_nodes()
 
 test_nodes_that_are_not_a_number()
 {
-	for n in 0 -1 x 4x '' 65; do
+	for n in 0 -1 x 4x '' 65 ' 1' '1 ' +1 0x2 1-2 4294967297 18446744073709551617; do
 		guest --nodes "$n" true
 		equal "--nodes '$n': status" 125 $status
 		contains "--nodes '$n'" 'not a number from 1 to 64' "$err"
 	done
+	guest --nodes
+	equal '--nodes without a number: status' 125 $status
+	contains '--nodes without a number' '--nodes needs a value' "$err"
 }
 
 # $1: words of the runner; $2: the nodes there must be; $3: what it must say
