@@ -6,7 +6,7 @@
 #
 # Linux's checkpatch over our C, shellcheck over the scripts, an SPDX line in
 # every file, no file above 600 lines, no path of this machine, mutations that
-# apply. Every finding
+# apply, functions that are where the pages about them say. Every finding
 # is a line "FILE:LINE: ..."; exit status 1 if there was one.
 set -u
 
@@ -116,6 +116,9 @@ for patch in tests/mutations/*.patch; do
 	grep -v '^# ' "$patch" | patch -p1 --dry-run --force --silent >/dev/null 2>&1 ||
 		echo "$patch:1: does not apply"
 done >>"$out"
+
+# What a page says of models is there.
+tests/models/lines.sh "$build" | grep '^tests/models/README' >>"$out"
 
 # Advice only: kernel style leaves alignment to the writer, clang-format does not.
 if command -v clang-format >/dev/null; then
