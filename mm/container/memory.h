@@ -16,7 +16,7 @@
  *	scan_files.c	its walk over mappings
  *	scan_strays.c	its walk over all pages, when the others find nothing
  *	scan.c		what the walks do with a folio
- *	trace.c		trace events of the handler
+ *	trace.c, owners.c	trace events of the handler; whose each page is, for tests
  *	recharge.c	passing all charges to the root, when memory leaves a tree
  *	memory.c	states and control files
  *

@@ -6,6 +6,7 @@
  * Tolerance: numbers read from memory.* are exact; a process uses a few pages
  * (stack, C library data) besides those that a test asks for.
  */
+#include "accounting.h"
 #include "lib-memory.h"
 
 #include <fcntl.h>

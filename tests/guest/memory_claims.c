@@ -3,6 +3,7 @@
  * memory.addfile and memory.rmfile: who owns a file, pages included. The consequence is read from
  * the counters of all that are concerned. (jobs 1 4 4@debug)
  */
+#include "accounting.h"
 #include "lib-memory.h"
 #include "lib-rebind.h"
 #include "lib-users.h"

@@ -3,6 +3,7 @@
  * memory.events: what it says, and that poll(2) and inotify wake.
  * (uml-run --swap 256M)
  */
+#include "accounting.h"
 #include "lib-memory.h"
 
 #include <fcntl.h>

@@ -3,6 +3,7 @@
  * memory.files and num_files: which files, how many pages, under which name. Numbers are compared
  * with stat(2) and mincore(2).
  */
+#include "accounting.h"
 #include "lib-memory.h"
 #include "lib-users.h"
 

@@ -6,6 +6,7 @@
  * yet (memory.stat: unflushed_bound), and what one system call brings in before
  * the task is on its way to user mode again (here at most SLACK pages).
  */
+#include "accounting.h"
 #include "lib-memory.h"
 
 #include <fcntl.h>

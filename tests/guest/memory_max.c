@@ -8,6 +8,7 @@
  * unflushed_bound), and a page for each task. Nothing here depends on how fast
  * the disk is: what is waited for is that the program ends, or is killed.
  */
+#include "accounting.h"
 #include "lib-memory.h"
 
 #include <fcntl.h>

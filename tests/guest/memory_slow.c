@@ -4,6 +4,7 @@
  * writes, the pages on their way count as used; the handler must not take others in
  * their place. (jobs 4 4@debug)
  */
+#include "accounting.h"
 #include "lib-memory.h"
 
 #include <sys/mount.h>

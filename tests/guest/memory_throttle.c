@@ -2,6 +2,7 @@
 /*
  * memory: a task far above page_limit sleeps on its way to user mode.
  */
+#include "accounting.h"
 #include "lib-memory.h"
 
 /*

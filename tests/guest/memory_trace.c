@@ -4,6 +4,7 @@
  * memory.stat.
  * (uml-run --swap 256M)
  */
+#include "accounting.h"
 #include "lib-memory.h"
 
 #include <signal.h>

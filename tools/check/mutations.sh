@@ -8,7 +8,7 @@
 #   # Test: attach:a_zombie_is_esrch        (job:pattern, as for --only)
 #   # What goes wrong, in a sentence.
 # The tree is copied to build/mutations/tree1, 2, ... with the objects of build/default (and of
-# build/debug, which has the KUnit suites, where one of those must turn red), so that a mutation
+# build/debug, for a KUnit suite's tests and those that say NAME@debug:...), so that a mutation
 # recompiles a file or two and links. A mutation survives when its test still passes; then the
 # tests are not good enough, and this fails. One that hangs or panics the kernel counts as found.
 #
@@ -90,6 +90,7 @@ judge()
 	test=$(header "$patch" Test)
 	case $test in
 	kunit:*) flavour=debug args='' test=kunit@debug:${test#*:} ;;
+	*@debug*) flavour=debug args='' ;;
 	esac
 	[ -n "$test" ] || { echo "broken	its header names no test"; return; }
 	mkdir -p "$out"
@@ -138,7 +139,7 @@ make -s kernel tools tests || die "the kernel without mutations does not build"
 debug=''
 for name in "${left[@]}"; do
 	case $(header "tests/mutations/$name.patch" Test) in
-	kunit:*) debug='linux/obj-debug debug' ;;
+	kunit:* | *@debug*) debug='linux/obj-debug debug' ;;
 	esac
 done
 [ -z "$debug" ] || make -s kernel FLAVOUR=debug || die "the debug kernel without mutations does not build"
