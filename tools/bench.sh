@@ -11,7 +11,7 @@ set -eu
 cd "$(dirname "$0")/.."
 out=build/bench
 lines=tools/bench/lines
-sets="paths groups places programs" cpus="1 2 4 8" rounds=8 only='' quick='' build=1
+sets="paths groups places memory programs" cpus="1 2 4 8" rounds=8 only='' quick='' build=1
 
 die()
 {
@@ -31,9 +31,10 @@ help()
 	  --set paths     only what every program pays, this kernel against Linux as it is
 	  --set groups    only what process groups cost, against cgroups v1 and v2
 	  --set places    only what it costs to say where tasks run and memory is, against cgroups
+	  --set memory    only what a limit on memory costs, against cgroups
 	  --set programs  only whole programs of this machine, with 1 CPU against several
 	  --only NAME     one line, or a shell pattern: --only fork/user, --only 'fork*'
-	  --cpus LIST     CPUs of the guest, but for groups and places (default "$cpus")
+	  --cpus LIST     CPUs of the guest, but for groups, places and memory (default "$cpus")
 	  --rounds N      boots of each kernel (default $rounds)
 	  --quick         3 rounds, fewer batches, 1 CPU: a minute; no number to quote
 	  --no-build      take the kernels as they are
@@ -63,8 +64,8 @@ while [ $# -gt 0 ]; do
 	--list) sed -n 's/^\([a-z][a-z]*\) \([^ ]*\) /\1 \2	/p' $lines | expand -t 30; exit 0 ;;
 	--set)
 		case $2 in
-		paths | groups | places | programs) sets=$2 ;;
-		*) usage_error "--set $2: not one of paths, groups, places, programs" ;;
+		paths | groups | places | memory | programs) sets=$2 ;;
+		*) usage_error "--set $2: not one of paths, groups, places, memory, programs" ;;
 		esac
 		shift ;;
 	--only) only=$2; shift ;;
@@ -97,7 +98,7 @@ kernels_of()
 	case $1 in
 	paths) echo vanilla default ;;
 	groups) echo vanilla default cgroup1 cgroup2 ;;
-	places) echo default cgroup1 cgroup2 ;;
+	places | memory) echo default cgroup1 cgroup2 ;;
 	programs) echo default ;;
 	esac
 }
@@ -126,16 +127,17 @@ one()
 {
 	kernel=build/$(flavour_of "$3")/linux
 	[ -x "$kernel" ] || die "$kernel: not there; cure: without --no-build"
-	row="$1 $2 $3 $4" ncpus=$2 log=$out/logs/$1-$2-$3 nodes=''
-	[ "$1" != places ] || nodes='--nodes 2'
+	row="$1 $2 $3 $4" ncpus=$2 log=$out/logs/$1-$2-$3 more='' data=''
+	[ "$1" != places ] || more='--nodes 2'
+	[ "$1" != memory ] || more='--swap 512M' data=$PWD/$out/data
 	which="round $4 of $3 with $2 CPUs"
 	if [ "$1" = programs ]; then
 		set -- "$PWD/tools/bench/programs.sh" "${only:-*}"
 	else
-		set -- "$PWD/$out/guest" -k "$3" -s "$1" -o "${only:-*}" ${quick:+-q}
+		set -- "$PWD/$out/guest" -k "$3" -s "$1" -o "${only:-*}" ${data:+-d "$data"} ${quick:+-q}
 	fi
 	# shellcheck disable=SC2086 # words, or nothing
-	$first build/tools/uml-run --kernel "$kernel" --cpus "$ncpus" $nodes --mem 1G --timeout 180 --log "$log.kernel" -- \
+	$first build/tools/uml-run --kernel "$kernel" --cpus "$ncpus" $more --mem 1G --timeout 180 --log "$log.kernel" -- \
 		"$@" </dev/null >"$log" 2>"$log.err" ||
 		die "$which: $(grep -v '^ *$' "$log.err" | head -n 1) (more in $log*)"
 	[ "$(tail -n 1 "$log")" = end ] || die "$which: no last line in $log"
@@ -149,6 +151,10 @@ backwards()
 	echo "$back"
 }
 
+# What the set memory reads, through hostfs.
+case $sets in
+*memory*) [ -e $out/data ] || { head -c 128M /dev/urandom >$out/data.new && mv $out/data.new $out/data; } || die "$out/data: cannot make 128 MB" ;;
+esac
 : >$out/rows
 start=$(date +%s)
 round=1
@@ -156,7 +162,7 @@ while [ "$round" -le "$rounds" ]; do
 	[ ! -t 2 ] || printf '\rround %d of %d\033[K' "$round" "$rounds" >&2
 	for set in $sets; do
 		list=$cpus
-		[ "$set" != groups ] || list=1
+		case $set in groups | memory) list=1 ;; esac
 		[ "$set" != places ] || list=2
 		for n in $list; do
 			# shellcheck disable=SC2046 # words

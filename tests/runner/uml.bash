@@ -62,7 +62,7 @@ test_uml_bench_words()
 		--frobnicate|--frobnicate
 		--only no/such|--only no/such: no line of that name
 		--set paths --only attach|--only attach: no line of that name
-		--set all|--set all: not one of paths, groups, places, programs
+		--set all|--set all: not one of paths, groups, places, memory, programs
 		--rounds 0|'0' is not a number above 0
 		--cpus|--cpus needs a value
 	EOT

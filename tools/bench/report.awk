@@ -142,6 +142,7 @@ BEGIN {
 	known["paths"]
 	known["groups"]
 	known["places"]
+	known["memory"]
 	known["programs"]
 }
 
@@ -172,8 +173,8 @@ END {
 			block("paths", part[2], "vanilla default", "vanilla")
 		else if (part[1] == "programs")
 			of_programs = of_programs " " part[2]
-		else if (part[1] == "places")
-			block("places", part[2], "default cgroup1 cgroup2", "cgroup1 cgroup2")
+		else if (part[1] == "places" || part[1] == "memory")
+			block(part[1], part[2], "default cgroup1 cgroup2", "cgroup1 cgroup2")
 		else
 			block("groups", part[2], "vanilla default cgroup1 cgroup2", "cgroup1 cgroup2")
 	}

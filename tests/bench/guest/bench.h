@@ -39,9 +39,11 @@ void make(const char *path);
 void sleeper(void *unused);
 pid_t start_crowd(int threads, bool apart);
 
-/* paths.c, groups.c, places.c */
+/* paths.c, groups.c, places.c, memory.c */
 void paths(int cpus);
 void groups(void);
 void places(void);
+extern const char *data_file;
+void limits(void);
 
 #endif

@@ -130,7 +130,7 @@ int main(int argc, char **argv)
 	const char *set = "";
 	int opt;
 
-	while ((opt = getopt(argc, argv, "k:s:o:q")) != -1) {
+	while ((opt = getopt(argc, argv, "k:s:o:d:q")) != -1) {
 		switch (opt) {
 		case 'k':
 			set_kind(optarg);
@@ -141,11 +141,14 @@ int main(int argc, char **argv)
 		case 'o':
 			only = optarg;
 			break;
+		case 'd':
+			data_file = optarg;
+			break;
 		case 'q':
 			quick = true;
 			break;
 		default:
-			die("usage: bench -k KIND -s paths|groups|places [-o PATTERN] [-q]");
+			die("usage: bench -k KIND -s paths|groups|places|memory [-o PATTERN] [-d FILE] [-q]");
 		}
 	}
 	if (!strcmp(set, "paths"))
@@ -154,8 +157,10 @@ int main(int argc, char **argv)
 		groups();
 	else if (!strcmp(set, "places"))
 		places();
+	else if (!strcmp(set, "memory"))
+		limits();
 	else
-		die("-s %s: not paths, groups or places", set);
+		die("-s %s: not paths, groups, places or memory", set);
 	puts("end");
 	return 0;
 }
