@@ -410,6 +410,62 @@ static void parents_wait_for_children(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&container_debug.destroyed), 3);
 }
 
+#define LINE 20
+
+/* The state of the lowest of a line of containers that have been removed; it is referenced. */
+static struct container_subsys_state *removed_line(struct kunit *test, struct container **line)
+{
+	struct container_hierarchy *h = test->priv;
+	struct container_subsys_state *css;
+	int i;
+
+	for (i = 0; i < LINE; i++)
+		line[i] = make(test, i ? line[i - 1] : h->root, "x");
+	css = line[LINE - 1]->state[debug_subsys_id];
+	container_css_get(css);
+	while (i--)
+		KUNIT_EXPECT_EQ(test, unmake(line[i]), 0);
+	/* from now on the counts are exact: each state is held by the one below it */
+	rcu_barrier();
+	KUNIT_EXPECT_EQ(test, atomic_read(&container_debug.destroyed), 0);
+	return css;
+}
+
+/* One grace period, and one work item after it, whatever the number of levels. */
+static void a_removed_line_goes_at_once(struct kunit *test)
+{
+	struct container_hierarchy *h = test->priv;
+	struct container *line[LINE];
+
+	container_css_put(removed_line(test, line));
+	EXPECT_SOON(test, !atomic_read(&h->root->nr_dying));
+	KUNIT_EXPECT_EQ(test, atomic_read(&container_debug.destroyed), LINE);
+	KUNIT_EXPECT_EQ(test, container_debug.destroyers, 1);
+}
+
+/* Who is held in the middle stays, and so do those above it. */
+static void a_removed_line_goes_in_parts(struct kunit *test)
+{
+	struct container_hierarchy *h = test->priv;
+	struct container_subsys_state *lowest, *held;
+	struct container *line[LINE];
+
+	lowest = removed_line(test, line);
+	held = line[LINE / 2]->state[debug_subsys_id];
+	container_css_get(held);
+	container_css_put(lowest);
+	EXPECT_SOON(test, atomic_read(&h->root->nr_dying) == LINE / 2 + 1);
+	/* a grace period and more: nothing else comes */
+	rcu_barrier();
+	flush_workqueue(container_wq);
+	KUNIT_EXPECT_EQ(test, atomic_read(&h->root->nr_dying), LINE / 2 + 1);
+	KUNIT_EXPECT_EQ(test, container_debug.destroyers, 1);
+	container_css_put(held);
+	EXPECT_SOON(test, !atomic_read(&h->root->nr_dying));
+	KUNIT_EXPECT_EQ(test, atomic_read(&container_debug.destroyed), LINE);
+	KUNIT_EXPECT_EQ(test, container_debug.destroyers, 2);
+}
+
 static void parse_pages(struct kunit *test)
 {
 	static const struct {
@@ -454,6 +510,8 @@ static struct kunit_case core_test_cases[] = {
 	KUNIT_CASE(thread_born_during_a_move_is_not_left_behind),
 	KUNIT_CASE(walk_goes_parents_first),
 	KUNIT_CASE(parents_wait_for_children),
+	KUNIT_CASE(a_removed_line_goes_at_once),
+	KUNIT_CASE(a_removed_line_goes_in_parts),
 	KUNIT_CASE(parse_pages),
 	{}
 };

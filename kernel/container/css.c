@@ -20,6 +20,14 @@
  *
  * Lifetime: a state holds its parent's and its container, so a walk upwards
  * needs no lock.
+ *
+ * A removed line of states that only hold each other goes in the grace period
+ * of its lowest one, not in one each. Who is released seals those above it that have been
+ * killed and that nothing but the state below them holds. Nobody can get a sealed one: whoever
+ * found it by another way did so before the reference of that way was put, so that the grace
+ * period, which begins after the look at the count, is his end too; and by way of the state
+ * below it is found only as long as that is. Were one held all the same when the
+ * state below is destroyed, it is sealed no longer, and waits for its own last put.
  */
 #include "internal.h"
 
@@ -31,29 +39,73 @@
 /* nr_below and the references that it stands for go together; see container_css_held() */
 static DEFINE_SPINLOCK(css_below_lock);
 
-static void css_destroy_work(struct work_struct *work)
+/*
+ * Is only one reference left of a state that was killed? Before that, and until
+ * what each CPU has counted is added up, the count is far from 1.
+ */
+static bool css_is_last(struct container_subsys_state *css)
 {
-	struct container_subsys_state *css =
-		container_of(to_rcu_work(work), struct container_subsys_state, free_work);
+	/* others' puts, then the grace period: pairs with the full order of percpu_ref_put() */
+	return atomic_long_read_acquire(&css->refcnt.data->count) == 1;
+}
+
+/* Who is sealed is no root, so its container is the same for life. */
+static bool css_is_sealed(struct container_subsys_state *css)
+{
+	return css->parent &&
+	       test_bit(css->ss->id, &rcu_dereference_protected(css->container, 1)->sealed);
+}
+
+static void css_seal(struct container_subsys_state *css, bool seal)
+{
+	assign_bit(css->ss->id, &rcu_dereference_protected(css->container, 1)->sealed, seal);
+}
+
+/* The end of a state that nobody can have found. Return: its parent, if that is to follow. */
+static struct container_subsys_state *css_destroy(struct container_subsys_state *css)
+{
 	struct container_subsys_state *parent = css->parent;
 	struct container *cont = rcu_dereference_protected(css->container, 1);
+	struct container_subsys_state *above;
+	bool follows;
 
 	percpu_ref_exit(&css->refcnt);
 	atomic_dec(&css->ss->nr_states);
 	css->ss->destroy(css);
 	/* one for whoever counts what else the parent is held by */
 	spin_lock(&css_below_lock);
+	if (!css_is_last(parent))
+		for (above = parent; css_is_sealed(above); above = above->parent)
+			css_seal(above, false);
+	follows = css_is_sealed(parent);
 	atomic_dec(&parent->nr_below);
 	container_css_put(parent);
 	spin_unlock(&css_below_lock);
 	container_put(cont);
+	return follows ? parent : NULL;
+}
+
+static void css_destroy_work(struct work_struct *work)
+{
+	struct container_subsys_state *css =
+		container_of(to_rcu_work(work), struct container_subsys_state, free_work);
+
+	while (css) {
+		css = css_destroy(css);
+		cond_resched();
+	}
 }
 
 static void css_release(struct percpu_ref *ref)
 {
 	struct container_subsys_state *css =
-		container_of(ref, struct container_subsys_state, refcnt);
+		container_of(ref, struct container_subsys_state, refcnt), *above;
 
+	/* css_destroy() of the state below goes on with it */
+	if (css_is_sealed(css))
+		return;
+	for (above = css->parent; above && css_is_last(above); above = above->parent)
+		css_seal(above, true);
 	INIT_RCU_WORK(&css->free_work, css_destroy_work);
 	queue_rcu_work(container_wq, &css->free_work);
 }

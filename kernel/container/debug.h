@@ -15,8 +15,11 @@
  * @fail_nth: the Nth callback from now that can fail fails with EXFULL; 0: none
  * @in_can_attach: called by every can_attach(), or NULL
  * @created: and the others: calls so far
+ * @destroyer: the work item that the last destroy() was in
+ * @destroyers: how many in turn there were
  *
- * Locking: container_mutex, but for @destroyed, which a kworker counts.
+ * Locking: container_mutex, but for @destroyed, which kworkers count, and the other two about
+ * them, which are for a test of one tree.
  */
 struct container_debug {
 	int fail_create;
@@ -28,6 +31,8 @@ struct container_debug {
 	unsigned int onlined;
 	unsigned int offlined;
 	atomic_t destroyed;
+	struct work_struct *destroyer;
+	unsigned int destroyers;
 	unsigned int attached;
 	unsigned int cancelled;
 	unsigned int bound;

@@ -275,7 +275,7 @@ TEST_LIMIT(it_ends_somewhere, 120)
 	mount_ns();
 	finish(start(fill_up, NULL));
 	eventually(hierarchy_of("ns").containers == 1, 3 * SOON);
-	/* a state goes when all below it have gone, each after a grace period of its own */
+	/* a state goes when all below it have gone, the last ones as they were removed */
 	eventually(no_dying("ns"), 60);
 }
 
