@@ -151,6 +151,9 @@ void memset_attach(struct container_subsys_state *css, struct container_subsys_s
 		   struct task_struct *task);
 void memset_fork(struct task_struct *task, struct container_subsys_state *css);
 void memset_settle(void);
+#if IS_ENABLED(CONFIG_KUNIT)
+void memset_rebind_policy(struct task_struct *task, const nodemask_t *mems);
+#endif
 
 /* memset_alloc.c */
 bool memset_kernel_may_use(struct memset *ms, int node);

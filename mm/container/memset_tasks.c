@@ -19,6 +19,8 @@
  */
 #include "memset.h"
 
+#include <kunit/static_stub.h>
+#include <kunit/visibility.h>
 #include <linux/hashtable.h>
 #include <linux/init.h>
 #include <linux/mempolicy.h>
@@ -92,6 +94,13 @@ void container_memset_copied(struct task_struct *child)
 	child->cpuset_mem_spread_rotor = smp_load_acquire(&memset_rounds);
 }
 
+/* The second half of a change, and where a test looks what there is between the two. */
+VISIBLE_IF_KUNIT void memset_rebind_policy(struct task_struct *task, const nodemask_t *mems)
+{
+	KUNIT_STATIC_STUB_REDIRECT(memset_rebind_policy, task, mems);
+	mpol_rebind_task(task, mems);
+}
+
 /* The nodes of a task, and its policy with them. Its interrupts, too, may read the sequence. */
 static void set_nodes(struct task_struct *task, const nodemask_t *mems)
 {
@@ -101,7 +110,7 @@ static void set_nodes(struct task_struct *task, const nodemask_t *mems)
 	local_irq_save(flags);
 	write_seqcount_begin(&task->mems_allowed_seq);
 	WRITE_ONCE(*task->mems_allowed.bits, *mems->bits);
-	mpol_rebind_task(task, mems);
+	memset_rebind_policy(task, mems);
 	write_seqcount_end(&task->mems_allowed_seq);
 	local_irq_restore(flags);
 	task_unlock(task);

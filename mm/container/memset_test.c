@@ -5,6 +5,7 @@
  */
 #include "memset.h"
 
+#include <kunit/static_stub.h>
 #include <kunit/test.h>
 #include <linux/mempolicy.h>
 #include <linux/nodemask.h>
@@ -285,6 +286,54 @@ static void pages_stay_with_the_first_thread(struct kunit *test)
 	settle(test, p);
 }
 
+/* What a reader would see who comes between the two halves of a change of the task that runs. */
+static struct {
+	unsigned int begun;	/* the sequence that a reader has from before the change */
+	int looks;
+	bool nodes_are_new;
+	bool reads_again;	/* who has begun before, when he is done */
+	bool is_waited_for;	/* by who begins now */
+} between;
+
+static void look_between(struct task_struct *task, const nodemask_t *mems)
+{
+	between.looks++;
+	between.nodes_are_new = nodes_equal(task->mems_allowed, *mems);
+	between.reads_again = read_mems_allowed_retry(between.begun);
+	between.is_waited_for = raw_read_seqcount(&task->mems_allowed_seq) & 1;
+}
+
+static void change_current(struct kunit *test, nodemask_t mems)
+{
+	memset(&between, 0, sizeof(between));
+	between.begun = read_mems_allowed_begin();
+	kunit_activate_static_stub(test, memset_rebind_policy, look_between);
+	container_memset_set_current(mems);
+	kunit_deactivate_static_stub(test, memset_rebind_policy);
+}
+
+/*
+ * The new nodes with the old policy, which may have none of them in common: an allocation that
+ * fails for that alone looks again. It does because the sequence is odd there, and another one after it.
+ */
+static void a_change_is_never_half_seen(struct kunit *test)
+{
+	nodemask_t old = current->mems_allowed;
+
+	/* node 0 is always there; the second time all nodes that there are */
+	change_current(test, nodemask_of_node(0));
+	KUNIT_EXPECT_EQ(test, between.looks, 1);
+	KUNIT_EXPECT_TRUE(test, between.nodes_are_new);
+	KUNIT_EXPECT_TRUE(test, between.reads_again);
+	KUNIT_EXPECT_TRUE(test, between.is_waited_for);
+	KUNIT_EXPECT_TRUE(test, read_mems_allowed_retry(between.begun));
+	KUNIT_EXPECT_FALSE(test, raw_read_seqcount(&current->mems_allowed_seq) & 1);
+	change_current(test, old);
+	KUNIT_EXPECT_TRUE(test, between.nodes_are_new);
+	KUNIT_EXPECT_TRUE(test, between.reads_again && between.is_waited_for);
+	KUNIT_EXPECT_FALSE(test, read_mems_allowed_retry(read_mems_allowed_begin()));
+}
+
 static struct kunit_case memset_cases[] = {
 	KUNIT_CASE(kernel_is_bounded_by_the_nearest_exclusive),
 	KUNIT_CASE(pressure_is_a_rate),
@@ -294,6 +343,7 @@ static struct kunit_case memset_cases[] = {
 	KUNIT_CASE(pages_follow_though_the_first_thread_exits_meanwhile),
 	KUNIT_CASE(pages_follow_when_the_first_thread_exits),
 	KUNIT_CASE(pages_stay_with_the_first_thread),
+	KUNIT_CASE(a_change_is_never_half_seen),
 	{}
 };
 
