@@ -23,11 +23,12 @@
  *
  * A removed line of states that only hold each other goes in the grace period
  * of its lowest one, not in one each. Who is released seals those above it that have been
- * killed and that nothing but the state below them holds. Nobody can get a sealed one: whoever
- * found it by another way did so before the reference of that way was put, so that the grace
- * period, which begins after the look at the count, is his end too; and by way of the state
- * below it is found only as long as that is. Were one held all the same when the
- * state below is destroyed, it is sealed no longer, and waits for its own last put.
+ * killed and that nothing but the state below them holds. Who has found a sealed one by RCU
+ * did so before the reference of that way was put, or by way of the state below, so that
+ * the grace period, which begins after the look at the count, is his end too. Were one held all
+ * the same when the state below puts it, it is not: the seal is broken by whoever comes first,
+ * the last put, which then leaves the rest to the one below, or the one below, and then
+ * it waits for a grace period of its own.
  */
 #include "internal.h"
 
@@ -50,15 +51,42 @@ static bool css_is_last(struct container_subsys_state *css)
 }
 
 /* Who is sealed is no root, so its container is the same for life. */
-static bool css_is_sealed(struct container_subsys_state *css)
+static unsigned long *css_seals(struct container_subsys_state *css)
 {
-	return css->parent &&
-	       test_bit(css->ss->id, &rcu_dereference_protected(css->container, 1)->sealed);
+	return &rcu_dereference_protected(css->container, 1)->sealed;
 }
 
-static void css_seal(struct container_subsys_state *css, bool seal)
+static bool css_is_sealed(struct container_subsys_state *css)
 {
-	assign_bit(css->ss->id, &rcu_dereference_protected(css->container, 1)->sealed, seal);
+	return css->parent && test_bit(css->ss->id, css_seals(css));
+}
+
+/* Return: was there a seal, and are we the one who broke it? */
+static bool css_break_seal(struct container_subsys_state *css)
+{
+	return css->parent && test_and_clear_bit(css->ss->id, css_seals(css));
+}
+
+/*
+ * Put the parent of a state that is destroyed. Return: is that released by this, and left to us?
+ * Context: RCU, as else the parent may be gone by the second look.
+ */
+static bool css_put_parent(struct container_subsys_state *parent)
+{
+	bool sealed = css_is_sealed(parent);
+
+	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "the parent may go");
+	/* one for whoever counts what else the parent is held by */
+	spin_lock(&css_below_lock);
+	atomic_dec(&parent->nr_below);
+	container_css_put(parent);
+	spin_unlock(&css_below_lock);
+	if (!sealed || !css_break_seal(parent))
+		return sealed;
+	/* somebody holds it, and it holds those above */
+	while (css_break_seal(parent->parent))
+		parent = parent->parent;
+	return false;
 }
 
 /* The end of a state that nobody can have found. Return: its parent, if that is to follow. */
@@ -66,21 +94,14 @@ static struct container_subsys_state *css_destroy(struct container_subsys_state 
 {
 	struct container_subsys_state *parent = css->parent;
 	struct container *cont = rcu_dereference_protected(css->container, 1);
-	struct container_subsys_state *above;
 	bool follows;
 
 	percpu_ref_exit(&css->refcnt);
 	atomic_dec(&css->ss->nr_states);
 	css->ss->destroy(css);
-	/* one for whoever counts what else the parent is held by */
-	spin_lock(&css_below_lock);
-	if (!css_is_last(parent))
-		for (above = parent; css_is_sealed(above); above = above->parent)
-			css_seal(above, false);
-	follows = css_is_sealed(parent);
-	atomic_dec(&parent->nr_below);
-	container_css_put(parent);
-	spin_unlock(&css_below_lock);
+	rcu_read_lock();
+	follows = css_put_parent(parent);
+	rcu_read_unlock();
 	container_put(cont);
 	return follows ? parent : NULL;
 }
@@ -102,10 +123,10 @@ static void css_release(struct percpu_ref *ref)
 		container_of(ref, struct container_subsys_state, refcnt), *above;
 
 	/* css_destroy() of the state below goes on with it */
-	if (css_is_sealed(css))
+	if (css_break_seal(css))
 		return;
 	for (above = css->parent; above && css_is_last(above); above = above->parent)
-		css_seal(above, true);
+		set_bit(above->ss->id, css_seals(above));
 	INIT_RCU_WORK(&css->free_work, css_destroy_work);
 	queue_rcu_work(container_wq, &css->free_work);
 }
