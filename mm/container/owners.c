@@ -228,9 +228,10 @@ static bool owners_name(struct owners *owners)
 		state->serial = memory->serial;
 		state->parent = memory_parent(memory) ? memory_parent(memory)->serial : 0;
 		cont = rcu_dereference(memory->css.container);
-		/* online is for who must not use it afterwards; a name is as old as the look */
+		/* the parking place has a name, and no path */
 		if (!cont || !data_race(memory->css.online) ||
-		    container_path(cont, state->path, sizeof(state->path)) < 0)
+		    container_path(cont, state->path, sizeof(state->path)) < 0 ||
+		    state->path[0] != '/')
 			strscpy(state->path, "-");
 	}
 	return true;

@@ -46,12 +46,21 @@ struct acc_page {
 	bool charged, file, active;
 };
 
-static struct {
+/* A look. */
+static struct acc {
+	char *text;
 	struct acc_state *state;
 	int nr_states;
 	struct acc_page *page;
 	int nr_pages;
 } acc;
+
+static void acc_free(struct acc *look)
+{
+	free(look->text);
+	free(look->state);
+	free(look->page);
+}
 
 static struct acc_state *acc_find(uint64_t serial)
 {
@@ -113,8 +122,8 @@ static void acc_parse(int fd)
 	text[have] = 0;
 	for (size_t i = 0; i < have; i++)
 		lines += text[i] == '\n';
-	free(acc.state);
-	free(acc.page);
+	acc_free(&acc);
+	acc.text = text;
 	acc.state = malloc(lines * sizeof(*acc.state));
 	acc.page = malloc(lines * sizeof(*acc.page));
 	acc.nr_states = acc.nr_pages = 0;
@@ -211,42 +220,21 @@ static bool acc_read_files(const char *root, bool after)
 	return true;
 }
 
-/* The first number of the control files that is not that of the look, in words; NULL: none. */
-static const char *acc_files_differ(const char *root)
+/* The moment is when it is opened; acc_take() reads what was then. */
+static int acc_open(void)
 {
-	struct acc_state *old = acc.state;
-	int nr_old = acc.nr_states, fd;
-	static char why[512];
-	bool there;
+	int fd = open("/tmp/accounting/container_memory/owners", O_RDONLY | O_CLOEXEC);
 
-	/* the containers of the look before, which is why there is one */
-	there = acc_read_files(root, false);
-	fd = open("/tmp/accounting/container_memory/owners", O_RDONLY | O_CLOEXEC);
 	ck_assert_msg(fd >= 0, "container_memory/owners: %s", error_name(errno));
-	there = there && acc_read_files(root, true);
-	acc.state = NULL;
+	return fd;
+}
+
+/* All pages must be what is counted. */
+static void acc_take(int fd)
+{
 	acc_parse(fd);
 	close(fd);
 	acc_walk();
-	if (!there || nr_old != acc.nr_states)
-		return "containers come and go";
-	for (int s = 0; s < nr_old; s++) {
-		for (int i = 0; old[s].path[0] == '/' && i < ACC_NUMBERS; i++) {
-			if (old[s].before[i] == old[s].after[i] &&
-			    old[s].before[i] == acc.state[s].counter[i])
-				continue;
-			snprintf(why, sizeof(why), "%s/memory.%s is %ld, and then %ld, where the kernel counts %ld",
-				 old[s].path, acc_names[i], old[s].before[i], old[s].after[i],
-				 acc.state[s].counter[i]);
-			return why;
-		}
-	}
-	return NULL;
-}
-
-/* What all pages are against what is counted. */
-static void acc_expect_exact(void)
-{
 	for (int s = 0; s < acc.nr_states; s++) {
 		struct acc_state *state = &acc.state[s];
 
@@ -258,16 +246,44 @@ static void acc_expect_exact(void)
 	}
 }
 
-/* One look, for the states' names and the exact comparison. */
-static void acc_look(void)
+/* The first control file around OLD's moment that does not say what the kernel counted then, in words. */
+static const char *acc_compare(const struct acc *old)
 {
-	int fd = open("/tmp/accounting/container_memory/owners", O_RDONLY | O_CLOEXEC);
+	static char why[512];
 
-	ck_assert_msg(fd >= 0, "container_memory/owners: %s", error_name(errno));
-	acc_parse(fd);
-	close(fd);
-	acc_walk();
-	acc_expect_exact();
+	for (int s = 0; s < old->nr_states; s++) {
+		const struct acc_state *files = &old->state[s], *kernel = &acc.state[s];
+
+		if (files->serial != kernel->serial)
+			return "containers come and go";
+		for (int i = 0; files->path[0] == '/' && i < ACC_NUMBERS; i++) {
+			if (files->before[i] == files->after[i] &&
+			    files->before[i] == kernel->counter[i])
+				continue;
+			snprintf(why, sizeof(why), "%s/memory.%s is %ld, and then %ld, where the kernel counts %ld",
+				 files->path, acc_names[i], files->before[i], files->after[i],
+				 kernel->counter[i]);
+			return why;
+		}
+	}
+	return NULL;
+}
+
+/* Reads the files of the containers of the last look, and takes one in between. */
+static const char *acc_files_differ(const char *root)
+{
+	bool there = acc_read_files(root, false);
+	int fd = acc_open();
+	struct acc old;
+	const char *why;
+
+	there = there && acc_read_files(root, true);
+	old = acc;
+	memset(&acc, 0, sizeof(acc));
+	acc_take(fd);
+	why = there && old.nr_states == acc.nr_states ? acc_compare(&old) : "containers come and go";
+	acc_free(&old);
+	return why;
 }
 
 /* Fails with the first thing that is wrong. Returns false in a kernel that cannot say. */
@@ -285,16 +301,14 @@ static bool __attribute__((unused)) check_accounting(void)
 		umount("/tmp/accounting");
 		return false;
 	}
-	acc_look();
+	acc_take(acc_open());
 	bound = hierarchy_of("memory");
 	if (bound.subsystems[0]) {
 		root = mount_hierarchy(bound.subsystems);
 		while ((why = acc_files_differ(root))) {
-			acc_expect_exact();
 			ck_assert_msg(now() < end, "%s, for %g s", why, 5 * lib_slow);
 			usleep(10000);
 		}
-		acc_expect_exact();
 		expect(unmount(root), 0);
 	}
 	ck_assert_int_eq(umount("/tmp/accounting"), 0);

@@ -184,7 +184,7 @@ TEST_LIMIT(exact_while_everything_moves, 60)
 	make_dir("/tmp/accounting");
 	ck_assert_int_eq(mount("none", "/tmp/accounting", "debugfs", 0, NULL), 0);
 	for (int i = 0; i < LOOKS; i++) {
-		acc_look();
+		acc_take(acc_open());
 		usleep(20000);
 	}
 	ck_assert_int_eq(umount("/tmp/accounting"), 0);
