@@ -73,6 +73,75 @@ TEST(allocations_stay_inside)
 	remove_pair();
 }
 
+/* The node whose zone a page frame is in, by /proc/zoneinfo. */
+static int node_of_frame(uint64_t frame)
+{
+	char *text = read_file("/proc/zoneinfo"), *rest = text, *line;
+	unsigned long long spanned = 0, start;
+	int node = -1, found = -1;
+
+	while ((line = strsep(&rest, "\n"))) {
+		sscanf(line, "Node %d, zone", &node);
+		sscanf(line, " spanned %llu", &spanned);
+		if (sscanf(line, " start_pfn: %llu", &start) == 1 && frame >= start && frame - start < spanned)
+			found = node;
+	}
+	free(text);
+	ck_assert_msg(found >= 0, "no zone spans frame %llu", (unsigned long long)frame);
+	return found;
+}
+
+/* Bits of /proc/kpageflags. */
+#define KPF_ANON	12
+#define KPF_NOPAGE	20
+
+/* The nodes of PID's pages by no call of ours or NUMA's: its page table, and what these frames are. */
+static unsigned int nodes_of_frames(pid_t pid, char *mem)
+{
+	int map = open(at("/proc", "%d/pagemap", pid), O_RDONLY | O_CLOEXEC);
+	int kpageflags = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	uint64_t entry, flags, frame;
+	unsigned int nodes = 0;
+
+	ck_assert(map >= 0 && kpageflags >= 0);
+	for (unsigned long i = 0; i < PAGES; i++) {
+		ck_assert_int_eq(pread(map, &entry, 8, ((uintptr_t)mem / PAGE + i) * 8), 8);
+		ck_assert_msg(entry >> 63, "page %lu is not there", i);
+		frame = entry & ((1ULL << 55) - 1);
+		ck_assert_int_eq(pread(kpageflags, &flags, 8, frame * 8), 8);
+		ck_assert_msg(flags >> KPF_ANON & 1 && !(flags >> KPF_NOPAGE & 1), "frame %llu has flags %llx",
+			      (unsigned long long)frame, (unsigned long long)flags);
+		nodes |= NODE(node_of_frame(frame));
+	}
+	close(kpageflags);
+	close(map);
+	return nodes;
+}
+
+TEST(frames_are_of_the_nodes)
+{
+	static const unsigned int sets[] = { NODE(0), NODE(2), NODE(1) | NODE(3) };
+	unsigned int nodes;
+	struct holder *h;
+
+	make_pair(all_nodes(), all_nodes());
+	h = holder_in(a);
+	for (int i = 0; i < 3; i++) {
+		expect(set_mems(a, sets[i]), 0);
+		expect(hold(h, 0), 0);
+		nodes = nodes_of_frames(h->pid, h->mem[0]);
+		ck_assert_msg(nodes && !(nodes & ~sets[i]), "frames are on %s, wanted on %s", cpus_text(nodes),
+			      cpus_text(sets[i]));
+		ck_assert_uint_eq(nodes, nodes_of_pages(h->pid, h->mem[0]));
+	}
+	expect(set_migrate(a, 1), 0);
+	expect(set_mems(a, NODE(2)), 0);
+	ck_assert_uint_eq(nodes_of_frames(h->pid, h->mem[0]), NODE(2));
+	held(h, 0);
+	holder_end(h);
+	remove_pair();
+}
+
 TEST(a_change_is_the_next_pages)
 {
 	struct holder *h;
