@@ -257,6 +257,7 @@ static void compare_kind(const struct kind *k)
 		step();
 		compare();
 	}
+	printf("# %lu steps\n", n);
 	take_down();
 }
 

@@ -129,6 +129,7 @@ TEST_LIMIT(cpus_change_while_tasks_fork_and_run, 120)
 		if (i % 8 == 0)
 			eventually(all_have(a, cpus), SOON);
 	}
+	printf("# %d changes\n", changes);
 	let_them_rest();
 	runs_only_on(l, cpus);
 	ck_assert(all_have(a, cpus));

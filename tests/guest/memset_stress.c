@@ -176,6 +176,7 @@ TEST_LIMIT(nodes_change_while_tasks_fork_and_fault, 120)
 		if (i % 8 == 0)
 			eventually(all_have(a, nodes), SOON);
 	}
+	printf("# %d changes\n", changes);
 	let_them_rest();
 	ck_assert(all_have(a, nodes));
 	end(a, parent);
