@@ -162,6 +162,124 @@ static void compare_setting(struct world *w, int tree, int mount, int cont, cons
 	compare_text(file_of(w, tree, mount, cont, file), wanted);
 }
 
+/* A line that a file has. */
+static void compare_line(struct world *w, int tree, int mount, int cont, const char *file, const char *line)
+{
+	char *path = file_of(w, tree, mount, cont, file), *text = NULL, whole[128];
+	int err = try_read(path, &text);
+
+	snprintf(whole, sizeof(whole), "\n%s\n", line);
+	if (err || (strncmp(text, whole + 1, strlen(whole) - 1) && !strstr(text, whole)))
+		differ("%s reads \"%s\" (%s), the model says \"%s\"", path, text ?: "", error_name(err), line);
+	free(text);
+}
+
+static void compare_marks(struct world *w, int tree, int mount, int cont, const char *resource,
+			  const struct model_marks *marks)
+{
+	char file[64];
+
+	sprintf(file, "bc.%s.held", resource);
+	compare_number(w, tree, mount, cont, file, marks->last);
+	sprintf(file, "bc.%s.maxheld", resource);
+	compare_number(w, tree, mount, cont, file, marks->max);
+	sprintf(file, "bc.%s.minheld", resource);
+	compare_number(w, tree, mount, cont, file, marks->min == MODEL_NEVER ? marks->last : marks->min);
+}
+
+/* Pages, which the model knows nothing of: read in this order, each is at most the next one. */
+static void compare_order(struct world *w, int tree, int mount, int cont, const char *resource)
+{
+	static const char *const files[] = { "minheld", "held", "maxheld" };
+	uint64_t n[3];
+
+	for (int i = 0; i < 3; i++) {
+		char file[64];
+
+		sprintf(file, "bc.%s.%s", resource, files[i]);
+		n[i] = read_u64(file_of(w, tree, mount, cont, file));
+	}
+	if (n[1] > n[2] || n[0] > n[2])
+		differ("%s: %s has been %llu, is %llu, and at most %llu", dir_of(w, tree, mount, cont), resource,
+		       (unsigned long long)n[0], (unsigned long long)n[1], (unsigned long long)n[2]);
+}
+
+static void compare_bc(struct world *w, int tree, int mount, int cont)
+{
+	struct model_container *c = &w->m.t[tree].c[cont];
+	char line[64];
+
+	compare_marks(w, tree, mount, cont, "numfiles", &c->files);
+	compare_marks(w, tree, mount, cont, "numproc", &c->procs);
+	compare_order(w, tree, mount, cont, "privvmpages");
+	compare_order(w, tree, mount, cont, "lockedpages");
+	compare_number(w, tree, mount, cont, "bc.numfiles.barrier", c->files_limit / 2);
+	compare_number(w, tree, mount, cont, "bc.numfiles.limit", c->files_limit);
+	compare_number(w, tree, mount, cont, "bc.numfiles.failcnt", c->files_refused);
+	compare_number(w, tree, mount, cont, "bc.numproc.barrier", MODEL_NO_LIMIT);
+	compare_number(w, tree, mount, cont, "bc.numproc.limit", MODEL_NO_LIMIT);
+	compare_number(w, tree, mount, cont, "bc.numproc.failcnt", 0);
+	sprintf(line, "numfiles %llu %llu", (unsigned long long)c->files_limit / 2, (unsigned long long)c->files_limit);
+	compare_line(w, tree, mount, cont, "bc.set", line);
+	sprintf(line, "numfiles.limit_hit %u", c->files_refused);
+	compare_line(w, tree, mount, cont, "bc.events", line);
+}
+
+static uint64_t sum_of(const char *path)
+{
+	char *text = read_file(path), *rest = text, *word;
+	uint64_t sum = 0;
+
+	while ((word = strsep(&rest, " \n")))
+		sum += strtoull(word, NULL, 10);
+	free(text);
+	return sum;
+}
+
+/* Time only grows, so what is read first can only be less: own and children's, all, all CPUs'. */
+static void compare_time(struct world *w, int tree, int mount, int cont)
+{
+	struct model_container *c = w->m.t[tree].c;
+	uint64_t parts = read_u64(file_of(w, tree, mount, cont, "cpuacct.usage_self")), usage, percpu;
+
+	for (int i = 1; i < MODEL_CONTAINERS; i++)
+		if (c[i].live && c[i].parent == cont)
+			parts += read_u64(file_of(w, tree, mount, i, "cpuacct.usage"));
+	usage = read_u64(file_of(w, tree, mount, cont, "cpuacct.usage"));
+	percpu = sum_of(file_of(w, tree, mount, cont, "cpuacct.usage_percpu"));
+	if (parts > usage || usage > percpu || c[cont].usage > usage)
+		differ("%s: cpuacct.usage was %llu and is %llu; its parts had %llu, all CPUs have %llu",
+		       dir_of(w, tree, mount, cont), (unsigned long long)c[cont].usage, (unsigned long long)usage,
+		       (unsigned long long)parts, (unsigned long long)percpu);
+	c[cont].usage = usage;
+}
+
+/* In a root there is what the whole machine was refused. */
+static void compare_why(struct world *w, int tree, int mount, int cont)
+{
+	struct model_why *why = &w->m.t[tree].c[cont].why;
+	char wanted[600], limiter[256] = "", *text;
+	int n;
+
+	if (!why->count) {
+		compare_text(file_of(w, tree, mount, cont, "why"), "");
+		return;
+	}
+	n = snprintf(wanted, sizeof(wanted), "\nwhat %s\nsubsystem %s\nerror %s\n", why->what, why->subsystem,
+		     strerrorname_np(why->error));
+	if (why->limiter >= 0) {
+		model_path(&w->m, tree, why->limiter, limiter, sizeof(limiter));
+		snprintf(wanted + n, sizeof(wanted) - n, "container %s\nusage %llu\nlimit %llu\n", limiter,
+			 (unsigned long long)why->usage, (unsigned long long)why->limit);
+	}
+	text = read_file(file_of(w, tree, mount, cont, "why"));
+	if (!strstr(text, wanted) || (why->limiter < 0 && strstr(text, "\nlimit ")))
+		differ("%s reads \"%s\", the model says \"%s\"", file_of(w, tree, mount, cont, "why"), text, wanted);
+	free(text);
+	sprintf(wanted, "count %u", why->count);
+	compare_line(w, tree, mount, cont, "why", wanted);
+}
+
 /* What the subsystems count and limit; a root has no limits, and others are in it. */
 static void compare_counts(struct world *w, int tree, int mount, int cont)
 {
@@ -172,6 +290,8 @@ static void compare_counts(struct world *w, int tree, int mount, int cont)
 		compare_number(w, tree, mount, cont, "memory.page_limit", c->limit);
 		compare_number(w, tree, mount, cont, "memory.page_limit_hits", 0);
 		compare_setting(w, tree, mount, cont, "memory.overlimit", "reclaim\n");
+		compare_number(w, tree, mount, cont, "memory.page_max", MODEL_NO_LIMIT);
+		compare_setting(w, tree, mount, cont, "memory.events", "limit_hits 0\nmax_hits 0\ngiveups 0\nooms 0\n");
 	}
 	if (mask & MODEL_NUMTASKS) {
 		compare_setting(w, tree, mount, cont, "numtasks.shares",
@@ -180,14 +300,12 @@ static void compare_counts(struct world *w, int tree, int mount, int cont)
 		compare_stat(w, tree, mount, cont, "Current usage", model_tasks(&w->m, tree, cont));
 		compare_stat(w, tree, mount, cont, "Number of successes", c->forks);
 		compare_stat(w, tree, mount, cont, "Number of failures", c->forks_refused);
+		compare_stat(w, tree, mount, cont, "Number of forkrate failures", 0);
 	}
-	if (mask & MODEL_BC) {
-		compare_number(w, tree, mount, cont, "bc.numproc.held", model_tasks(&w->m, tree, cont));
-		compare_number(w, tree, mount, cont, "bc.numfiles.barrier", c->files_limit / 2);
-		compare_number(w, tree, mount, cont, "bc.numfiles.limit", c->files_limit);
-		compare_number(w, tree, mount, cont, "bc.numfiles.held", model_files(&w->m, tree, cont));
-		compare_number(w, tree, mount, cont, "bc.numfiles.failcnt", c->files_refused);
-	}
+	if (mask & MODEL_BC)
+		compare_bc(w, tree, mount, cont);
+	if (w->m.t[tree].mask & MODEL_CPUACCT)
+		compare_time(w, tree, mount, cont);
 }
 
 static void compare_container(struct world *w, int tree, int mount, int cont)
@@ -202,7 +320,9 @@ static void compare_container(struct world *w, int tree, int mount, int cont)
 	compare_number(w, tree, mount, cont, "notify_on_release", c->notify);
 	compare_number(w, tree, mount, cont, "releasable", cont && c->used && empty);
 	compare_counts(w, tree, mount, cont);
-	if (!cont)
+	if (cont)
+		compare_why(w, tree, mount, cont);
+	else
 		compare_setting(w, tree, mount, cont, "release_agent", "\n");
 	/* "dying" ends after a grace period: world_end() waits for that */
 	snprintf(text, sizeof(text), "populated %d\n", model_populated(&w->m, tree, cont));
@@ -302,6 +422,7 @@ static void compare_groups(struct world *w)
 
 void compare_all(struct world *w)
 {
+	model_marks_follow(&w->m);
 	compare_tables(w);
 	compare_groups(w);
 	for (int p = 0; p < MODEL_PROCS; p++)

@@ -6,10 +6,13 @@ bool model_lies;
 
 const char *const model_subsystems[MODEL_SUBSYSTEMS] = { "cpuacct", "memory", "bc", "numtasks" };
 
+static const struct model_marks no_marks = { .min = MODEL_NEVER };
+
 static struct model_container new_container(int parent, const char *name)
 {
 	struct model_container c = { .live = true, .parent = parent, .limit = MODEL_NO_LIMIT,
-				     .tasks_limit = MODEL_NO_LIMIT, .files_limit = MODEL_FILES_LIMIT };
+				     .tasks_limit = MODEL_NO_LIMIT, .files_limit = MODEL_FILES_LIMIT,
+				     .files = no_marks, .procs = no_marks };
 
 	strcpy(c.name, name);
 	return c;
@@ -90,13 +93,29 @@ static void pass_files(struct model *m, int from, int to)
 			m->f[f].owner = to;
 }
 
+static void refused(struct model_container *c, const char *what, const char *subsystem, int error)
+{
+	c->why = (struct model_why){ what, subsystem, error, c->why.count + 1, .limiter = -1 };
+}
+
+static void refused_by_limit(struct model_container *c, const char *what, const char *subsystem, int error,
+			     int limiter, uint64_t usage, uint64_t limit)
+{
+	refused(c, what, subsystem, error);
+	c->why.limiter = limiter;
+	c->why.usage = usage;
+	c->why.limit = limit;
+}
+
 /* Its files, that somebody still has open elsewhere, count on in the parent. */
 int model_rmdir(struct model *m, int tree, int cont)
 {
 	int err = EBUSY;
 
-	if (model_children(m, tree, cont) || model_has_tasks(m, tree, cont))
+	if (model_children(m, tree, cont) || model_has_tasks(m, tree, cont)) {
+		refused(&m->t[tree].c[cont], "rmdir", "core", err);
 		return err;
+	}
 	m->t[tree].c[cont].live = false;
 	if (tree == model_tree_of(m, MODEL_BC))
 		pass_files(m, cont, m->t[tree].c[cont].parent);
@@ -132,6 +151,8 @@ int model_remount(struct model *m, int tree, unsigned int mask)
 	for (int i = 0; i < MODEL_CONTAINERS; i++) {
 		struct model_container *c = &t->c[i];
 
+		if (leaves & MODEL_CPUACCT)
+			c->usage = 0;
 		if (leaves & MODEL_MEMORY)
 			c->limit = MODEL_NO_LIMIT;
 		if (leaves & MODEL_NUMTASKS) {
@@ -141,6 +162,7 @@ int model_remount(struct model *m, int tree, unsigned int mask)
 		if (leaves & MODEL_BC) {
 			c->files_limit = MODEL_FILES_LIMIT;
 			c->files_refused = 0;
+			c->files = c->procs = no_marks;
 			pass_files(m, i, 0);
 		}
 	}
@@ -179,6 +201,49 @@ void model_exit(struct model *m, int proc)
 		m->f[f].in[proc] = false;
 }
 
+static void raised(struct model_marks *marks, unsigned int now)
+{
+	marks->last = now;
+	if (now > marks->max)
+		marks->max = now;
+}
+
+static void fell(struct model_marks *marks, unsigned int now)
+{
+	marks->last = now;
+	if (now < marks->min)
+		marks->min = now;
+}
+
+static void follow(struct model_marks *marks, unsigned int now)
+{
+	if (now > marks->last)
+		raised(marks, now);
+	else if (now < marks->last)
+		fell(marks, now);
+}
+
+void model_marks_follow(struct model *m)
+{
+	int tree = model_tree_of(m, MODEL_BC);
+
+	for (int c = 0; tree >= 0 && c < MODEL_CONTAINERS; c++) {
+		follow(&m->t[tree].c[c].files, model_files(m, tree, c));
+		follow(&m->t[tree].c[c].procs, model_tasks(m, tree, c));
+	}
+}
+
+/* bc is asked before numtasks: it has counted the task for a moment. */
+static void counted_in_vain(struct model *m, int proc)
+{
+	int tree = model_tree_of(m, MODEL_BC);
+
+	for (int i = tree < 0 ? 0 : m->p[proc].in[0][tree]; i; i = m->t[tree].c[i].parent) {
+		raised(&m->t[tree].c[i].procs, model_tasks(m, tree, i) + 1);
+		fell(&m->t[tree].c[i].procs, model_tasks(m, tree, i));
+	}
+}
+
 /* No container but the root, from the process's on upwards, may get more than its limit. */
 int model_charge_task(struct model *m, int proc)
 {
@@ -192,6 +257,8 @@ int model_charge_task(struct model *m, int proc)
 	for (int i = at; i; i = c[i].parent)
 		if (model_tasks(m, tree, i) + 1 > c[i].tasks_limit) {
 			c[at].forks_refused++;
+			refused_by_limit(&c[at], "fork", "numtasks", err, i, model_tasks(m, tree, i), c[i].tasks_limit);
+			counted_in_vain(m, proc);
 			return err;
 		}
 	c[at].forks++;
@@ -210,14 +277,16 @@ static bool is_open(struct model_file *f)
 int model_open(struct model *m, int proc)
 {
 	int tree = model_tree_of(m, MODEL_BC), at = tree < 0 ? 0 : m->p[proc].in[0][tree], file = 0;
+	struct model_container *c = tree < 0 ? NULL : m->t[tree].c;
 
 	while (file < MODEL_FILES && is_open(&m->f[file]))
 		file++;
 	if (file == MODEL_FILES)
 		return -1;
-	for (int i = at; i; i = m->t[tree].c[i].parent)
-		if (model_files(m, tree, i) + 1 > m->t[tree].c[i].files_limit) {
-			m->t[tree].c[i].files_refused++;
+	for (int i = at; i; i = c[i].parent)
+		if (model_files(m, tree, i) + 1 > c[i].files_limit) {
+			c[i].files_refused++;
+			refused_by_limit(&c[at], "open", "bc", ENFILE, i, model_files(m, tree, i), c[i].files_limit);
 			return -ENFILE;
 		}
 	m->f[file].in[proc] = true;

@@ -33,6 +33,22 @@
 #define MODEL_SUBSYSTEMS 4
 extern const char *const model_subsystems[MODEL_SUBSYSTEMS];
 
+/* The last refusal in a container. */
+struct model_why {
+	const char *what, *subsystem;
+	int error;
+	unsigned int count;	/* 0: there was none */
+	int limiter;		/* whose limit it was, and its numbers then; -1: no limit */
+	uint64_t usage, limit;
+};
+
+/* The most and the least that were held; the least is NEVER as long as nothing was given back. */
+struct model_marks {
+	unsigned int last, max, min;
+};
+
+#define MODEL_NEVER	UINT32_MAX
+
 struct model_container {
 	bool live;
 	int parent;		/* index; -1 for the root, which is index 0 */
@@ -44,6 +60,10 @@ struct model_container {
 	unsigned int forks, forks_refused;
 	uint64_t files_limit;	/* bc.numfiles.limit; what was refused for it, here or below */
 	unsigned int files_refused;
+	struct model_marks files, procs;	/* of bc.numfiles and bc.numproc */
+	struct model_why why;
+	/* no part of the model: the time that was read last, which does not go back */
+	uint64_t usage;
 };
 
 /* Index is the hierarchy's number - 1: the kernel takes the lowest free one. */
@@ -90,6 +110,8 @@ int model_charge_task(struct model *m, int proc);
 /* PROC opens a file: its index, -1 when there are enough, or -errno. */
 int model_open(struct model *m, int proc);
 void model_close(struct model *m, int proc, int file);
+/* After each step, in which an amount only rises or only falls: the marks follow. */
+void model_marks_follow(struct model *m);
 void model_move(struct model *m, int tree, int cont, int proc, int thread);
 /* A process of PARENT (-1: somebody in all roots); its index, or -1 when there are enough. */
 int model_fork(struct model *m, int parent);

@@ -145,7 +145,7 @@ TEST_LIMIT(kernel_and_model_agree, 3600)
 }
 
 /* A model in which a name can be there twice: this must be noticed, and made small. */
-TEST_LIMIT(a_wrong_model_is_noticed, 120)
+TEST_LIMIT(a_wrong_model_is_noticed, 240)
 {
 	char why[16384];
 	int left;
