@@ -127,9 +127,9 @@ one()
 {
 	kernel=build/$(flavour_of "$3")/linux
 	[ -x "$kernel" ] || die "$kernel: not there; cure: without --no-build"
-	row="$1 $2 $3 $4" ncpus=$2 log=$out/logs/$1-$2-$3 more='' data=''
+	row="$1 $2 $3 $4" ncpus=$2 log=$out/logs/$1-$2-$3 more='' data='' limit=180
 	[ "$1" != places ] || more='--nodes 2'
-	[ "$1" != memory ] || more='--swap 512M' data=$PWD/$out/data
+	[ "$1" != memory ] || more='--swap 512M' data=$PWD/$out/data limit=600
 	which="round $4 of $3 with $2 CPUs"
 	if [ "$1" = programs ]; then
 		set -- "$PWD/tools/bench/programs.sh" "${only:-*}"
@@ -137,7 +137,7 @@ one()
 		set -- "$PWD/$out/guest" -k "$3" -s "$1" -o "${only:-*}" ${data:+-d "$data"} ${quick:+-q}
 	fi
 	# shellcheck disable=SC2086 # words, or nothing
-	$first build/tools/uml-run --kernel "$kernel" --cpus "$ncpus" $more --mem 1G --timeout 180 --log "$log.kernel" -- \
+	$first build/tools/uml-run --kernel "$kernel" --cpus "$ncpus" $more --mem 1G --timeout $limit --log "$log.kernel" -- \
 		"$@" </dev/null >"$log" 2>"$log.err" ||
 		die "$which: $(grep -v '^ *$' "$log.err" | head -n 1) (more in $log*)"
 	[ "$(tail -n 1 "$log")" = end ] || die "$which: no last line in $log"
