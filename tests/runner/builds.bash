@@ -3,6 +3,11 @@
 # ten files whose objects are copies of their sources. What Linux's own build makes of it is
 # `./uml check --long rebuild`.
 # status, out and err come from make_it().
+# Each is many processes and little work: no time where the machine is quiet, much where it is not.
+# (limit of make_again_does_nothing: 180 s)
+# (limit of make_again_after_a_change: 180 s)
+# (limit of make_again_after_a_removal: 180 s)
+# (limit of make_stops: 180 s)
 # shellcheck shell=bash disable=SC2154,SC2086,SC2016,SC2034
 
 # $WORK/linux: a Linux whose `make linux` prints what it compiles, as Linux's does.
@@ -78,6 +83,8 @@ make_it()
 	env -u MAKEFLAGS -u LINUX_TARBALL "LINUX_SRC=$WORK/linux" make "$@" >"$WORK/o" 2>"$WORK/e" </dev/null || status=$?
 	out=$(cat "$WORK/o")
 	err=$(cat "$WORK/e")
+	# what is written from now on is newer than what was made, also where clocks of files are coarse
+	until touch "$WORK/now"; [ "$WORK/now" -nt build/default/linux ]; do :; done
 }
 
 # What the last build of a kernel compiled, in one line; nothing when it did not even link.
@@ -86,10 +93,10 @@ compiled()
 	sed -n 's/^  CC  *//p; s/^  LD  *//p' "build/${1-default}/build.log" | sort | tr '\n' ' '
 }
 
-# again WHAT OBJECTS: makes again, and just these are compiled
+# again WHAT OBJECTS: makes again ($targets), and just these are compiled
 again()
 {
-	make_it
+	make_it $targets
 	equal "$1: status ($err)" 0 $status
 	equal "$1: what is compiled" "$2" "$(compiled)"
 }
@@ -121,19 +128,19 @@ test_make_again_does_nothing()
 test_make_again_after_a_change()
 {
 	fake_project
-	make_it
+	make_it kernel
 	equal "status ($err)" 0 $status
 	echo more >>kernel/container/css.c
-	again 'a file of a room' 'kernel/container/css.o linux '
-	contains 'the kernel' more "$(cat linux.uml)"
+	targets=kernel again 'a file of a room' 'kernel/container/css.o linux '
+	contains 'the kernel' more "$(cat build/default/linux)"
 	echo more >>include/linux/containers.h
-	again 'a header' 'kernel/container/css.o kernel/container/group.o linux '
+	targets=kernel again 'a header' 'kernel/container/css.o kernel/container/group.o linux '
 	echo new >kernel/container/new.c
 	echo new >arch/um/kernel/smp.c
-	again 'a new file' 'arch/um/kernel/smp.o kernel/container/new.o linux '
+	targets=kernel again 'a new file' 'arch/um/kernel/smp.o kernel/container/new.o linux '
 	hook mm mm/page.c 41 another
-	again 'a hook' 'linux mm/page.o '
-	contains 'the kernel' $'41\nanother\n42' "$(cat linux.uml)"
+	targets=kernel again 'a hook' 'linux mm/page.o '
+	contains 'the kernel' $'41\nanother\n42' "$(cat build/default/linux)"
 }
 
 test_make_again_after_a_removal()
@@ -247,6 +254,11 @@ test_make_without_a_place_for_ccache()
 	cd "$TOP" || exit 1
 	equal 'with one' "$(command -v ccache)" "$(CCACHE_DIR=$WORK/cache make -pn help | sed -n 's/^CCACHE := //p')"
 	for home in CCACHE_DIR=/proc/nowhere HOME=/proc/nowhere; do
+		# it may have a place that does not depend on that
+		case $(env -u CCACHE_DIR -u XDG_CACHE_HOME $home ccache -k cache_dir) in
+		/proc/nowhere*) ;;
+		*) continue ;;
+		esac
 		equal "$home" '' "$(env -u CCACHE_DIR -u XDG_CACHE_HOME $home make -pn help | sed -n 's/^CCACHE := //p')"
 	done
 }

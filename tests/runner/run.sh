@@ -3,13 +3,12 @@
 # The runner's own tests, one line each: `ok - NAME # N ms` or `not ok - NAME # N ms, FILE:LINE: WHAT:
 # expected E, got G`.
 # Each test_* function of the files beside this one runs in a shell and a TMPDIR of its
-# own, under a time limit, and must
+# own, under a time limit (60 s, or what a line "# (limit of NAME: N s)" says), and must
 # leave neither files there nor processes.
 set -u
 
 here=$(cd "$(dirname "$0")" && pwd)
 top=$(cd "$here/../.." && pwd)
-limit=60
 
 usage()
 {
@@ -67,7 +66,9 @@ leftovers()
 
 one()
 {
-	local file=$1 name=$2 work why rc began ms
+	local file=$1 name=$2 work why rc began ms limit
+	limit=$(sed -n "s/^# (limit of $name: \([0-9]*\) s)$/\1/p" "$file")
+	limit=${limit:-60}
 	began=$(date +%s%N)
 	work=$(mktemp -d /tmp/umlt.XXXXXX)
 	mkdir "$work/tmp" "$work/fail"

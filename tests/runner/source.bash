@@ -2,6 +2,8 @@
 # Where the Linux source comes from (tools/source.sh): trees of two files, no network, in a build
 # directory of each test's own.
 # status, out and err come from source_from().
+# (limit of source_that_is_none: 180 s)
+# (limit of source_that_is_none_beside_a_good_one: 180 s)
 # shellcheck shell=bash disable=SC2154,SC2086,SC2016,SC2034
 
 # tree DIR VERSION [MARK]: what source.sh takes for Linux
