@@ -101,6 +101,39 @@ char *snapshot(const char *root)
 	return t.at;
 }
 
+static void add_outline(struct text *t, const char *dir, bool root)
+{
+	struct dirent **list;
+	int n = scandir(dir, &list, NULL, alphasort);
+
+	ck_assert_msg(n >= 0, "%s: %s", dir, error_name(errno));
+	for (int i = 0; i < n; i++) {
+		char *name = list[i]->d_name, *path = at(dir, "%s", name);
+
+		add(t, "%s\n", path);
+		if (list[i]->d_type == DT_DIR && *name != '.')
+			add_outline(t, path, false);
+		else if (!root && !strcmp(name, "tasks"))
+			add(t, "%s", read_file(path));
+		free(path);
+		free(list[i]);
+	}
+	free(list);
+}
+
+char *outline(const char *root)
+{
+	struct hierarchy_row rows[16];
+	struct text t = { NULL, 0 };
+	int n = read_hierarchies(rows, 16);
+
+	for (int i = 0; i < n; i++)
+		add(&t, "%d %d %s\n", rows[i].id, rows[i].containers, rows[i].subsystems);
+	add(&t, "groups %u\n", nr_groups());
+	add_outline(&t, root, true);
+	return t.at;
+}
+
 /* The first line in which two texts differ. */
 static char *first_difference(const char *a, const char *b)
 {
@@ -130,4 +163,33 @@ void same_as_before(const char *root, const char *before)
 		usleep(10000);
 	}
 	free(after);
+}
+
+void same_outline(const char *root, const char *before, int nth)
+{
+	char *after = outline(root);
+
+	ck_assert_msg(!strcmp(before, after), "after failure %d: %s", nth, first_difference(before, after));
+	free(after);
+}
+
+static bool states_are_of_containers(void)
+{
+	struct subsystem_row rows[64];
+	int n = read_subsystems(rows, 64);
+
+	while (n--)
+		if (rows[n].states != rows[n].containers)
+			return false;
+	return true;
+}
+
+void await_states(void)
+{
+	eventually(states_are_of_containers(), 10);
+}
+
+void hurry_grace_periods(void)
+{
+	expect(write_file("/sys/kernel/rcu_expedited", "1"), 0);
 }

@@ -14,5 +14,16 @@ int remount(const char *dir, const char *options);
 char *snapshot(const char *root);
 /* Fails unless it is the same again; waits for what workers still have to free. */
 void same_as_before(const char *root, const char *before);
+/*
+ * The part of it that is right at once: no worker has to be waited for. Names, tasks, hierarchies and groups.
+ * For what fails hundreds of times: what one failure loses for good is lost at the end, too.
+ */
+char *outline(const char *root);
+/* NTH: of the failures so far, for the message. */
+void same_outline(const char *root, const char *before, int nth);
+/* Until there are no states of removed containers, or of subsystems that have left: they go after grace periods. */
+void await_states(void);
+/* The kernel waits less for readers, until it ends: what a debug kernel spends most time with otherwise. */
+void hurry_grace_periods(void);
 
 #endif /* TESTS_GUEST_LIB_REBIND_H */

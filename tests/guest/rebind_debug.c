@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Rebinding that fails half way, at every allocation and at every callback, and
- * moves that a subsystem refuses: everything is as it was. Needs the subsystem
+ * moves that a subsystem refuses: everything is as it was. With cpuacct, memory and debug, and then with
+ * the other six at once. Needs the subsystem
  * "debug" (kernel/container/debug.c) and failslab. (jobs 1@debug)
  */
 #include "lib-log.h"
@@ -161,6 +162,156 @@ TEST_LIMIT(each_allocation_fails_on_the_way_in, 60)
 TEST_LIMIT(each_allocation_fails_on_the_way_out, 60)
 {
 	fail_each_allocation("cpuacct,debug", "cpuacct", 1 + 2);
+}
+
+/* ---- The other subsystems ---- */
+
+#define OTHERS "cpuset,memset,bc,numtasks,cpu,ns"
+
+/* Something that they would lose. */
+static const struct {
+	const char *file, *value;
+} settings[] = {
+	{ "cpuset.cpus", "0" }, { "memset.mems", "0" }, { "memset.memory_migrate", "1" }, { "bc.set", "numfiles 77 88" },
+	{ "numtasks.limit", "66" }, { "numtasks.shares", "min_shares=5" }, { "cpu.shares", "min_shares=7" },
+};
+
+static void set(const char *dir)
+{
+	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++) {
+		char *file = at(dir, "%s", settings[i].file);
+
+		if (exists(file))
+			expect(write_file(file, settings[i].value), 0);
+		free(file);
+	}
+}
+
+/* /a, with a sleeper. */
+static struct tree make_small_tree(const char *options)
+{
+	struct tree t = { .root = mount_hierarchy(options) };
+	char *a = at(t.root, "a");
+
+	mount_debugfs();
+	hurry_grace_periods();
+	expect(make_dir(a), 0);
+	set(a);
+	t.pid[0] = sleeper_in(a);
+	await_states();
+	t.before = snapshot(t.root);
+	return t;
+}
+
+static void remove_small_tree(struct tree *t)
+{
+	ck_assert_int_eq(umount(DEBUGFS), 0);
+	stop(t->pid[0]);
+	expect(remove_dir(at(t->root, "a")), 0);
+}
+
+/* Everything that can fail does, in turn, until nothing is left to. How often it did. */
+static int fail_each(struct tree *t, const char *from, const char *to, void (*arm)(int nth), int (*to_go)(void),
+		     int wanted, void (*compare)(struct tree *t, int nth))
+{
+	int nth, failed = 0, left, err;
+
+	for (nth = 1;; nth++) {
+		arm(nth);
+		err = remount(t->root, to);
+		left = to_go();
+		if (!err && left)
+			break;
+		if (err) {
+			ck_assert_msg(err == wanted, "failure %d is %s", nth, error_name(err));
+			failed++;
+			compare(t, nth);
+			continue;
+		}
+		/* the sanitizers' own, which they do without; what comes back begins anew */
+		expect(remount(t->root, from), 0);
+		set(at(t->root, "a"));
+		await_states();
+		t->before = snapshot(t->root);
+	}
+	printf("# %d of %d failures were errors\n", failed, nth - 1);
+	return failed;
+}
+
+static void arm_callback(int nth)
+{
+	fail_callback(nth);
+}
+
+static int callback_to_go(void)
+{
+	int left = callbacks_to_go();
+
+	fail_callback(0);
+	return left;
+}
+
+static char *first_outline;
+
+static void compare_outline(struct tree *t, int nth)
+{
+	same_outline(t->root, first_outline, nth);
+}
+
+static void compare_everything(struct tree *t, int nth)
+{
+	(void)nth;
+	same_as_before(t->root, t->before);
+}
+
+/*
+ * At least: the list of containers; in two of them the tables of files of the five that have any; six states
+ * and their counts; sets of tasks, and these. Six states are made and taken back each time, so that what shows at once
+ * is compared each time, and the rest when all is over.
+ */
+TEST_LIMIT(each_allocation_fails_on_the_way_in_of_the_others, 60)
+{
+	struct tree t = make_small_tree("cpuacct");
+
+	first_outline = outline(t.root);
+	set_up_failslab();
+	ck_assert_int_ge(fail_each(&t, "cpuacct", "cpuacct," OTHERS, fail_allocation, allocations_to_go, ENOMEM,
+				   compare_outline), 1 + 2 * 5 + 2 * 6 + 2);
+	expect(remount(t.root, "cpuacct"), 0);
+	same_as_before(t.root, t.before);
+	remove_small_tree(&t);
+}
+
+/* The list of containers, and the sets of tasks; their settings stay. */
+TEST_LIMIT(each_allocation_fails_on_the_way_out_of_the_others, 60)
+{
+	struct tree t = make_small_tree("cpuacct," OTHERS);
+
+	set_up_failslab();
+	ck_assert_int_ge(fail_each(&t, "cpuacct," OTHERS, "cpuacct", fail_allocation, allocations_to_go, ENOMEM,
+				   compare_everything), 1 + 2);
+	remove_small_tree(&t);
+}
+
+/* "debug" is the last to be asked: create(), online(), can_attach(). */
+TEST_LIMIT(each_callback_fails_behind_the_others, 60)
+{
+	struct tree t = make_small_tree("cpuacct");
+
+	ck_assert_int_ge(fail_each(&t, "cpuacct", "cpuacct,debug," OTHERS, arm_callback, callback_to_go, EXFULL,
+				   compare_everything), 3);
+	expect(remount(t.root, "cpuacct"), 0);
+	same_as_before(t.root, t.before);
+	remove_small_tree(&t);
+}
+
+TEST_LIMIT(each_callback_fails_on_the_way_out_of_the_others, 60)
+{
+	struct tree t = make_small_tree("cpuacct,debug," OTHERS);
+
+	ck_assert_int_ge(fail_each(&t, "cpuacct,debug," OTHERS, "cpuacct", arm_callback, callback_to_go, EXFULL,
+				   compare_everything), 1);
+	remove_small_tree(&t);
 }
 
 #define says(root, options, wanted, word)					\
