@@ -6,7 +6,7 @@
 #
 # Linux's checkpatch over our C, shellcheck over the scripts, an SPDX line in
 # every file, no file above 600 lines, no path of this machine, mutations that
-# apply, functions that are where the pages about them say. Every finding
+# apply, tests and functions that are where the pages about them say. Every finding
 # is a line "FILE:LINE: ..."; exit status 1 if there was one.
 set -u
 
@@ -117,7 +117,14 @@ for patch in tests/mutations/*.patch; do
 		echo "$patch:1: does not apply"
 done >>"$out"
 
-# What a page says of models is there.
+# What a page says of tests and of models is there.
+grep -no '[a-z_][a-z_]*:[a-z0-9_]*' Documentation/errors.md | while IFS=: read -r line suite name; do
+	[ -n "$name" ] || continue
+	case $suite in
+	kunit) grep -qs "KUNIT_CASE($name)" ./*/container/*_test.c ;;
+	*) grep -qsE "^TEST(_[A-Z]+)?\(${name}[,)]" "tests/guest/$suite.c" ;;
+	esac || echo "Documentation/errors.md:$line: there is no test $suite:$name"
+done >>"$out"
 tests/models/lines.sh "$build" | grep '^tests/models/README' >>"$out"
 
 # Advice only: kernel style leaves alignment to the writer, clang-format does not.
