@@ -106,19 +106,24 @@ static void same_with_limit(const char *command, unsigned long limit, const char
 {
 	char *root = mount_memory(), *free_dir = container_with(root, "free", NULL, NULL), text[32];
 	char *line = at("", "cd " DISK "; export LC_ALL=C WHO=%s; %s", "free", command) + 1, *job;
-	unsigned long most_free, most, bound, had = input ? pages_of(input) : 0;
+	unsigned long most_free, most, bound;
+	double began = now(), took;
+	unsigned long had = input ? pages_of(input) : 0;
 	int status;
 
 	snprintf(text, sizeof(text), "%lu", limit);
 	forget_pages(input);
 	status = run_in(free_dir, line, &most_free);
 	ck_assert_msg(!status, "without a limit: status 0x%x of %s", status, line);
+	took = now() - began;
 	job = container_with(root, "job", text, NULL);
 	line = at("", "cd " DISK "; export LC_ALL=C WHO=%s; %s", "job", command) + 1;
 	forget_pages(input);
+	began = now();
 	status = run_in(job, line, &most);
 	ck_assert_msg(!status, "with a limit: status 0x%x of %s", status, line);
-	printf("# %lu pages at most without a limit, %lu with one of %lu\n", most_free, most, limit);
+	printf("# without a limit %.1f s and %lu pages at most, with one of %lu: %.1f s, %lu\n", took,
+	       most_free, limit, now() - began, most);
 	ck_assert_int_eq(system("cmp " DISK "/free.out " DISK "/job.out"), 0);
 	ck_assert_uint_gt(stat_of(job, "scanned"), 0);
 	/*
@@ -150,13 +155,13 @@ static void make_lines(const char *path, unsigned long pages)
 
 TEST_LIMIT(sort_of_four_times_the_limit, 170)
 {
-	unsigned long limit = 3 * MB_PAGES * scale();
+	unsigned long limit = 2 * MB_PAGES * scale();
 
 	need_program("/usr/bin/sort", "coreutils");
 	make_disk(64 * scale());
 	make_lines(DISK "/lines", 4 * limit);
 	ck_assert_uint_ge(pages_of(DISK "/lines"), 4 * limit);
-	same_with_limit(at("", "sort -S %luM -T . -o $WHO.out lines", 2 * scale()) + 1, limit, DISK "/lines");
+	same_with_limit(at("", "sort -S %luM -T . -o $WHO.out lines", scale()) + 1, limit, DISK "/lines");
 	ck_assert_int_eq(system("LC_ALL=C sort -c " DISK "/job.out"), 0);
 }
 
