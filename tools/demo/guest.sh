@@ -1,6 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# What the demo runs in the guest; the only argument is batch's page_limit, or max.
+# What the demo runs in the guest.
+#
+#   guest.sh LIMIT MB TREES HEADERS    batch's page_limit, or max; what batch sorts, and of which directories; of how
+#                                      many files service has the words
 #
 # Standard output, a line each:
 #   S MS ANON FILE ANON FILE    a sample: milliseconds since batch began, pages of batch, of service
@@ -8,8 +11,7 @@
 #   end                         all of it is there
 set -eu
 
-limit=$1
-tree=/usr
+limit=$1 data=$2 trees=$3 headers=$4
 dir=$(mktemp -d)
 mount -t container -o memory none "$dir"
 mkdir "$dir/batch" "$dir/service"
@@ -28,9 +30,12 @@ now()
 	echo "${up%.*}${up#*.}0" | sed 's/^0*\(.\)/\1/'
 }
 
-sh -c "echo 0 >'$dir/service/procs'; exec perl tools/demo/service.pl '$dir.stop'" &
+sh -c "echo 0 >'$dir/service/procs'; exec perl tools/demo/service.pl '$dir.stop' $headers" &
 service=$!
-while [ ! -s "$dir.stop.ready" ]; do sleep 0.1; done
+while [ ! -s "$dir.stop.ready" ]; do
+	kill -0 $service || { echo "service ended before it was ready" >&2; exit 1; }
+	sleep 0.1
+done
 
 refaults()
 {
@@ -39,7 +44,7 @@ refaults()
 before=$(refaults)
 
 begin=$(now)
-sh -c "echo 0 >'$dir/batch/procs'; exec sh tools/demo/batch.sh '$tree'" >"$dir.batch" 2>&1 &
+sh -c "echo 0 >'$dir/batch/procs'; exec sh tools/demo/batch.sh $data $trees" >"$dir.batch" 2>&1 &
 batch=$!
 
 # Reading needs no process of its own, so that the sampler disturbs little.

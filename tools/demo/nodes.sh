@@ -3,6 +3,8 @@
 # What the demo runs in a guest with four memory nodes: two programs that use all of their memory
 # all the time, "free" in the root, "pinned" in a container that has one node.
 #
+#   nodes.sh MB MB              of free, of pinned
+#
 # Standard output, a line each:
 #   M WHEN TENANT N0 N1 N2 N3   its anonymous pages on each node, from numa_maps
 #   R NAME NUMBER               times and counts
@@ -32,9 +34,9 @@ now()
 	echo "${up%.*}${up#*.}0" | sed 's/^0*\(.\)/\1/'
 }
 
-perl tools/demo/walker.pl 60 "$dir.free" &
+perl tools/demo/walker.pl "$1" "$dir.free" &
 free=$!
-sh -c "echo 0 >'$dir/pinned/procs' && exec perl tools/demo/walker.pl 32 '$dir.pinned'" &
+sh -c "echo 0 >'$dir/pinned/procs' && exec perl tools/demo/walker.pl $2 '$dir.pinned'" &
 pinned=$!
 while [ ! -e "$dir.free" ] || [ ! -e "$dir.pinned" ]; do
 	kill -0 $free && kill -0 $pinned || exit 1

@@ -2,30 +2,32 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # report.html of a demo: one page, nothing loaded from elsewhere.
 #
-#   tools/demo/report.sh DIR LIMIT-PAGES MEM
+#   tools/demo/report.sh DIR LIMIT-PAGES MEM MB MB MB    sorted by batch, of free, of pinned
 set -eu
 
-dir=$1 limit=$2 mem=$3
+limit=$2 mem=$3 data=$4 free=$5 pinned=$6
+# gnuplot's strings are no place for a name that may hold anything
+cd "$1"
 
 for run in free limited; do
-	awk '$1 == "S" { print $2 / 1000, $3 + $4, $5 + $6 }' "$dir/$run" >"$dir/$run.dat"
+	awk '$1 == "S" { print $2 / 1000, $3 + $4, $5 + $6 }' "$run" >"$run.dat"
 done
-most=$(cat "$dir"/*.dat | awk '{ for (i = 2; i <= 3; i++) if ($i > m) m = $i } END { print int(m * 1.1) + 1 }')
+most=$(cat free.dat limited.dat | awk '{ for (i = 2; i <= 3; i++) if ($i > m) m = $i } END { print int(m * 1.1) + 1 }')
 
 plot()
 {
 	gnuplot <<-EOF
 	set terminal svg size 860,320 font "sans-serif,12" background "#ffffff"
-	set output "$dir/$1.svg"
-	set title "$2"
+	set output "$1.svg"
+	set title "$2" noenhanced
 	set xlabel "seconds"
 	set ylabel "pages (4 KB)"
 	set yrange [0:$most]
 	set grid
 	set key top left
 	$3
-	plot "$dir/$1.dat" using 1:2 with lines lw 2 lc rgb "#c0392b" title "batch", \
-	     "$dir/$1.dat" using 1:3 with lines lw 2 lc rgb "#2471a3" title "service"
+	plot "$1.dat" using 1:2 with lines lw 2 lc rgb "#c0392b" title "batch", \
+	     "$1.dat" using 1:3 with lines lw 2 lc rgb "#2471a3" title "service"
 	EOF
 }
 
@@ -48,28 +50,29 @@ escape()
 	<body>
 	<h1>A memory limit at work</h1>
 	<p>Two tenants in one User-Mode Linux kernel with $mem of memory. <b>batch</b> reads through a
-	file tree and sorts 96 MB of it; <b>service</b> keeps an index in memory and uses all of it
+	file tree and sorts $data MB of it; <b>service</b> keeps an index in memory and uses all of it
 	twice a second. First without a limit, then with a page_limit of $limit pages on batch (dashed).
 	The limit is soft: the over-limit handler starts when batch passes it and works it down to 7/8.</p>
 	EOF
 	for run in free limited; do
-		sed '1,/^<!DOCTYPE\|^ *"http/{/^<?xml/d;/^<!DOCTYPE/d;/^ *"http/d}' "$dir/$run.svg"
+		sed '1,/^<!DOCTYPE\|^ *"http/{/^<?xml/d;/^<!DOCTYPE/d;/^ *"http/d}' "$run.svg"
 	done
 	echo '<pre>'
-	escape "$dir/table.txt"
+	escape table.txt
 	echo '</pre>'
 	echo '<p>The numbers are the kernel'"'"'s (memory.* files), sampled five times a second; see'
 	echo 'tools/demo/guest.sh.</p>'
 	cat <<-EOF
 	<h1>Memory nodes</h1>
-	<p>A guest of 256 MB that is cut into four nodes. <b>free</b> changes 60 MB all over, and has them where its CPU is
-	and then where they were to be had; <b>pinned</b> has 32 MB and a container with one node. That gets another one, and its
+	<p>A guest of 256 MB that is cut into four nodes. <b>free</b> changes $free MB all over, and has them where its CPU is
+	and then where they were to be had; <b>pinned</b> has $pinned MB and a container with one node. That gets another one, and its
 	pages follow while it runs. One # is 4 MB; the numbers are from numa_maps (tools/demo/nodes.sh).</p>
 	<pre>
 	EOF
-	escape "$dir/nodes.txt"
+	escape nodes.txt
 	echo '</pre>'
 	echo '<p><code>./uml demo</code> makes this page again.</p>'
 	echo '</body></html>'
-} >"$dir/report.html"
-rm -f "$dir"/*.svg "$dir"/*.dat
+} >report.part
+mv report.part report.html
+rm -f free.svg limited.svg free.dat limited.dat
