@@ -11,6 +11,26 @@ test_directory()
 	equal pwd "$WORK/some dir" "$out"
 }
 
+test_directory_that_is_gone()
+{
+	mkdir "$WORK/gone"
+	cd "$WORK/gone" || exit 1
+	rmdir "$WORK/gone"
+	guest pwd
+	equal pwd / "$out"
+	contains message 'the current directory: No such file' "$err"
+}
+
+test_pin_to_a_core()
+{
+	local core
+	core=$(taskset -pc $$ | sed 's/.*: //; s/[,-].*//')
+	"$uml" --pin "$core" sleep 2 &
+	wait_for 10 kernel_pid >/dev/null || fail "a kernel process: expected one, got none"
+	wait_for 5 eval '[ "$(taskset -pc "$(kernel_pid)" | sed "s/.*: //")" = '$core' ]' || fail "core: expected $core, got $(taskset -pc "$(kernel_pid)")"
+	wait
+}
+
 test_environment()
 {
 	UML_TEST_A=$'two\nlines' guest printenv UML_TEST_A

@@ -274,6 +274,16 @@ test_noexec_tmp()
 	contains message noexec "$(cat "$WORK/e")"
 }
 
+# Where /dev/shm is no place for the guest's memory, the next one is.
+test_no_shared_memory()
+{
+	in_namespace || return 0
+	for how in ro size=1M noexec; do
+		out=$(unshare -m sh -c 'mount -t tmpfs -o '$how' none /dev/shm && exec "$0" echo x' "$uml" 2>&1)
+		equal "/dev/shm with $how" x "$out"
+	done
+}
+
 test_read_only_host()
 {
 	in_namespace || return 0

@@ -55,13 +55,35 @@ test_bad_values()
 {
 	for o in '--memory x' '--memory 10Q' '--memory -1' '--cpus 0' '--cpus two' '--mem 1K' '--swap 1' \
 		'--files 0' '--files some' '--files -1' '--cpuset x' '--cpuset 1' '--cpuset 0-' '--cpuset ,' '--memset x' '--memset 1' '--memset 0-' '--tasks 0' '--tasks x' '--timeout soon' '--mode fast' '--pin here' '--container /' '--container a/../b' \
-		'--rootfs /no/such/dir' '--env NOT_SET_AT_ALL' '--memory'; do
+		'--rootfs /no/such/dir' '--env NOT_SET_AT_ALL' \
+		'--env =x' '--pin 1023' '--pin 99999999999' '--log /no/such/dir/log' '--log /' '--verdict /no/such/dir/v' '--verdict /proc' '--memory'; do
 		# shellcheck disable=SC2086 # two words
 		guest $o -- true
 		equal "$o: status" 125 $status
 		# it is this that is wrong, and nothing else
 		contains "$o: message" "uml-run: ${o%% *}" "$err"
 	done
+}
+
+# Neither the default nor nothing: a variable of a script that is not set.
+test_empty_values()
+{
+	for o in --memory --cpus --mem --swap --files --tasks --nodes --cpuset --memset --timeout --mode --pin --container --env \
+		--kernel --rootfs --log --verdict --failures; do
+		guest $o '' true
+		equal "$o '': status" 125 $status
+		contains "$o '': message" "uml-run: $o" "$err"
+	done
+}
+
+test_more_cpus_than_the_kernel_has()
+{
+	guest --cpus 64 nproc
+	equal status 0 $status
+	[ "$out" -lt 64 ] || fail "CPUs: expected a kernel with fewer than 64, got $out"
+	contains message "fewer CPUs than --cpus 64: this kernel has at most $out" "$err"
+	guest --cpus 2 --nodes 2 true
+	equal 'as many as asked for' '' "$err"
 }
 
 # $1 option; $2 words of the message; then lists of CPUs or nodes, of which the guest would have two each

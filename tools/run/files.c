@@ -177,7 +177,11 @@ static int make_job(struct run *r)
 	put(&t, o->memset ? o->memset : "");
 	put(&t, o->files ? o->files : "");
 	put(&t, tasks);
-	put(&t, getcwd(cwd, sizeof(cwd)) ? cwd : "/");
+	if (!getcwd(cwd, sizeof(cwd))) {
+		say("warning: the current directory: %s: the command starts in /", strerror(errno));
+		strcpy(cwd, "/");
+	}
+	put(&t, cwd);
 	put(&t, root);
 	while (o->argv[j.argc])
 		put(&t, o->argv[j.argc++]);

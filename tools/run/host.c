@@ -163,11 +163,39 @@ static int find_kernel(struct run *r)
 	return 0;
 }
 
+/* Told before the boot: what is written at the end would be lost. */
+static int will_be_written(const char *option, const char *path)
+{
+	char dir[PATH_MAX];
+	struct stat st;
+	char *slash;
+	int err = 0;
+
+	if (!path)
+		return 0;
+	if (stat(path, &st)) {
+		snprintf(dir, sizeof(dir), "%s", path);
+		slash = strrchr(dir, '/');
+		if (slash)
+			slash[slash == dir] = 0;
+		err = access(slash ? dir : ".", W_OK) ? errno : 0;
+	} else if (S_ISDIR(st.st_mode)) {
+		err = EISDIR;
+	} else {
+		err = access(path, W_OK) ? errno : 0;
+	}
+	if (err)
+		say("%s %s: cannot be written: %s", option, path, strerror(err));
+	return err ? -1 : 0;
+}
+
 int host_directories(struct run *r)
 {
 	char path[PATH_MAX + 32];
 
 	if (find_self(r) || find_kernel(r))
+		return -1;
+	if (will_be_written("--log", r->opt.log) || will_be_written("--verdict", r->opt.verdict))
 		return -1;
 	snprintf(path, sizeof(path), "%s/guest/init", r->self_dir);
 	if (access(path, X_OK)) {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /* The command line. An error names the word, what is wrong with it and what would be right, and exits 125. */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <getopt.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,19 +15,19 @@
 #define DEFAULT_MEM (512ull << 20)
 #define DEFAULT_SWAP (1ull << 30)
 
-/* How an option is stored: as it is, as a flag, appended to a list, or by set_value(). */
-enum kind { TEXT, FLAG, LIST, VALUE, HELP };
+/* How an option is stored: as it is (a NAME is not empty), as a flag, appended to a list, or by set_value(). */
+enum kind { TEXT, NAME, FLAG, LIST, VALUE, HELP };
 
 static const struct known {
 	const char *name;
 	enum kind kind;
 	size_t at;		/* in struct options; 0 for VALUE and HELP */
 } known[] = {
-	{ "kernel", TEXT, offsetof(struct options, kernel) },
-	{ "rootfs", TEXT, offsetof(struct options, rootfs) },
-	{ "log", TEXT, offsetof(struct options, log) },
-	{ "verdict", TEXT, offsetof(struct options, verdict) },
-	{ "failures", TEXT, offsetof(struct options, failures) },
+	{ "kernel", NAME, offsetof(struct options, kernel) },
+	{ "rootfs", NAME, offsetof(struct options, rootfs) },
+	{ "log", NAME, offsetof(struct options, log) },
+	{ "verdict", NAME, offsetof(struct options, verdict) },
+	{ "failures", NAME, offsetof(struct options, failures) },
 	{ "mode", TEXT, offsetof(struct options, mode) },
 	{ "pin", TEXT, offsetof(struct options, pin) },
 	{ "gdb", FLAG, offsetof(struct options, gdb) },
@@ -146,6 +148,21 @@ static void check_list(const char *name, const char *s, unsigned int n, const ch
 	} while (*end);
 }
 
+/* A core of the host that this process may run on. */
+static void check_core(const char *s)
+{
+	cpu_set_t may;
+	char *end;
+	unsigned long core = strtoul(s, &end, 10);
+
+	if (*s < '0' || *s > '9' || *end)
+		usage_error("--pin %s: not auto, no or the number of a core", s);
+	if (!sched_getaffinity(0, sizeof(may), &may) &&
+	    (core >= CPU_SETSIZE || !CPU_ISSET(core, &may)))
+		usage_error("--pin %s: this process may not run on such a core; taskset -p $$ says "
+			    "on which", s);
+}
+
 static void set_mem(struct options *o, const char *arg)
 {
 	o->mem = bytes("--mem", arg, 1);
@@ -192,6 +209,10 @@ static void set_one(struct options *o, const struct known *k, char *arg)
 	char *field = (char *)o + k->at;
 
 	switch (k->kind) {
+	case NAME:
+		if (!*arg)
+			usage_error("--%s: the name is empty; give one, or leave the option out", k->name);
+		__attribute__((fallthrough));
 	case TEXT:
 		memcpy(field, &arg, sizeof(arg));
 		break;
@@ -244,9 +265,9 @@ static void check(struct run *r)
 		usage_error("--cpus %u --mode ptrace: UML has several CPUs in seccomp mode only",
 			    o->cpus);
 	if (strcmp(o->pin, "auto") && strcmp(o->pin, "no"))
-		count("--pin", o->pin, 4096);
+		check_core(o->pin);
 	for (size_t i = 0; i < o->env.n; i++)
-		if (!strchr(o->env.v[i], '=') && !getenv(o->env.v[i]))
+		if (*o->env.v[i] == '=' || (!strchr(o->env.v[i], '=') && !getenv(o->env.v[i])))
 			usage_error("--env %s: give NAME=VALUE, or the NAME of a variable that is set",
 				    o->env.v[i]);
 	if (!o->argv[0] && !o->shell && !o->gdb)

@@ -148,6 +148,21 @@ static void tell_mode(struct run *r)
 	    "says so without this line");
 }
 
+/* A kernel that has fewer CPUs than it was asked for takes what it has. */
+static void tell_cpus(struct run *r)
+{
+	unsigned int nodes, cpus;
+	char line[400];
+	char *at;
+
+	if (!klog_find(r->log_path, "Brought up ", line, sizeof(line)))
+		return;
+	at = strstr(line, "Brought up ");
+	if (at && sscanf(at, "Brought up %u node%*[s,] %u CPU", &nodes, &cpus) == 2 && cpus < r->opt.cpus)
+		say("the guest has fewer CPUs than --cpus %u: this kernel has at most %u", r->opt.cpus,
+		    cpus);
+}
+
 /* A kernel that makes fewer nodes than it was asked for says why and boots; with "quiet" nothing is known. */
 static void tell_nodes(struct run *r)
 {
@@ -189,6 +204,7 @@ int verdict_give(struct run *r)
 
 	judge(r, &o);
 	tell_mode(r);
+	tell_cpus(r);
 	tell_nodes(r);
 	copy_log(r);
 	if (o.line[0])
