@@ -499,22 +499,27 @@ mkdir -p "$out" 2>/dev/null && [ -w "$out" ] && [ -w "$build" ] ||
 # a place where nothing can be built is told once, not by each job
 make -s help >/dev/null || unready 'nothing can be built here (above: why)'
 # Tests of a pattern that matches nothing are a mistake in the pattern.
-all_jobs | while read -r job; do
+jobs=$(all_jobs | while read -r job; do
 	! wanted "$job" >/dev/null || echo "$job"
-done >"$out/jobs"
-[ -s "$out/jobs" ] || usage_error "nothing matches; --list prints what there is"
+done)
+[ -n "$jobs" ] || usage_error "nothing matches; --list prints what there is"
 
-kernels=$(while read -r job; do flavour_of "$job"; done <"$out/jobs" | sort -u)
+kernels=$(for job in $jobs; do flavour_of "$job"; done | sort -u)
 
 if [ $list = 1 ]; then
 	make -s tests || exit 1
-	while read -r job; do
+	for job in $jobs; do
 		wanted "$job" | while read -r pattern; do
 			plan_of "$job" "$pattern" | sed "s/^/$job:/"
 		done
-	done <"$out/jobs"
+	done
 	exit 0
 fi
+
+# What is below $out is one run's.
+exec 8>"$out/lock"
+flock -n 8 || unready "another check runs in $PWD; cure: wait for its end, or a clone of your own"
+echo "$jobs" >"$out/jobs"
 
 rm -rf "$out/slots" "$out/sums" "$out/keys" "$out/rows" "$out/times" "$out/claims" "$out/plans" "$out/logs" "$out/failures" "$out/junit.xml" "$out/results.json"
 mkdir -p "$out/sums" "$out/keys" "$out/rows" "$out/times" "$out/claims" "$out/plans" "$out/logs"
@@ -540,15 +545,16 @@ if [ $built = 1 ]; then
 	more=$((2 * jobs_at_once))
 	while [ $more -gt 0 ]; do
 		more=$((more - 1))
-		worker &
+		worker 8>&- &
 		workers="$workers $!"
 	done
 	for pid in $workers; do wait "$pid"; done
 	remember_times
 fi
-while read -r job; do
+# each that was said to run above, whatever has become of $out/jobs meanwhile
+for job in $jobs; do
 	[ -s "$out/rows/$job" ] || row fail "$job" '*' 0 'this job left no result' >"$out/rows/$job"
-done <"$out/jobs"
+done
 
 cat "$out/rows/"* >"$out/rows.all"
 awk -F "$tab" -f tools/check/report.awk -v dir="$out" -v seed="$seed" \

@@ -141,18 +141,32 @@ test_uml_check_words()
 	EOT
 }
 
+# Two would take each other's files, and jobs would be missing without a word.
+test_uml_check_beside_another()
+{
+	mkdir -p "$TOP/build/check"
+	# the one that this test is part of has it; else we
+	exec 7>"$TOP/build/check/lock"
+	flock -n 7 || :
+	uml --no-install check --no-build --only lint 7>&-
+	exec 7>&-
+	equal status 1 $status
+	contains message "another check runs in $TOP; cure:" "$err"
+}
+
 # A clone of somebody else's: where nothing can be written, that is said, and nothing else is tried.
 test_uml_check_read_only()
 {
-	unshare -m true 2>/dev/null || return 0
+	local unshare='unshare -m'
+	$unshare true 2>/dev/null || unshare='unshare -rm'
 	status=0
-	unshare -m sh -c 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec "$1/uml" --no-install check --only lint' x "$TOP" \
+	$unshare sh -c 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec "$1/uml" --no-install check --only lint' x "$TOP" \
 		>"$WORK/o" 2>"$WORK/e" </dev/null || status=$?
 	equal status 1 $status
 	contains message 'build/check cannot be written' "$(cat "$WORK/e")"
 	equal 'lines of it' 1 "$(wc -l <"$WORK/e")"
 	status=0
-	unshare -m sh -c 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec "$1/uml" --no-install build' x "$TOP" \
+	$unshare sh -c 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec "$1/uml" --no-install build' x "$TOP" \
 		>"$WORK/o" 2>"$WORK/e" </dev/null || status=$?
 	[ $status -ne 0 ] || fail 'build: expected a failure, got 0'
 	contains 'build: message' 'build cannot be written' "$(cat "$WORK/e")"
