@@ -270,14 +270,15 @@ static void tasks(void)
 	stop(pid);
 }
 
-static void file(void)
+static void file(const char *name)
 {
 	double ns[BATCHES];
 
-	if (!wanted("file"))
+	if (!wanted(name))
 		return;
+	ask(ns, 1, "file", 1000, NO_WORDS);
 	ask(ns, batches(60), "file", 1000, NO_WORDS);
-	report("file", ns, batches(60));
+	report(name, ns, batches(60));
 }
 
 void groups(void)
@@ -286,10 +287,9 @@ void groups(void)
 	int h = 0;
 
 	forks("0");
-	if (kind == VANILLA) {
-		file();
+	file("file/0");
+	if (kind == VANILLA)
 		return;
-	}
 	forks_with("time", "cpuacct");
 	forks_with("count", kind == CONTAINERS ? "numtasks" : "pids");
 	hierarchy(h++);
@@ -321,5 +321,5 @@ void groups(void)
 		forks("all");
 	}
 	/* with the files of this process counted, where somebody counts files */
-	file();
+	file("file/all");
 }
