@@ -323,11 +323,6 @@ static bool __attribute__((unused)) check_accounting(void)
 		id(loop);							\
 		check_accounting();						\
 	}									\
-	static const TTest id##_ttest = { #id, id##_and_accounting, __FILE__, __LINE__ };	\
-	static void __attribute__((constructor)) id##_register(void)		\
-	{									\
-		lib_register(&id##_ttest, limit, cpus, nodes);			\
-	}									\
-	static void id(int loop __attribute__((unused)))
+	TEST_AS(id, id##_and_accounting, true, limit, cpus, nodes)
 
 #endif /* TESTS_GUEST_ACCOUNTING_H */

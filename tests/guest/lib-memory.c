@@ -206,6 +206,12 @@ void check_whole(struct actor *a)
 	a->result = i;
 }
 
+void read_as(struct actor *a, const char *path)
+{
+	snprintf(a->path, sizeof(a->path), "%s", path);
+	act(a, read_whole, 1);
+}
+
 char *mount_memory(void)
 {
 	static char buf[16 * PAGE];
@@ -371,11 +377,27 @@ void set_limit(const char *container, const char *limit)
 	expect(write_file(at(container, "memory.page_limit"), limit), 0);
 }
 
-char *container_with(const char *root, const char *name, const char *limit, const char *max)
+bool lists(const char *dir, const char *end)
+{
+	char *text = read_file(at(dir, "memory.files"));
+	bool found = strstr(text, at("", " %s\n", end) + 1);
+
+	free(text);
+	return found;
+}
+
+char *container(const char *root, const char *name)
 {
 	char *dir = at(root, "%s", name);
 
 	expect(make_dir(dir), 0);
+	return dir;
+}
+
+char *container_with(const char *root, const char *name, const char *limit, const char *max)
+{
+	char *dir = container(root, name);
+
 	if (limit)
 		set_limit(dir, limit);
 	if (max)

@@ -54,6 +54,9 @@ void map_whole(struct actor *a);	/* map a->path shared and read each page */
 void write_whole(struct actor *a);	/* make a->path of ARG pages */
 void check_whole(struct actor *a);	/* is it what was written? */
 
+/* Has PATH read once. */
+void read_as(struct actor *a, const char *path);
+
 /*
  * A hierarchy with memory; all pages of this program and its libraries are in memory, so that no
  * actor becomes the owner of one by running it: its file pages are those that it is told to use.
@@ -78,11 +81,25 @@ void no_swap(void);
 /* What sits in per-CPU batches goes where it belongs. */
 void drain_batches(void);
 
+/* A process uses so many pages (stack, C library data) besides those that a test asks for. */
+#define FEW 24
+
+#define near(got, wanted)							\
+	do {									\
+		long g_ = (got), w_ = (wanted);					\
+		ck_assert_msg(labs(g_ - w_) <= FEW, "%s: got %ld, wanted %ld +- %d (%s)",	\
+			      #got, g_, w_, FEW, #wanted);			\
+	} while (0)
+
 unsigned long anon_pages(const char *container);
 unsigned long file_pages(const char *container);
+/* Has its list of files a line that ends in END? */
+bool lists(const char *container, const char *end);
 unsigned long stat_of(const char *container, const char *field);
 void set_limit(const char *container, const char *limit);
-/* A new one, with page_limit and page_max where they are not NULL. */
+/* A new one. */
+char *container(const char *root, const char *name);
+/* The same with page_limit and page_max where they are not NULL. */
 char *container_with(const char *root, const char *name, const char *limit, const char *max);
 
 #endif /* TESTS_GUEST_LIB_MEMORY_H */

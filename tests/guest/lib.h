@@ -28,12 +28,16 @@
  * A test that must end within LIMIT seconds, and needs a machine of CPUS and NODES: on a smaller
  * one it is not in the plan.
  */
-#define TEST_FOR(id, limit, cpus, nodes)					\
+#define TEST_FOR(id, limit, cpus, nodes) TEST_AS(id, id, true, limit, cpus, nodes)
+
+/* The same, done by a function that calls it, and only WHEN that is wanted. */
+#define TEST_AS(id, function, when, limit, cpus, nodes)				\
 	static void id(int loop);						\
-	static const TTest id##_ttest = { #id, id, __FILE__, __LINE__ };	\
+	static const TTest id##_ttest = { #id, function, __FILE__, __LINE__ };	\
 	static void __attribute__((constructor)) id##_register(void)		\
 	{									\
-		lib_register(&id##_ttest, limit, cpus, nodes);			\
+		if (when)							\
+			lib_register(&id##_ttest, limit, cpus, nodes);		\
 	}									\
 	static void id(int loop __attribute__((unused)))
 

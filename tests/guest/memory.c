@@ -13,23 +13,6 @@
 #include <signal.h>
 #include <sys/mman.h>
 
-#define FEW 24
-
-#define near(got, wanted)							\
-	do {									\
-		long g_ = (got), w_ = (wanted);					\
-		ck_assert_msg(labs(g_ - w_) <= FEW, "%s: got %ld, wanted %ld +- %d (%s)",	\
-			      #got, g_, w_, FEW, #wanted);			\
-	} while (0)
-
-static char *container(const char *root, const char *name)
-{
-	char *dir = at(root, "%s", name);
-
-	expect(make_dir(dir), 0);
-	return dir;
-}
-
 TEST(anon_is_what_is_resident)
 {
 	char *root = mount_hierarchy("memory"), *a = container(root, "a");

@@ -14,14 +14,6 @@
 
 #define LOOKS 5
 
-static char *container(const char *root, const char *name)
-{
-	char *dir = at(root, "%s", name);
-
-	expect(make_dir(dir), 0);
-	return dir;
-}
-
 TEST(kernel_says_whose_each_page_is)
 {
 	char *root = mount_memory(), *a = container(root, "a"), *b = container(a, "b");

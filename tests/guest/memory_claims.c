@@ -17,14 +17,6 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-static char *container(const char *root, const char *name)
-{
-	char *dir = at(root, "%s", name);
-
-	expect(make_dir(dir), 0);
-	return dir;
-}
-
 static int addfile(const char *dir, const char *text)
 {
 	return write_file(at(dir, "memory.addfile"), text);
@@ -33,12 +25,6 @@ static int addfile(const char *dir, const char *text)
 static int rmfile(const char *dir, const char *text)
 {
 	return write_file(at(dir, "memory.rmfile"), text);
-}
-
-static void read_as(struct actor *actor, const char *path)
-{
-	snprintf(actor->path, sizeof(actor->path), "%s", path);
-	act(actor, read_whole, 1);
 }
 
 /* A tree with p above a and b, and nobody in it: all numbers are what a test makes of them. */

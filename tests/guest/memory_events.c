@@ -50,7 +50,7 @@ static bool woken(int fd, double seconds)
 TEST_LIMIT(events_tell_of_the_soft_limit, 60)
 {
 	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", "500", NULL);
-	char *b = container_with(root, "b", NULL, NULL);
+	char *b = container(root, "b");
 	struct actor *actor, *other;
 	int fd, quiet;
 

@@ -13,14 +13,6 @@
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 
-static char *container(const char *root, const char *name)
-{
-	char *dir = at(root, "%s", name);
-
-	expect(make_dir(dir), 0);
-	return dir;
-}
-
 static uint64_t num_files(const char *dir)
 {
 	return read_u64(at(dir, "memory.num_files"));
@@ -99,22 +91,6 @@ static void expect_listed(const char *dir, const char *path, const char *file)
 	ck_assert_uint_eq(makedev(w.found.major, w.found.minor), st.st_dev);
 	ck_assert_uint_eq(w.found.ino, st.st_ino);
 	ck_assert_uint_eq(w.found.pages, cached_pages(file));
-}
-
-/* Does DIR's list have a line that ends in this? */
-static bool lists(const char *dir, const char *end)
-{
-	char *text = read_file(at(dir, "memory.files"));
-	bool found = strstr(text, at("", " %s\n", end) + 1);
-
-	free(text);
-	return found;
-}
-
-static void read_as(struct actor *actor, const char *path)
-{
-	snprintf(actor->path, sizeof(actor->path), "%s", path);
-	act(actor, read_whole, 1);
 }
 
 TEST(files_lists_what_is_cached)

@@ -20,43 +20,11 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 
-#define FEW 24
-
-#define near(got, wanted)							\
-	do {									\
-		long g_ = (got), w_ = (wanted);					\
-		ck_assert_msg(labs(g_ - w_) <= FEW, "%s: got %ld, wanted %ld +- %d (%s)",	\
-			      #got, g_, w_, FEW, #wanted);			\
-	} while (0)
-
-static char *container(const char *root, const char *name)
-{
-	char *dir = at(root, "%s", name);
-
-	expect(make_dir(dir), 0);
-	return dir;
-}
-
-static bool lists(const char *dir, const char *end)
-{
-	char *text = read_file(at(dir, "memory.files"));
-	bool found = strstr(text, at("", " %s\n", end) + 1);
-
-	free(text);
-	return found;
-}
-
 /* What was freed may wait in another CPU's batch, and is charged until somebody empties that. */
 static unsigned long settled(const char *dir)
 {
 	drain_batches();
 	return file_pages(dir);
-}
-
-static void read_as(struct actor *actor, const char *path)
-{
-	snprintf(actor->path, sizeof(actor->path), "%s", path);
-	act(actor, read_whole, 1);
 }
 
 static void fill_pages(struct actor *a, char *mem, unsigned long pages)

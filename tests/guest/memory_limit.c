@@ -168,7 +168,7 @@ TEST(under_the_limit_nothing_happens)
 TEST_LIMIT(limit_holds_for_a_reader, 60)
 {
 	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", "1000", NULL);
-	char *b = container_with(root, "b", NULL, NULL), *data = make_data(make_disk(32), "data", 5000);
+	char *b = container(root, "b"), *data = make_data(make_disk(32), "data", 5000);
 	struct actor *next = neighbour(b, 500), *actor = actor_in(a);
 	unsigned long peak;
 
@@ -208,7 +208,7 @@ TEST_LIMIT(limit_holds_for_a_writer, 60)
 TEST_LIMIT(limit_holds_for_anonymous_memory, 120)
 {
 	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", "1000", NULL);
-	char *b = container_with(root, "b", NULL, NULL);
+	char *b = container(root, "b");
 	struct actor *next, *actor;
 	uint64_t others, written;
 	unsigned long peak;
@@ -263,7 +263,7 @@ TEST_LIMIT(limit_holds_for_tmpfs, 60)
 
 TEST_LIMIT(lowering_the_limit_works_at_once, 60)
 {
-	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", NULL, NULL);
+	char *root = mount_hierarchy("memory"), *a = container(root, "a");
 	struct actor *actor;
 
 	swap_device();
@@ -306,7 +306,7 @@ static void kernel_writes(struct actor *a)
  */
 TEST_LIMIT(what_the_kernel_writes_survives_swap, 60)
 {
-	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", NULL, NULL);
+	char *root = mount_hierarchy("memory"), *a = container(root, "a");
 	struct actor *actor;
 
 	swap_device();
@@ -354,8 +354,8 @@ TEST_LIMIT(used_pages_are_spared, 60)
 
 TEST_LIMIT(deactivate_moves_and_frees_nothing, 60)
 {
-	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", NULL, NULL);
-	char *b = container_with(root, "b", NULL, NULL);
+	char *root = mount_hierarchy("memory"), *a = container(root, "a");
+	char *b = container(root, "b");
 	struct actor *actor = actor_in(a), *next = neighbour(b, 500);
 	char *rollup = at("/proc", "%d/smaps_rollup", actor->pid);
 	unsigned long before, referenced;
@@ -394,7 +394,7 @@ TEST_LIMIT(deactivate_moves_and_frees_nothing, 60)
 TEST_LIMIT(a_parents_limit_is_for_the_sum, 60)
 {
 	char *root = mount_hierarchy("memory"), *p = container_with(root, "p", "1000", NULL);
-	char *a = container_with(p, "a", NULL, NULL), *b = container_with(p, "b", NULL, NULL);
+	char *a = container(p, "a"), *b = container(p, "b");
 	struct actor *x, *y;
 
 	swap_device();
@@ -477,7 +477,7 @@ TEST_LIMIT(rmdir_while_the_handler_works, 60)
 
 	swap_device();
 	for (int i = 0; i < 10; i++) {
-		char *a = container_with(root, "a", NULL, NULL);
+		char *a = container(root, "a");
 		struct actor *actor = actor_in(a);
 
 		act(actor, touch, 1500);

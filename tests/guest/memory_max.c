@@ -97,7 +97,7 @@ static void expect_victim(const char *dir, struct actor *a)
 
 TEST(max_reads_as_written)
 {
-	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", NULL, NULL);
+	char *root = mount_hierarchy("memory"), *a = container(root, "a");
 	char *max = at(a, "memory.page_max");
 
 	ck_assert_str_eq(read_file(max), "max\n");
@@ -126,7 +126,7 @@ TEST(max_reads_as_written)
 /* Each has more than its share; all of it is there again when they look. */
 TEST_LIMIT(max_holds_for_all_processors, 180)
 {
-	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", NULL, NULL);
+	char *root = mount_hierarchy("memory"), *a = container(root, "a");
 	struct actor *actor[NR_ACTORS];
 	unsigned long most = bound(a, 1000, NR_ACTORS);
 
@@ -203,7 +203,7 @@ TEST_LIMIT(max_holds_for_files, 120)
 TEST_LIMIT(max_holds_when_others_read, 60)
 {
 	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", NULL, "600");
-	char *b = container_with(root, "b", NULL, NULL);
+	char *b = container(root, "b");
 	struct actor *owner = actor_in(a), *reader = actor_in(b);
 	unsigned long most = bound(a, 600, OWN_PAGES);
 
@@ -233,8 +233,8 @@ static void hog(struct actor *a, unsigned long pages)
 TEST_LIMIT(oom_takes_the_biggest, 120)
 {
 	char *root = mount_hierarchy("memory"), *p = container_with(root, "p", NULL, "1000");
-	char *a = container_with(p, "a", NULL, NULL), *b = container_with(p, "b", NULL, NULL);
-	char *c = container_with(root, "c", NULL, NULL);
+	char *a = container(p, "a"), *b = container(p, "b");
+	char *c = container(root, "c");
 	struct actor *small, *big, *outside;
 
 	no_swap();
@@ -381,7 +381,7 @@ TEST_LIMIT(max_without_a_victim_is_an_error, 60)
 /* Lowering it kills nobody, and says so when it does not hold. */
 TEST_LIMIT(lowering_max_says_why, 60)
 {
-	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", NULL, NULL);
+	char *root = mount_hierarchy("memory"), *a = container(root, "a");
 	struct actor *actor;
 
 	no_swap();

@@ -22,15 +22,7 @@
 #define MB_PAGES (1024 * 1024 / PAGE)
 
 /* A TEST_LIMIT that only a long run has. */
-#define TEST_LONG(id, limit)							\
-	static void id(int loop);						\
-	static const TTest id##_ttest = { #id, id, __FILE__, __LINE__ };	\
-	static void __attribute__((constructor)) id##_register(void)		\
-	{									\
-		if (getenv("SCENARIO_SCALE"))					\
-			lib_register(&id##_ttest, limit, 1, 1);			\
-	}									\
-	static void id(int loop __attribute__((unused)))
+#define TEST_LONG(id, limit) TEST_AS(id, id, getenv("SCENARIO_SCALE"), limit, 1, 1)
 
 static unsigned long scale(void)
 {
@@ -104,7 +96,7 @@ static unsigned long freed_by_handler(const char *dir)
  */
 static void same_with_limit(const char *command, unsigned long limit, const char *input)
 {
-	char *root = mount_memory(), *free_dir = container_with(root, "free", NULL, NULL), text[32];
+	char *root = mount_memory(), *free_dir = container(root, "free"), text[32];
 	char *line = at("", "cd " DISK "; export LC_ALL=C WHO=%s; %s", "free", command) + 1, *job;
 	unsigned long most_free, most, bound;
 	double began = now(), took;
@@ -234,7 +226,7 @@ TEST_LONG(tar_of_a_tree, 900)
 TEST_LIMIT(python_that_only_grows_is_killed, 170)
 {
 	char *root = mount_memory(), *a = container_with(root, "a", NULL, "24M");
-	char *b = container_with(root, "b", NULL, NULL);
+	char *b = container(root, "b");
 	char *grow = "exec /usr/bin/python3 -S -E -c 'l = []\nwhile True: l.append(bytes(65536) + b\"x\")'";
 	unsigned long most;
 	struct actor *beside;

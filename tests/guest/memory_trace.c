@@ -69,7 +69,7 @@ static bool trace_agrees(const char *dir)
 
 TEST_LIMIT(trace_has_a_line_per_round, 60)
 {
-	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", NULL, NULL);
+	char *root = mount_hierarchy("memory"), *a = container(root, "a");
 	struct actor *actor = actor_in(a);
 	unsigned long sum;
 

@@ -19,14 +19,6 @@
 /* What an actor has besides: stack, data. */
 #define OWN_PAGES 64
 
-static char *container(const char *root, const char *name)
-{
-	char *dir = at(root, "%s", name);
-
-	expect(make_dir(dir), 0);
-	return dir;
-}
-
 /* How many of an actor's pages are on each node; those in swap are nowhere. */
 static void count_nodes(struct actor *a, unsigned long *on)
 {

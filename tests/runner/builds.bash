@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # What make does again and what not (the Makefile, tools/hooks.sh, tools/config.sh), with a Linux of
-# ten files whose objects are copies of their sources. What Linux's own build makes of it is
-# `./uml check --long rebuild`.
+# ten files whose objects are copies of their sources. What Linux's own build makes of it no test says.
 # status, out and err come from make_it().
 # Each is many processes and little work: no time where the machine is quiet, much where it is not.
 # (limit of make_again_does_nothing: 180 s)
