@@ -50,7 +50,6 @@ static void enter(const char *group)
 	put(text, ROOT "/%s/%s", group, words[kind].processes);
 }
 
-/* With all below it that it says to control, in cgroup v2. */
 static void group(const char *path)
 {
 	char dir[256];
@@ -59,6 +58,7 @@ static void group(const char *path)
 	make(dir);
 }
 
+/* cgroup v2: the groups below it can have limits. */
 static void control(const char *path)
 {
 	if (kind == CGROUP2)
