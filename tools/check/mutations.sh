@@ -26,6 +26,7 @@ fresh=0
 names=("$@")
 [ ${#names[@]} -eq 0 ] || fresh=1
 start=$(date +%s)
+. tools/check/copy.sh
 
 die()
 {
@@ -41,27 +42,6 @@ for name in "${names[@]}"; do
 	[ -f "tests/mutations/$name.patch" ] || die "there is no tests/mutations/$name.patch"
 done
 [ ${#names[@]} -gt 0 ] || mapfile -t names < <(cd tests/mutations && ls ./*.patch | sed 's|^\./||; s/\.patch$//')
-
-# Into $tree: a copy of what git has here (with what is not committed) and of the objects. The
-# commands that Linux's build remembers hold paths; with these changed nothing is rebuilt.
-copy_tree()
-{
-	rm -rf "$tree"
-	mkdir -p "$tree/build"
-	git ls-files -z --cached --others --exclude-standard |
-		xargs -0 sh -c 'for f; do [ ! -e "$f" ] || printf "%s\0" "$f"; done' x |
-		tar --null -T - -cf - | tar -xf - -C "$tree"
-	cp -a build/source.stamp "$tree/build/"
-	ln -s "$top/build/source" "$tree/build/source"
-	# nothing writes into Linux's files, hooks.sh and patch replace them; objects are rewritten
-	mkdir "$tree/build/linux"
-	(cd build/linux && find . -maxdepth 1 ! -name . ! -name 'obj-*' -exec cp -al -t "$tree/build/linux" {} +) ||
-		die "cannot make $tree"
-	for part in linux/obj-default default $debug tools tests hooked; do
-		[ ! -e "build/$part" ] || cp -a "build/$part" "$tree/build/$part" || die "cannot make $tree"
-	done
-	find "$tree/build" -name '*.cmd' -print0 | xargs -0 sed -i "s|$top/build/|$tree/build/|g"
-}
 
 # What the verdict on a mutation depends on, but for the rest of the kernel.
 key_of()
@@ -139,7 +119,7 @@ make -s kernel tools tests || die "the kernel without mutations does not build"
 debug=''
 for name in "${left[@]}"; do
 	case $(header "tests/mutations/$name.patch" Test) in
-	kunit:* | *@debug*) debug='linux/obj-debug debug' ;;
+	kunit:* | *@debug*) debug=debug ;;
 	esac
 done
 [ -z "$debug" ] || make -s kernel FLAVOUR=debug || die "the debug kernel without mutations does not build"
@@ -148,7 +128,8 @@ lanes=$(nproc)
 for lane in $(seq "$lanes"); do
 	tree=$work/tree$lane
 	echo "mutations: copying the tree to ${tree#"$top/"}"
-	copy_tree
+	# shellcheck disable=SC2086 # words
+	copy_tree "$tree" default $debug
 	make -C "$tree" kernel >"$work/build.log" 2>&1 || die "the copy does not build: $(tail -n 3 "$work/build.log")"
 done
 
