@@ -22,10 +22,11 @@ help()
 	cat <<-'EOT'
 	Usage: ./uml check [OPTION]...
 
-	Builds the kernels and programs that are not up to date, runs every test, writes
-	build/check/junit.xml and build/check/results.json and ends with a line
-	"N passed, N failed". Exit status: 0 when all passed, 1 when anything failed or
-	nothing ran, 2 for a wrong option.
+	Builds the kernels and programs that are not up to date, runs every test in fresh
+	kernels, names each failure with file:line, expected, got and the command that
+	repeats it, writes build/check/junit.xml and build/check/results.json and ends with
+	a line "N passed, N failed". Exit status: 0 when all passed, 1 when anything failed
+	or nothing ran, 2 for a wrong option.
 
 	  --only JOB[:TEST]  run what matches (shell patterns; may be repeated), e.g.
 	                     --only core, --only 'core@debug:mount_*', --only 'smp*'
@@ -34,7 +35,7 @@ help()
 	  --no-debug         leave the debug kernel out (it takes most of the time)
 	  --seed N           start random choices from N (printed by each run)
 	  --jobs N           guests that compute at once (default 2)
-	  --fresh            keep no verdict of an earlier run (spin, lint, NAME@vanilla)
+	  --fresh            keep no verdict of an earlier run of anything
 	  --no-build         take kernels and programs as they are
 	  --mutations [NAME] instead: show that the tests fail where the kernel is wrong
 	  --long NAME        instead: tests/long/NAME.sh, which takes minutes

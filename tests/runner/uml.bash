@@ -6,7 +6,7 @@
 uml()
 {
 	status=0
-	"$TOP/uml" "$@" >"$WORK/o" 2>"$WORK/e" </dev/null || status=$?
+	"${tree:-$TOP}/uml" "$@" >"$WORK/o" 2>"$WORK/e" </dev/null || status=$?
 	out=$(cat "$WORK/o")
 	err=$(cat "$WORK/e")
 }
@@ -22,6 +22,26 @@ test_uml_help()
 		equal "$sub --help: status" 0 $status
 		contains "$sub --help" "uml $sub" "$out"
 	done
+}
+
+# What somebody has who has only cloned it: $tree, nothing built in it, and no source of Linux to be had.
+unbuilt()
+{
+	tree=$WORK/$1
+	mkdir -p "$tree/tests"
+	cp -r "$TOP/uml" "$TOP/Makefile" "$TOP/tools" "$tree"
+	cp -r "$TOP/tests/tests.mk" "$TOP/tests/bench" "$tree/tests"
+	unset UML_KERNEL
+	export LINUX_TARBALL=/no/such/tarball
+}
+
+# All of it, also where nothing is built yet.
+test_uml_help_of_run()
+{
+	unbuilt clone
+	uml run --help
+	equal status 0 $status
+	contains 'run --help' "$("$TOP/build/tools/uml-run" --help)" "$out"
 }
 
 test_uml_unknown_words()
