@@ -42,6 +42,41 @@ test_uml_help_of_run()
 	uml run --help
 	equal status 0 $status
 	contains 'run --help' "$("$TOP/build/tools/uml-run" --help)" "$out"
+	uml gdb -ex run --help
+	equal 'gdb: status' 0 $status
+	contains 'gdb --help' 'uml gdb' "$out"
+}
+
+# A wrong word is told before a kernel is built, not after.
+test_uml_words_before_a_build()
+{
+	unbuilt clone
+	for sub in run shell gdb; do
+		uml --no-install $sub --memory some -- true
+		equal "$sub: status" 125 $status
+		contains "$sub: message" 'uml-run: --memory some: not a size' "$err"
+	done
+	uml --no-install run --memory 4M -- true
+	equal 'nothing wrong: status' 2 $status
+	contains 'nothing wrong: message' /no/such/tarball "$err"
+}
+
+# Each option of the runner goes there, and none to gdb: it is the runner that refuses what no option takes.
+test_uml_gdb_words()
+{
+	local option got=0
+	for option in $("$TOP/build/tools/uml-run" --help | grep -o '^  --[a-z-]*'); do
+		case $option in
+		--help | --append) continue ;;
+		esac
+		uml --no-install gdb -ex quit $option= -- true
+		equal "$option=: status" 125 $status
+		contains "$option=: message" "uml-run: $option" "$err"
+		got=$((got + 1))
+	done
+	[ $got -gt 20 ] || fail "options in uml-run --help: expected more than 20, got $got"
+	uml --no-install gdb -ex quit --timeout soon -- true
+	contains 'a value that is a word' 'uml-run: --timeout soon' "$err"
 }
 
 test_uml_unknown_words()
