@@ -234,3 +234,18 @@ test_uml_doctor_of_a_source()
 		contains "$bad" "missing   Linux source: $bad" "$out"
 	done
 }
+
+# Where the Makefile refuses to build, doctor says so before.
+test_uml_doctor_of_a_place()
+{
+	unbuilt "a place"
+	unset LINUX_TARBALL
+	uml doctor
+	equal status 1 $status
+	contains line "missing   the directory $tree: Linux cannot be built below a name with a space" "$out"
+	contains cure 'cure: another place for this tree' "$out"
+	unbuilt place
+	unset LINUX_TARBALL
+	uml doctor
+	case $out in *'the directory'*) fail "a good place: expected no word about it, got $out" ;; esac
+}
