@@ -147,10 +147,10 @@ save()
 		out=$build/hooks.$(echo "$room" | tr / -)
 		if [ -s "$out" ]; then
 			mkdir -p "$room"
-			mv "$out" "$room/hooks.patch"
-		else
-			rm -f "$out"
+			# patch(1) begins at the first line that is one of a patch
+			{ echo '# SPDX-License-Identifier: GPL-2.0-only'; cat "$out"; } >"$room/hooks.patch"
 		fi
+		rm -f "$out"
 	done
 	(for patch in $(patches); do files_of "$patch"; done) | sort -u >"$build/hooked"
 }

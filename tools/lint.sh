@@ -89,7 +89,7 @@ need shellcheck shellcheck
 	scripts $(files '*.sh' '*.bash' uml .ci/run)
 } >>"$out" 2>&1
 
-# hooks.patch is written by `make hooks-save`, mutations begin with a line of their own
+# how long a hooks.patch may be is said by the budget
 # shellcheck disable=SC2046 # a list of files
 awk '
 	FNR == 1 { end_of_file(); file = FILENAME; licence = 0; lines = 0; seen[file] = 1 }
@@ -107,9 +107,9 @@ awk '
 			return
 		if (!licence)
 			print file ":1: no line SPDX-License-Identifier: GPL-2.0-only"
-		if (lines > 600 && file !~ /\.md$/)
+		if (lines > 600 && file !~ /(\.md|hooks\.patch)$/)
 			print file ":600: " lines " lines; a file has one job and at most 600"
-	}' $(files ':!LICENSE' ':!*hooks.patch') </dev/null >>"$out"
+	}' $(files ':!LICENSE') </dev/null >>"$out"
 
 # A mutation that does not apply any more proves nothing.
 for patch in tests/mutations/*.patch; do

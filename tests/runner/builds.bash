@@ -261,3 +261,19 @@ test_make_without_a_place_for_ccache()
 		equal "$home" '' "$(env -u CCACHE_DIR -u XDG_CACHE_HOME $home make -pn help | sed -n 's/^CCACHE := //p')"
 	done
 }
+
+# What hooks-save writes has a licence line, and is what makes the tree.
+test_make_hooks_save()
+{
+	fake_project
+	make_it
+	equal "status ($err)" 0 $status
+	make_it hooks-save
+	equal "hooks-save: status ($err)" 0 $status
+	contains counts '2 added of 300' "$out"
+	for room in kernel mm; do
+		equal "$room/hooks.patch, line 1" '# SPDX-License-Identifier: GPL-2.0-only' "$(head -n 1 $room/hooks.patch)"
+		equal "$room/hooks.patch, line 2" "--- a/$room" "$(sed -n '2s,/[a-z]*\.c$,,p' $room/hooks.patch)"
+	done
+	again 'after hooks-save' ''
+}
