@@ -94,6 +94,8 @@ command -v gnuplot >/dev/null || die "gnuplot is missing; cure: apt-get install 
 if [ -z "$kernel" ]; then
 	kernel=./linux.uml
 	make linux.uml || exit 1
+elif [ ! -f "$kernel" ] || [ ! -x "$kernel" ]; then
+	die "--kernel $kernel: no file that can be executed; cure: ./uml build, or another name"
 elif [ ! -x build/tools/uml-run ]; then
 	make -s tools || exit 1
 fi

@@ -124,6 +124,7 @@ test_demo_fails()
 	contains 'no guest: why' 'the reason of the host' "$err"
 	contains 'no guest' 'did not come to its end, status 125' "$err"
 	[ ! -e "$WORK/d/report.html" ] || fail 'no guest: expected no report, got one'
+	echo earlier >"$WORK/d/table.txt"
 	while IFS='|' read -r words message; do
 		demo --out "$WORK/d" $words
 		[ $status -ne 0 ] || fail "$words: expected a failure, got 0"
@@ -140,9 +141,12 @@ test_demo_fails()
 		--mem x|--mem: 'x' is not a size
 		--cpus 0|--cpus '0': the kernel has 1 to 8
 		--cpus 99|--cpus '99': the kernel has 1 to 8
+		--kernel /no/such/kernel|--kernel /no/such/kernel: no file that can be executed
+		--kernel /etc|--kernel /etc: no file that can be executed
 		--out /proc/none|/proc/none: no directory that can be written
 		--out /dev/null|/dev/null: no directory that can be written
 	EOT
+	equal 'what an earlier demo left' earlier "$(cat "$WORK/d/table.txt")"
 	demo --limit ''
 	contains 'an empty limit' "--limit: '' is not a size" "$err"
 	demo --out ''
