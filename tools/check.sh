@@ -558,5 +558,5 @@ for job in $jobs; do
 done
 
 cat "$out/rows/"* >"$out/rows.all"
-awk -F "$tab" -f tools/check/report.awk -v dir="$out" -v seed="$seed" \
+LC_ALL=C awk -F "$tab" -f tools/check/report.awk -v dir="$out" -v seed="$seed" \
 	-v seconds=$(($(date +%s) - start)) "$out/rows.all"

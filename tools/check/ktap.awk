@@ -29,7 +29,7 @@ BEGIN {
 }
 
 /^1\.\.[0-9]+$/ && !top_plan { top_plan = substr($0, 4) + 0; next }
-/^    # Subtest: / { suite = $3; cases = 0; suite_plan = -1; message = ""; next }
+/^    # Subtest: / { suite = $3; cases = bad = 0; suite_plan = -1; message = ""; next }
 /^    1\.\.[0-9]+$/ { suite_plan = substr($0, 8) + 0; next }
 
 /^    (not )?ok [0-9]+ / {
@@ -44,13 +44,16 @@ BEGIN {
 		row("fail", name, "skipped: " line)
 	else
 		row(good ? "ok" : "fail", name, good ? "" : message)
-	failed += !good
+	bad += !good
 	message = ""
 	next
 }
 
 /^(not )?ok [0-9]+ / && suite != "" {
 	close_level(suite, suite_plan, cases)
+	# its own beginning or end went wrong
+	if (/^not/ && !bad)
+		row("fail", suite, "not ok, although no case of it failed " message)
 	suites++
 	suite = message = ""
 	next

@@ -2,14 +2,21 @@
 # The summary of a run, junit.xml and results.json, from rows of
 # status, job, test, milliseconds, message. -v dir= -v seed= -v seconds=
 
+# A test may quote any bytes; one that is no character would make the whole file unreadable.
+function plain(s) {
+	gsub(/[^ -~]/, "?", s)
+	return s
+}
+
 function xml(s) {
+	s = plain(s)
 	gsub(/&/, "\\&amp;", s); gsub(/</, "\\&lt;", s); gsub(/>/, "\\&gt;", s); gsub(/"/, "\\&quot;", s)
-	gsub(/[\001-\010\013-\037]/, "?", s)
 	return s
 }
 
 function json(s) {
-	gsub(/\\/, "\\\\", s); gsub(/"/, "\\\"", s); gsub(/[\001-\037]/, "?", s)
+	s = plain(s)
+	gsub(/\\/, "&&", s); gsub(/"/, "\\\"", s)
 	return "\"" s "\""
 }
 
