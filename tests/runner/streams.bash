@@ -96,6 +96,31 @@ test_reader_goes_away()
 	equal 'status of yes when nobody reads' 141 "${PIPESTATUS[0]}"
 }
 
+# What CMD has written is lost: it may have ended with 0 before anybody could tell it.
+test_output_to_a_full_disk()
+{
+	for command in 'echo one line' 'seq 300000' 'echo one line; exit 3'; do
+		status=0
+		"$uml" sh -c "$command" >/dev/full 2>"$WORK/e" || status=$?
+		equal "$command: status" 125 $status
+		equal "$command: message" 'uml-run: standard output: No space left on device: what the command wrote there is not whole: make room there, or let it go elsewhere' "$(cat "$WORK/e")"
+	done
+	status=0
+	"$uml" --verdict "$WORK/v" sh -c 'echo told; echo lost >&2' >"$WORK/o" 2>/dev/full || status=$?
+	equal 'standard error: status and output' '125|told' "$status|$(cat "$WORK/o")"
+	equal 'standard error: outcome' 'outcome=output' "$(head -n 1 "$WORK/v")"
+}
+
+test_input_that_cannot_be_read()
+{
+	"$uml" wc -c <"$WORK" >"$WORK/o" 2>"$WORK/e"
+	equal 'wc of a directory' '0' "$(cat "$WORK/o")"
+	equal message 'uml-run: standard input: Is a directory: for the command it ends there' "$(cat "$WORK/e")"
+	# as nohup leaves it
+	"$uml" wc -c 0>/dev/null >"$WORK/o" 2>"$WORK/e"
+	equal 'a descriptor for writing only: output and message' '0|' "$(cat "$WORK/o")|$(cat "$WORK/e")"
+}
+
 test_idle_input_is_no_hang()
 {
 	mkfifo "$WORK/idle"

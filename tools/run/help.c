@@ -47,7 +47,7 @@ static const char text[] =
 "\n"
 "Exit status: CMD's own, 128+N when signal N ended CMD, or\n"
 "  124  the time was up (--timeout)\n"
-"  125  uml-run itself failed: bad option, no kernel, boot or set-up failed\n"
+"  125  uml-run itself failed: bad option, no kernel, boot or set-up failed, no room for output\n"
 "  126  CMD cannot be executed      127  CMD was not found\n"
 "  200  the kernel panicked\n"
 "  201  the kernel reported a bug of its own: WARN, oops, KASAN, UBSAN, lockdep, a leak\n"

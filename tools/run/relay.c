@@ -114,6 +114,11 @@ static void take_input(struct run *r)
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (got <= 0) {
+		int err = got < 0 ? errno : 0;
+
+		/* nohup leaves a descriptor that cannot be read, a lost terminal has told why */
+		if (err && err != EBADF && !isatty(0))
+			say("standard input: %s: for the command it ends there", strerror(err));
 		r->in_eof = true;
 		frame_to_guest(r, JOIN_EOF, JOIN_STDIN, "", 0);
 		return;
@@ -139,7 +144,7 @@ static void output(struct run *r, int stream)
 	if (credit)
 		frame_to_guest(r, JOIN_CREDIT, stream, &credit, sizeof(credit));
 	if (n < 0) {
-		/* Nobody reads any more: CMD gets its SIGPIPE. */
+		/* Nobody reads any more, or the disk is full: CMD gets its SIGPIPE. */
 		stream_close(s);
 		frame_to_guest(r, JOIN_CLOSED, stream, "", 0);
 	}

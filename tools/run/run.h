@@ -80,6 +80,7 @@ struct stream {
 	bool socket;
 	bool poll;		/* poll() says something about it */
 	bool eof;
+	int err;		/* why a write failed, if not because nobody reads */
 	uint32_t head, len;
 	char buf[JOIN_OUT_WINDOW];
 };

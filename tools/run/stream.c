@@ -62,7 +62,7 @@ bool stream_add(struct stream *s, const char *data, size_t len)
 
 /*
  * One write.
- * Return: bytes written, 0 when there is no room now, -1 when nobody reads any more.
+ * Return: bytes written, 0 when there is no room now, -1 when nobody reads any more, or s->err says what else.
  */
 ssize_t stream_flush(struct stream *s)
 {
@@ -79,8 +79,12 @@ ssize_t stream_flush(struct stream *s)
 		w = send(s->fd, s->buf + s->head, n, MSG_DONTWAIT | MSG_NOSIGNAL);
 	else
 		w = write(s->fd, s->buf + s->head, n);
-	if (w < 0)
-		return errno == EAGAIN || errno == EINTR ? 0 : -1;
+	if (w < 0) {
+		if (errno == EAGAIN || errno == EINTR)
+			return 0;
+		s->err = errno == EPIPE || errno == ECONNRESET ? 0 : errno;
+		return -1;
+	}
 	s->head = (s->head + w) % sizeof(s->buf);
 	s->len -= w;
 	return w;

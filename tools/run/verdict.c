@@ -92,6 +92,20 @@ static void no_verdict(struct run *r, struct outcome *o)
 			 "ended");
 }
 
+/* What CMD wrote, and believes to be written, is not where it should be. */
+static bool output_lost(struct run *r, struct outcome *o)
+{
+	for (int i = JOIN_STDOUT; i < JOIN_STREAMS; i++)
+		if (r->out[i].err) {
+			set(o, "output", EXIT_RUNNER, false);
+			snprintf(o->line, sizeof(o->line), "standard %s: %s: what the command wrote "
+				 "there is not whole: make room there, or let it go elsewhere",
+				 i == JOIN_STDOUT ? "output" : "error", strerror(r->out[i].err));
+			return true;
+		}
+	return false;
+}
+
 /* gdb's end is no failure of the kernel's: the user may have said quit. */
 static bool good_end(struct run *r)
 {
@@ -127,7 +141,8 @@ static void judge(struct run *r, struct outcome *o)
 		snprintf(o->line, sizeof(o->line), "the command ended with %d, the kernel did not "
 			 "end", f->status.code);
 	} else if (f->verdict && good_end(r) && !f->garbage && !f->bad_nonce) {
-		set(o, "status", f->status.code, false);
+		if (!output_lost(r, o))
+			set(o, "status", f->status.code, false);
 	} else if (r->opt.gdb && f->exited) {
 		set(o, "gdb", WIFEXITED(f->wait_status) ? WEXITSTATUS(f->wait_status) : 1, false);
 	} else {
