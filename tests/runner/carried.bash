@@ -160,6 +160,19 @@ test_rootfs_ext4()
 	equal 'the image' "$sum" "$(md5sum <"$WORK/root, 1:2.img")"
 }
 
+# Told before a boot, by what the file is, and nothing of what mount(2) thinks of it.
+test_rootfs_that_is_none()
+{
+	: >"$WORK/empty"
+	echo 'not an image' >"$WORK/short"
+	head -c 100000 /dev/zero >"$WORK/zero"
+	for root in "$WORK/empty" "$WORK/short" "$WORK/zero" /dev/null /etc/passwd; do
+		guest --rootfs "$root" -- true
+		equal "$root: status" 125 $status
+		equal "$root: message" "uml-run: --rootfs $root: neither a directory nor an image of ext4 or squashfs; mkfs.ext4 -d DIR makes one" "$err"
+	done
+}
+
 test_container()
 {
 	if ! "$uml" grep -q container /proc/filesystems; then

@@ -53,7 +53,7 @@ test_unknown_option()
 
 test_bad_values()
 {
-	for o in '--memory x' '--memory 10Q' '--memory -1' '--cpus 0' '--cpus two' '--mem 1K' '--swap 1' \
+	for o in '--memory x' '--memory 10Q' '--memory -1' '--cpus 0' '--cpus two' '--mem 1K' '--swap 1' '--swap 3T' '--swap 17592186085376' \
 		'--files 0' '--files some' '--files -1' '--cpuset x' '--cpuset 1' '--cpuset 0-' '--cpuset ,' '--memset x' '--memset 1' '--memset 0-' '--tasks 0' '--tasks x' '--timeout soon' '--mode fast' '--pin here' '--container /' '--container a/../b' \
 		'--rootfs /no/such/dir' '--env NOT_SET_AT_ALL' \
 		'--env =x' '--pin 1023' '--pin 99999999999' '--log /no/such/dir/log' '--log /' '--verdict /no/such/dir/v' '--verdict /proc' '--memory'; do

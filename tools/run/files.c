@@ -77,6 +77,21 @@ static unsigned int put_environment(struct text *t, const struct options *o)
 	return n;
 }
 
+/* By the magic words of the file systems that the guest tries. */
+static bool is_image(const char *path)
+{
+	unsigned char head[1082] = "";
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	bool good;
+
+	if (fd < 0)
+		return false;
+	good = read(fd, head, sizeof(head)) == sizeof(head) &&
+	       (!memcmp(head, "hsqs", 4) || (head[1080] == 0x53 && head[1081] == 0xef));
+	close(fd);
+	return good;
+}
+
 static int root_option(struct run *r, struct join_job *j, char *root)
 {
 	struct stat st;
@@ -93,6 +108,11 @@ static int root_option(struct run *r, struct join_job *j, char *root)
 		return 0;
 	if (access(root, R_OK)) {
 		say("--rootfs %s: %s", r->opt.rootfs, strerror(errno));
+		return -1;
+	}
+	if (!is_image(root)) {
+		say("--rootfs %s: neither a directory nor an image of ext4 or squashfs; mkfs.ext4 -d DIR "
+		    "makes one", r->opt.rootfs);
 		return -1;
 	}
 	j->flags |= JOIN_IMAGE;

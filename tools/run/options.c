@@ -14,6 +14,8 @@
 #define PAGE 4096ull
 #define DEFAULT_MEM (512ull << 20)
 #define DEFAULT_SWAP (1ull << 30)
+/* What UML's swap entries can number. */
+#define MOST_SWAP (2ull << 40)
 
 /* How an option is stored: as it is (a NAME is not empty), as a flag, appended to a list, or by set_value(). */
 enum kind { TEXT, NAME, FLAG, LIST, VALUE, HELP };
@@ -175,6 +177,8 @@ static void set_swap(struct options *o, const char *arg)
 	o->swap = bytes("--swap", arg, 1);
 	if (o->swap && o->swap < 10 * PAGE)
 		usage_error("--swap %s: at least 40K, or 0 for none", arg);
+	if (o->swap > MOST_SWAP)
+		usage_error("--swap %s: at most 2T", arg);
 }
 
 static void set_value(struct options *o, const char *name, const char *arg)
