@@ -92,6 +92,36 @@ test_terminal_after_a_killed_runner()
 	terminal_is_as_before
 }
 
+stopped_and_back()
+{
+	kill -$1 "$(pgrep -f "^$uml --env PS1" | head -n 1)"
+	wait_for 10 at_the_host || fail "after SIG$1: expected the host's shell in front, got $(in_front)"
+	type_until "stty -g >$WORK/after; echo ho''st after $1" "host after $1"
+	equal "stty -g after SIG$1" "$(cat "$WORK/before")" "$(cat "$WORK/after")"
+	screen send-keys fg Enter
+	wait_for 10 in_the_guest || fail "after fg: expected the guest in front, got $(in_front)"
+	screen send-keys 'clear; sleep 1000' Enter
+	sleep 0.5
+	screen send-keys C-c
+	type_until "echo int of $1"' $?' "int of $1 130"
+}
+
+in_the_guest()
+{
+	! at_the_host
+}
+
+# The host's shell has its terminal while the guest is stopped, and the guest has it raw again afterwards.
+test_terminal_of_a_stopped_runner()
+{
+	open_terminal
+	stopped_and_back TSTP
+	stopped_and_back STOP
+	screen send-keys 'exit 5' Enter
+	wait_for 10 at_the_host || fail "the terminal: expected the host's shell, got $(in_front)"
+	terminal_is_as_before
+}
+
 test_shell_without_a_terminal()
 {
 	out=$(echo 'echo from $((1 + 1))' | "$uml" --shell -- sh)

@@ -23,7 +23,7 @@
 #define BOOT_SILENCE 4.5
 #define BOOT_SILENCE_KUNIT 60.0
 
-static volatile sig_atomic_t caught, winched;
+static volatile sig_atomic_t caught, winched, stopped, continued;
 
 struct loop {
 	char buf[2 * (sizeof(struct join_frame) + JOIN_MAX)];
@@ -51,6 +51,18 @@ static void on_winch(int sig)
 {
 	(void)sig;
 	winched = 1;
+}
+
+static void on_stop(int sig)
+{
+	(void)sig;
+	stopped = 1;
+}
+
+static void on_continue(int sig)
+{
+	(void)sig;
+	continued = 1;
 }
 
 static void on_child(int sig)
@@ -82,6 +94,10 @@ static void catch_signals(struct run *r, sigset_t *open)
 	handle(SIGQUIT, r->opt.gdb ? on_child : on_end, &block);
 	handle(SIGCHLD, on_child, &block);
 	handle(SIGWINCH, on_winch, &block);
+	if (r->tty) {
+		handle(SIGTSTP, on_stop, &block);
+		handle(SIGCONT, on_continue, &block);
+	}
 	signal(SIGPIPE, SIG_IGN);
 	sigprocmask(SIG_BLOCK, &block, open);
 	for (int s = 1; s < NSIG; s++)
@@ -372,6 +388,38 @@ static bool finished(struct run *r, struct loop *l)
 	return r->facts.exited && l->line_eof && !r->out[1].len && !r->out[2].len;
 }
 
+/* SIGTSTP from elsewhere, as ^Z is the guest's: whoever has the terminal meanwhile gets it as it was. */
+static void stop(struct run *r)
+{
+	struct sigaction old, sa = { .sa_handler = SIG_DFL };
+	sigset_t tstp, mask;
+
+	stopped = 0;
+	terminal_restore(r);
+	sigaction(SIGTSTP, &sa, &old);
+	raise(SIGTSTP);
+	sigemptyset(&tstp);
+	sigaddset(&tstp, SIGTSTP);
+	/* stops here, or does nothing in a group that no shell would wake up */
+	sigprocmask(SIG_UNBLOCK, &tstp, &mask);
+	sigprocmask(SIG_SETMASK, &mask, NULL);
+	sigaction(SIGTSTP, &old, NULL);
+	continued = 1;
+}
+
+/* Back in front of the terminal: a shell's fg does not make it raw again. */
+static void come_back(struct run *r)
+{
+	bool behind = r->tty && terminal_in_background();
+
+	if (r->tty && !behind && (continued || r->behind)) {
+		terminal_raw(r);
+		winched = 1;
+	}
+	continued = 0;
+	r->behind = behind;
+}
+
 static void step(struct run *r, struct loop *l, const sigset_t *open)
 {
 	struct join_winch w;
@@ -394,6 +442,9 @@ static void step(struct run *r, struct loop *l, const sigset_t *open)
 		r->in_segments = 0;
 	output(r, JOIN_STDOUT);
 	output(r, JOIN_STDERR);
+	if (stopped)
+		stop(r);
+	come_back(r);
 	if (winched) {
 		winched = 0;
 		if (r->tty && r->facts.started && terminal_size(&w))

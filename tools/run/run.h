@@ -113,6 +113,7 @@ struct run {
 	bool closed[JOIN_STREAMS];	/* descriptors that the caller had closed */
 	bool image;			/* --rootfs is a disk */
 	bool tty;			/* CMD gets a terminal, ours is raw */
+	bool behind;			/* another job has the terminal, with its own modes */
 	struct termios saved;
 	double started_at, hello_at, cmd_at;
 	struct stream out[JOIN_STREAMS];
