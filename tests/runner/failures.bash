@@ -234,6 +234,23 @@ test_guest_that_writes_nothing()
 	contains message 'boot failed' "$err"
 }
 
+# It has made its console, and then hangs with interrupts off: what it said last is told in time, and the
+# questions that it does not answer take no longer than one.
+test_boot_that_hangs()
+{
+	local t=$SECONDS
+	fake_kernel 'for a; do case $a in uml_dir=*) dir=${a#*=}guest ;; esac; done
+		mkdir "$dir"; echo "its last words"
+		exec perl -MSocket -e "socket(S, AF_UNIX, SOCK_DGRAM, 0); bind(S, pack_sockaddr_un(shift)) or die; sleep 1000" "$dir/mconsole"'
+	"$uml" --kernel "$WORK/kernel" true 2>"$WORK/e" &
+	wait_for 5 grep -qs 'does not go on after: its last words' "$WORK/e" ||
+		fail "after 5 s: expected its last words, got '$(cat "$WORK/e")'"
+	wait %1
+	equal status 125 $?
+	contains message 'the kernel fell silent after: its last words' "$(cat "$WORK/e")"
+	[ $((SECONDS - t)) -le 8 ] || fail "expected an end within 8 s, got $((SECONDS - t))"
+}
+
 test_boot_without_init()
 {
 	guest --append init=/nothing true

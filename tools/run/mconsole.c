@@ -44,7 +44,7 @@ fail:
 	return -1;
 }
 
-/* Asks and copies the answer. Return: 0, or -1 when no whole answer came within @seconds. */
+/* Asks and copies the answer. Return: 0, or 1 when it was not whole after @seconds, -1 when nothing came. */
 int mconsole_ask(struct run *r, const char *what, FILE *out, double seconds)
 {
 	struct question q = { .magic = MAGIC, .version = 2, .len = strlen(what) };
@@ -64,10 +64,11 @@ int mconsole_ask(struct run *r, const char *what, FILE *out, double seconds)
 			continue;
 		if (recv(fd, &a, sizeof(a), 0) < (ssize_t)offsetof(struct answer, data))
 			break;
+		ret = 1;
 		if (a.len && a.len <= DATA)
 			fwrite(a.data, 1, strnlen(a.data, a.len), out);
 		if (!a.more) {
-			ret = a.err ? -1 : 0;
+			ret = a.err ? 1 : 0;
 			break;
 		}
 	}

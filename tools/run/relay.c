@@ -338,6 +338,7 @@ static void watch_boot(struct run *r, struct loop *l)
 static bool watch(struct run *r, struct loop *l)
 {
 	struct facts *f = &r->facts;
+	char last[200] = "", why[256];
 
 	if (caught) {
 		f->caught = caught;
@@ -351,8 +352,11 @@ static bool watch(struct run *r, struct loop *l)
 	if (l->verdict_at && now() - l->verdict_at > END_GRACE && !r->opt.gdb)
 		f->hung = true;
 	if (f->timeout || f->boot_timeout || f->hung) {
+		/* of a boot the reason now: the answers may take their time, or not come */
+		klog_last_line(r->log_path, last, sizeof(last));
+		snprintf(why, sizeof(why), "the boot does not go on after: %s", *last ? last : "nothing");
 		report_question_guest(r, f->timeout ? "the time is up" : f->hung ?
-				      "the kernel does not end" : "the boot does not go on");
+				      "the kernel does not end" : why);
 		return true;
 	}
 	return false;

@@ -146,22 +146,25 @@ static void copy_log_from(struct run *r, long from, FILE *to)
 /*
  * One question. What a sysrq prints is taken from the log: the kernel sends it here too,
  * but drops what does not fit into
- * the socket's queue of ten datagrams.
+ * the socket's queue of ten datagrams. Return: false when the kernel does not answer.
  */
-static void ask_for(struct run *r, const char *question, FILE *f)
+static bool ask_for(struct run *r, const char *question, FILE *f)
 {
 	bool logged = !strncmp(question, "sysrq", 5);
 	FILE *answer = logged ? fopen("/dev/null", "we") : f;
 	long before = lseek(r->log_fd, 0, SEEK_END);
+	int ret;
 
 	if (!answer)
-		return;
-	if (mconsole_ask(r, question, answer, 2))
-		fprintf(f, "no whole answer from the kernel to \"%s\"\n", question);
-	if (!logged)
-		return;
-	fclose(answer);
-	copy_log_from(r, before, f);
+		return true;
+	ret = mconsole_ask(r, question, answer, 2);
+	if (ret)
+		fprintf(f, "no %sanswer from the kernel to \"%s\"\n", ret > 0 ? "whole " : "", question);
+	if (logged) {
+		fclose(answer);
+		copy_log_from(r, before, f);
+	}
+	return ret >= 0;
 }
 
 /*
@@ -178,16 +181,18 @@ void report_question_guest(struct run *r, const char *why)
 		{ "containers", "proc containers" }, { "meminfo", "proc meminfo" },
 	};
 	char made[PATH_MAX];
+	bool answers = true;
 
 	say("%s; asking the kernel what it was doing", why);
 	snprintf(made, sizeof(made), "%s/state", r->dir);
 	mkdir(made, 0700);
-	for (size_t i = 0; i < sizeof(ask) / sizeof(*ask); i++) {
+	/* who does not answer one question does not answer the next: each would cost 2 s */
+	for (size_t i = 0; answers && i < sizeof(ask) / sizeof(*ask); i++) {
 		FILE *f = file_in(made, ask[i].file);
 
 		if (!f)
 			continue;
-		ask_for(r, ask[i].question, f);
+		answers = ask_for(r, ask[i].question, f);
 		fclose(f);
 	}
 }
