@@ -120,7 +120,8 @@ unpack()
 	mkdir "$build/source.tmp"
 	cure='give a whole one'
 	[ "$1" != "$build/apt/$package.tar.xz" ] || cure="rm $1, then it is fetched again"
-	tar -xf "$1" -C "$build/source.tmp" --strip-components=1 ||
+	# whoever is root here may have no other users to give files to (a container without root)
+	tar --no-same-owner -xf "$1" -C "$build/source.tmp" --strip-components=1 ||
 		die "$1 does not unpack (above: why); cure: if there is room in $build, $cure"
 }
 

@@ -273,19 +273,13 @@ test_too_much_memory()
 	contains cure --mem "$err"
 }
 
-# Where the machine lets us, with a mount namespace of our own.
-in_namespace()
-{
-	unshare -m true 2>/dev/null || return 1
-}
-
 test_noexec_tmp()
 {
-	in_namespace || return 0
+	set_apart || return 0
 	# such a kernel would be hidden by the mounts
 	case $UML_KERNEL in /tmp/*) return 0 ;; esac
 	status=0
-	unshare -m bash -c 'for d in /tmp /var/tmp /dev/shm; do mount -t tmpfs -o noexec none $d || exit 99; done
+	$apart bash -c 'for d in /tmp /var/tmp /dev/shm; do mount -t tmpfs -o noexec none $d || exit 99; done
 		TMPDIR= "$0" true' "$uml" 2>"$WORK/e" || status=$?
 	equal status 125 $status
 	contains message noexec "$(cat "$WORK/e")"
@@ -294,17 +288,17 @@ test_noexec_tmp()
 # Where /dev/shm is no place for the guest's memory, the next one is.
 test_no_shared_memory()
 {
-	in_namespace || return 0
+	set_apart || return 0
 	for how in ro size=1M noexec; do
-		out=$(unshare -m sh -c 'mount -t tmpfs -o '$how' none /dev/shm && exec "$0" echo x' "$uml" 2>&1)
+		out=$($apart sh -c 'mount -t tmpfs -o '$how' none /dev/shm && exec "$0" echo x' "$uml" 2>&1)
 		equal "/dev/shm with $how" x "$out"
 	done
 }
 
 test_read_only_host()
 {
-	in_namespace || return 0
-	out=$(unshare -m bash -c 'mount -o remount,bind,ro / || exit 99; cd / && TMPDIR= "$0" sh -c "echo x >/tmp/x && cat /tmp/x"' "$uml" 2>&1)
+	set_apart || return 0
+	out=$($apart bash -c 'mount -o remount,bind,ro / || exit 99; cd / && TMPDIR= "$0" sh -c "echo x >/tmp/x && cat /tmp/x"' "$uml" 2>&1)
 	equal output x "$out"
 }
 

@@ -57,3 +57,13 @@ runs_in_guest()
 {
 	[ -s "$WORK/started" ]
 }
+
+# $apart: what starts a command with mounts of its own; as a user, by way of a user namespace. Fails where the machine
+# (most of the containers that CI runs in) lets nobody.
+set_apart()
+{
+	for apart in 'unshare -m' 'unshare -rm'; do
+		! $apart true 2>/dev/null || return 0
+	done
+	return 1
+}

@@ -217,7 +217,7 @@ fake_apt()
 machine()
 {
 	status=0
-	env -u LINUX_SRC -u LINUX_TARBALL -u MAKEFLAGS "PATH=$WORK/bin:$PATH" unshare -m sh -c 'mount -t tmpfs none /usr/src &&
+	env -u LINUX_SRC -u LINUX_TARBALL -u MAKEFLAGS "PATH=$WORK/bin:$PATH" $apart sh -c 'mount -t tmpfs none /usr/src &&
 		{ [ ! -e "$WORK/installed" ] || cp "$WORK/installed" /usr/src/linux-source-7.3.tar.xz; } && exec "$@"' x \
 		env "$@" "$TOP/tools/source.sh" "$WORK/b" >"$WORK/o" 2>"$WORK/e" </dev/null || status=$?
 	out=$(cat "$WORK/o")
@@ -226,7 +226,7 @@ machine()
 
 test_source_in_order()
 {
-	unshare -m true 2>/dev/null || return 0
+	set_apart || return 0
 	fake_apt
 	machine
 	taken fetched
@@ -256,7 +256,7 @@ test_source_in_order()
 # What stops half way is begun again, and never taken for the whole.
 test_source_half_done()
 {
-	unshare -m true 2>/dev/null || return 0
+	set_apart || return 0
 	fake_apt
 	for trouble in no-network no-room; do
 		: >"$WORK/$trouble"

@@ -143,14 +143,14 @@ without_bison()
 	printf '#!/bin/sh\necho "$@" >>%s/apt\n' "$WORK" >"$WORK/bin/apt-get"
 	chmod +x "$WORK/bin/apt-get"
 	status=0
-	unshare -m bash -c 'b=$(command -v bison) && mount --bind /dev/null "$b" && PATH=$1:$PATH && shift && exec "$@"' \
+	$apart bash -c 'b=$(command -v bison) && mount --bind /dev/null "$b" && PATH=$1:$PATH && shift && exec "$@"' \
 		x "$WORK/bin" "$TOP/uml" "$@" >"$WORK/o" 2>"$WORK/e" </dev/null || status=$?
 	err=$(cat "$WORK/e")
 }
 
 test_uml_no_install()
 {
-	unshare -m true 2>/dev/null || return 0
+	set_apart || return 0
 	without_bison --no-install build
 	equal status 2 $status
 	contains message bison "$err"
@@ -160,7 +160,7 @@ test_uml_no_install()
 
 test_uml_installs()
 {
-	unshare -m true 2>/dev/null || return 0
+	set_apart || return 0
 	without_bison build
 	contains 'said before' 'installing packages: bison' "$err"
 	contains 'what apt-get was told' 'install --no-install-recommends bison' "$(cat "$WORK/apt")"
@@ -212,16 +212,15 @@ test_uml_check_beside_another()
 # A clone of somebody else's: where nothing can be written, that is said, and nothing else is tried.
 test_uml_check_read_only()
 {
-	local unshare='unshare -m'
-	$unshare true 2>/dev/null || unshare='unshare -rm'
+	set_apart || return 0
 	status=0
-	$unshare sh -c 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec "$1/uml" --no-install check --only lint' x "$TOP" \
+	$apart sh -c 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec "$1/uml" --no-install check --only lint' x "$TOP" \
 		>"$WORK/o" 2>"$WORK/e" </dev/null || status=$?
 	equal status 1 $status
 	contains message 'build/check cannot be written' "$(cat "$WORK/e")"
 	equal 'lines of it' 1 "$(wc -l <"$WORK/e")"
 	status=0
-	$unshare sh -c 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec "$1/uml" --no-install build' x "$TOP" \
+	$apart sh -c 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && exec "$1/uml" --no-install build' x "$TOP" \
 		>"$WORK/o" 2>"$WORK/e" </dev/null || status=$?
 	[ $status -ne 0 ] || fail 'build: expected a failure, got 0'
 	contains 'build: message' 'build cannot be written' "$(cat "$WORK/e")"
