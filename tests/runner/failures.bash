@@ -243,8 +243,8 @@ test_boot_that_hangs()
 		mkdir "$dir"; echo "its last words"
 		exec perl -MSocket -e "socket(S, AF_UNIX, SOCK_DGRAM, 0); bind(S, pack_sockaddr_un(shift)) or die; sleep 1000" "$dir/mconsole"'
 	"$uml" --kernel "$WORK/kernel" true 2>"$WORK/e" &
-	wait_for 5 grep -qs 'does not go on after: its last words' "$WORK/e" ||
-		fail "after 5 s: expected its last words, got '$(cat "$WORK/e")'"
+	wait_for 6 grep -qs 'does not go on after: its last words' "$WORK/e" ||
+		fail "after 6 s at most: expected its last words, got '$(cat "$WORK/e")'"
 	wait %1
 	equal status 125 $?
 	contains message 'the kernel fell silent after: its last words' "$(cat "$WORK/e")"
