@@ -87,6 +87,7 @@ while [ $# -gt 0 ]; do
 	--long)
 		case $2 in */*) usage_error "--long $2: a name, not a path" ;; esac
 		[ -f "tests/long/$2.sh" ] || usage_error "--long $2: there is no tests/long/$2.sh"
+		[ $# -eq 2 ] || usage_error "--long $2 $3: nothing may follow the name"
 		exec "tests/long/$2.sh" ;;
 	--mutations) shift; exec tools/check/mutations.sh "$@" ;;
 	*) usage_error "unknown option '$1'" ;;

@@ -193,6 +193,7 @@ test_uml_check_words()
 		--jobs 100000|--jobs '100000': not a number from 1 to 64
 		--long no-such|--long no-such: there is no
 		--long ../../tools/check|a name, not a path
+		--long builds --frobnicate|--long builds --frobnicate: nothing may follow
 	EOT
 }
 
