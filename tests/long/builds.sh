@@ -1,34 +1,92 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# `./uml check --long builds`: the kernel has as many hierarchies as it was configured for.
+# `./uml check --long builds`: kernels that are built otherwise than what users run.
 #
-# Builds the default kernel with CONFIG_MAX_CONTAINER_HIERARCHIES=2 and =32 from a copy of its
-# objects (only what reads that value is compiled, kernel/container/) and runs the suites about
-# slots and membership in it. They take the number from /proc/config.gz.
+# The default kernel with CONFIG_MAX_CONTAINER_HIERARCHIES=2 and =32, from a copy of its objects (only
+# what reads that value is compiled, kernel/container/): it has as many hierarchies as it was configured
+# for. The suites about slots and membership run in it; they take the number from /proc/config.gz.
+#
+# Flavour up, without CONFIG_SMP: the KUnit suites, the core, and time told from time with one CPU in
+# either mode. `BUILDS=up ./uml check --long builds` builds that one alone, BUILDS=slots the others.
 set -eu
 
 cd "$(dirname "$0")/../.."
 build=$PWD/build
+out=$build/check/long-builds
 
-make kernel FLAVOUR=default
-make tools tests
-for max in 2 32; do
-	obj=$build/linux/obj-slots
-	rm -rf "$obj"
-	cp -a "$build/linux/obj-default" "$obj"
-	sed -i 's|obj-default|obj-slots|g' "$obj/Makefile"
-	"$build/linux/scripts/config" --file "$obj/.config" --set-val MAX_CONTAINER_HIERARCHIES $max
-	CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 make -s -C "$build/linux" O="$obj" ARCH=um \
-		CC="$(command -v ccache) gcc" HOSTCC="$(command -v ccache) gcc" KBUILD_BUILD_USER=uml \
-		KBUILD_BUILD_HOST=containers KBUILD_BUILD_TIMESTAMP= -j"$(nproc)" olddefconfig linux
-	grep -q "^CONFIG_MAX_CONTAINER_HIERARCHIES=$max$" "$obj/.config"
-	for suite in "core --only *slot*" "inherit"; do
-		echo "with $max hierarchies: $suite"
-		set -f
-		# shellcheck disable=SC2086 # words
-		"$build/tools/uml-run" --kernel "$obj/linux" --timeout 180 -- "$build/tests/guest/"$suite
-		set +f
+failed()
+{
+	echo "builds: FAILED: $name: $1; logs in $out" >&2
+	exit 1
+}
+
+# run KERNEL NAME OPTION... -- PROGRAM...
+run()
+{
+	kernel=$1 name=$2 code=0
+	shift 2
+	"$build/tools/uml-run" --kernel "$kernel" --timeout 180 --log "$out/$name.kernel" --failures "$out/failures" \
+		"$@" </dev/null >"$out/$name" || code=$?
+	[ $code = 0 ] || { grep '^not ok' "$out/$name" || :; failed "status $code"; }
+}
+
+# suite KERNEL NAME OPTION... -- SUITE...: its status is 0 when every test passed
+suite()
+{
+	run "$@"
+	passed=$(grep -c '^ok ' "$out/$name") || failed 'no test ran'
+	echo "builds: $name: $passed passed"
+}
+
+slots()
+{
+	make kernel FLAVOUR=default
+	for max in 2 32; do
+		obj=$build/linux/obj-slots
+		rm -rf "$obj"
+		cp -a "$build/linux/obj-default" "$obj"
+		sed -i 's|obj-default|obj-slots|g' "$obj/Makefile"
+		"$build/linux/scripts/config" --file "$obj/.config" --set-val MAX_CONTAINER_HIERARCHIES $max
+		CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 make -s -C "$build/linux" O="$obj" ARCH=um \
+			CC="$(command -v ccache) gcc" HOSTCC="$(command -v ccache) gcc" KBUILD_BUILD_USER=uml \
+			KBUILD_BUILD_HOST=containers KBUILD_BUILD_TIMESTAMP= -j"$(nproc)" olddefconfig linux
+		grep -q "^CONFIG_MAX_CONTAINER_HIERARCHIES=$max$" "$obj/.config"
+		suite "$obj/linux" "core-$max" -- "$build/tests/guest/core" --only '*slot*'
+		suite "$obj/linux" "inherit-$max" -- "$build/tests/guest/inherit"
 	done
+	rm -rf "$obj"
+}
+
+# What of the KUnit suites is there without SMP: all but the shootdown and what is about nodes.
+up_kunit()
+{
+	for file in kernel/container/*_test.c mm/container/*_test.c arch/um/kernel/*_test.c; do
+		case $file in
+		*/shootdown_test.c | */memset_test.c) ;;
+		*) sed -n 's/.*KUNIT_CASE[A-Z_]*(\([a-z0-9_]*\).*/\1/p' "$file" ;;
+		esac
+	done >"$out/kunit.plan"
+	run "$build/up/linux" up-kunit --boot-timeout 120 --append kunit.enable=1 --append kunit.autorun=1 -- true
+	awk -f tools/check/ktap.awk -v job=kunit -v code=0 -v why= -v plan="$out/kunit.plan" "$out/up-kunit.kernel" >"$out/up-kunit.rows"
+	! grep -v '^ok' "$out/up-kunit.rows" || failed 'above'
+	echo "builds: $name: $(wc -l <"$out/up-kunit.rows") passed"
+}
+
+up()
+{
+	make kernel FLAVOUR=up
+	up_kunit
+	suite "$build/up/linux" up-core -- "$build/tests/guest/core"
+	suite "$build/up/linux" up-utime -- "$build/tests/guest/utime"
+	suite "$build/up/linux" up-utime-ptrace --mode ptrace -- "$build/tests/guest/utime"
+}
+
+mkdir -p "$out"
+make tools tests
+for which in ${BUILDS:-slots up}; do
+	case $which in
+	slots | up) $which ;;
+	*) echo "builds: BUILDS=$which: not slots or up" >&2; exit 2 ;;
+	esac
 done
-rm -rf "$obj"
 echo "builds: passed"

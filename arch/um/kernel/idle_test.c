@@ -27,11 +27,22 @@ static int signal_to_come;
 
 static void let_come(int sig)
 {
-	if (sig == IPI)
+#ifdef CONFIG_SMP
+	if (sig == IPI) {
 		arch_smp_send_reschedule(0);
-	else
-		os_test_signal(sig);
+		return;
+	}
+#endif
+	os_test_signal(sig);
 }
+
+/* Is @sig sent at all? There is no other CPU without SMP, and ptrace mode takes no SIGCHLD. */
+static bool comes(int sig)
+{
+	return sig == IPI ? IS_ENABLED(CONFIG_SMP) : sig != SIGCHLD || using_seccomp;
+}
+
+static const int signals[] = { SIGALRM, SIGIO, IPI, SIGCHLD };
 
 /* instead of need_resched() */
 static int come_in_the_look(void)
@@ -72,23 +83,17 @@ static void expect_no_sleep(struct kunit *test, int sig)
 
 static void idle_with_a_note(struct kunit *test)
 {
-	expect_no_sleep(test, SIGALRM);
-	expect_no_sleep(test, SIGIO);
-	expect_no_sleep(test, IPI);
-	/* ptrace mode takes no SIGCHLD */
-	if (using_seccomp)
-		expect_no_sleep(test, SIGCHLD);
+	for (int i = 0; i < ARRAY_SIZE(signals); i++)
+		if (comes(signals[i]))
+			expect_no_sleep(test, signals[i]);
 }
 
 static void idle_interrupted_in_the_look(struct kunit *test)
 {
-	static const int come[] = { SIGALRM, SIGIO, IPI, SIGCHLD };
-	int i;
-
 	kunit_activate_static_stub(test, uml_need_resched, come_in_the_look);
-	for (i = 0; i < ARRAY_SIZE(come); i++) {
-		signal_to_come = come[i];
-		if (signal_to_come != SIGCHLD || using_seccomp)
+	for (int i = 0; i < ARRAY_SIZE(signals); i++) {
+		signal_to_come = signals[i];
+		if (comes(signal_to_come))
 			expect_no_sleep(test, -1);
 	}
 }
