@@ -13,7 +13,8 @@
  * reference that can fail.
  *
  * Who is charged: the container of the current task, whoever's address space
- * the page is for. Kernel threads charge the root.
+ * the page is for. Kernel threads charge the root. A page that comes back from swap
+ * is charged to whom it belonged (swapped.c).
  */
 #include <linux/container_memory.h>
 #include <linux/folio_batch.h>
@@ -58,6 +59,20 @@ struct container_memory *memory_get_current(void)
 	return memory_get_online(memory_of_current());
 }
 
+/* Who is charged for a page: whose it was when it left for swap, or who needs it. Context: rcu_read_lock(). */
+static struct container_memory *memory_of_new(struct folio *folio)
+{
+	return memory_of_swapped(folio) ?: memory_of_current();
+}
+
+/* Whom a folio is charged to, or NULL. Context: rcu_read_lock(). */
+struct container_memory *memory_of_folio(struct folio *folio)
+{
+	unsigned long data = READ_ONCE(folio->memcg_data);
+
+	return data & MEMORY_MAPPING ? READ_ONCE(data_mapping(data)->owner) : data_memory(data);
+}
+
 /* Add to a number of whoever a folio belongs to. Context: rcu_read_lock(). */
 static void memory_count_data(unsigned long data, enum memory_item item, long nr)
 {
@@ -95,7 +110,7 @@ static void memory_charge_direct(struct folio *folio, unsigned long tags)
 
 	/* once the word is written, our references may be the root's */
 	guard(rcu)();
-	memory = memory_get_current();
+	memory = memory_get_online(memory_of_new(folio));
 	if (!memory)
 		return;
 	if (nr > 1)
@@ -134,7 +149,7 @@ int container_memory_charge(struct folio *folio, gfp_t gfp)
 	if (WARN_ON_ONCE(folio->memcg_data))
 		return 0;
 	rcu_read_lock();
-	memory = memory_get_due(memory_of_current(), nr);
+	memory = memory_get_due(memory_of_new(folio), nr);
 	rcu_read_unlock();
 	ret = memory_ask(memory, nr, gfp);
 	if (!ret)
@@ -164,8 +179,25 @@ void mem_cgroup_uncharge_folios(struct folio_batch *folios)
 		mem_cgroup_uncharge(folios->folios[i]);
 }
 
+/* Is it tmpfs's, and on its way back from swap? */
+static bool memory_comes_back(struct folio *folio)
+{
+	return folio_test_swapcache(folio);
+}
+
+/*
+ * Whom the first page of a mapping will be charged to, if nobody has claimed that: who has it already, which is
+ * who asked for it, or for a page from swap whose it was. Context: RCU.
+ */
+static struct container_memory *memory_of_first(struct folio *folio)
+{
+	unsigned long data = READ_ONCE(folio->memcg_data);
+
+	return data && !(data & MEMORY_MAPPING) ? data_memory(data) : memory_of_current();
+}
+
 /* Who will be charged for a page of @mapping; NULL where there is no limit. Context: RCU. */
-static struct container_memory *memory_of_mapping(struct address_space *mapping)
+static struct container_memory *memory_of_mapping(struct address_space *mapping, struct folio *folio)
 {
 	struct container_memory *owner = NULL;
 	struct container_mapping *cm;
@@ -175,9 +207,9 @@ static struct container_memory *memory_of_mapping(struct address_space *mapping)
 	/* pairs with cmpxchg() in container_mapping_find() */
 	cm = smp_load_acquire(&mapping->container);
 	/* without pages it is who claimed it, or else whoever comes first */
-	if (cm && (READ_ONCE(cm->nr[MEMORY_FILE]) || READ_ONCE(cm->claimed)))
+	if (cm && (READ_ONCE(cm->nr[MEMORY_FILE]) || READ_ONCE(cm->claimed) || memory_comes_back(folio)))
 		owner = READ_ONCE(cm->owner);
-	return owner ?: memory_of_current();
+	return owner ?: memory_of_first(folio);
 }
 
 /**
@@ -198,7 +230,7 @@ int container_memory_may_cache(struct address_space *mapping, struct folio *foli
 	long nr = folio_nr_pages(folio);
 
 	rcu_read_lock();
-	memory = memory_get_due(memory_of_mapping(mapping), nr);
+	memory = memory_get_due(memory_of_mapping(mapping, folio), nr);
 	rcu_read_unlock();
 	return memory_ask(memory, nr, gfp);
 }
@@ -234,10 +266,10 @@ void container_memory_add_to_cache(struct address_space *mapping, struct folio *
 		return;
 
 	rcu_read_lock();
-	memory = memory_of_current();
+	memory = memory_of_first(folio);
 	if (test_bit(AS_KERNEL_FILE, &mapping->flags))
 		memory = css_memory(memory_subsys.root_css);
-	container_mapping_charge(cm, memory, nr);
+	container_mapping_charge(cm, memory, nr, memory_comes_back(folio));
 	while (!try_cmpxchg(&folio->memcg_data, &old, (unsigned long)cm | MEMORY_MAPPING |
 			    (old & MEMORY_IS_ACTIVE)))
 		;
@@ -269,7 +301,7 @@ void mem_cgroup_replace_folio(struct folio *old, struct folio *new)
 		 !percpu_ref_tryget_many(&data_memory(data)->css.refcnt, nr));
 	WRITE_ONCE(new->memcg_data, data);
 	if (data & MEMORY_MAPPING) {
-		container_mapping_charge(data_mapping(data), NULL, nr);
+		container_mapping_charge(data_mapping(data), NULL, nr, false);
 	} else {
 		memory_count(data_memory(data), data & MEMORY_IS_FILE ? MEMORY_FILE : MEMORY_ANON,
 			     nr);
@@ -343,15 +375,6 @@ void container_memory_refault(struct folio *folio)
  */
 bool memory_owns(struct container_memory *top, struct folio *folio)
 {
-	unsigned long data;
-	bool owns;
-
-	rcu_read_lock();
-	data = READ_ONCE(folio->memcg_data);
-	if (data & MEMORY_MAPPING)
-		owns = memory_within(READ_ONCE(data_mapping(data)->owner), top);
-	else
-		owns = memory_within(data_memory(data), top);
-	rcu_read_unlock();
-	return owns;
+	guard(rcu)();
+	return memory_within(memory_of_folio(folio), top);
 }

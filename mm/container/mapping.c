@@ -16,6 +16,7 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/shmem_fs.h>
 #include <linux/slab.h>
 
 #include "internal.h"
@@ -47,6 +48,7 @@ struct container_mapping *container_mapping_find(struct address_space *mapping, 
 	refcount_set(&cm->refs, 1);
 	INIT_LIST_HEAD(&cm->node);
 	cm->mapping = mapping;
+	cm->shmem = shmem_mapping(mapping);
 	old = cmpxchg(&mapping->container, NULL, cm);
 	if (!old)
 		return cm;
@@ -109,11 +111,12 @@ static void container_mapping_add_locked(struct container_mapping *cm, enum memo
  * @memory: becomes the owner if these are the first pages; may be NULL if the
  *	caller knows that they are not
  * @nr: pages
+ * @back: they come from swap: a mapping that still has an owner keeps it
  *
  * Context: rcu_read_lock(), process.
  */
 void container_mapping_charge(struct container_mapping *cm, struct container_memory *memory,
-			      long nr)
+			      long nr, bool back)
 {
 	struct container_memory *owner;
 	unsigned long flags;
@@ -126,7 +129,7 @@ void container_mapping_charge(struct container_mapping *cm, struct container_mem
 		if (!cm->nr[MEMORY_FILE]) {
 			while (memory->dead)
 				memory = memory_parent(memory);
-			if (!cm->claimed)
+			if (!cm->claimed && !(back && cm->owner))
 				container_mapping_set_owner_locked(cm, memory);
 			refcount_inc(&cm->refs);
 			container_mapping_add_locked(cm, MEMORY_FILES, 1);
@@ -352,17 +355,17 @@ bool container_mapping_within(struct container_mapping *cm, struct container_mem
 	return memory_within(READ_ONCE(cm->owner), top);
 }
 
-/* Is this one due in this class? Mappings without pages lose their owner. */
+/* Is this one due in this class? Mappings without pages lose their owner, if none can be in swap. */
 static bool container_mapping_due(struct container_mapping *cm, int class)
 {
 	bool due = false;
 
 	lockdep_assert_held(&memory_owner_lock);
 	spin_lock(&cm->lock);
-	if (container_mapping_idle_locked(cm))
-		container_mapping_set_owner_locked(cm, NULL);
-	else
+	if (!container_mapping_idle_locked(cm))
 		due = fls64(cm->nr[MEMORY_FILE]) == class;
+	else if (!cm->shmem)
+		container_mapping_set_owner_locked(cm, NULL);
 	spin_unlock(&cm->lock);
 	return due && refcount_inc_not_zero(&cm->refs);
 }

@@ -61,11 +61,15 @@ static struct container_subsys_state *memory_create(struct container_subsys_stat
 	INIT_DELAYED_WORK(&memory->work, memory_handler_work);
 	mutex_init(&memory->handler_mutex);
 	err = memory_counter_init(memory);
-	if (err) {
-		kfree(memory);
-		return ERR_PTR(err);
-	}
-	return &memory->css;
+	if (err)
+		goto free;
+	err = memory_home_init(memory);
+	if (!err)
+		return &memory->css;
+	memory_counter_exit(memory);
+free:
+	kfree(memory);
+	return ERR_PTR(err);
 }
 
 static int memory_online(struct container_subsys_state *css)
@@ -81,6 +85,7 @@ static void memory_offline(struct container_subsys_state *css)
 
 	lru_add_drain_all();
 	container_mapping_release_all(memory);
+	memory_home_release_all(memory);
 	memory_flush(memory);
 	WRITE_ONCE(memory->retry_after, 0);
 	/* a handler that waits for its next try has a reference, too */
@@ -94,6 +99,7 @@ static void memory_destroy(struct container_subsys_state *css)
 
 	memory_counter_exit(memory);
 	memory_oom_exit(memory);
+	memory_home_exit(memory);
 	kfree(memory);
 }
 

@@ -5,6 +5,7 @@
  *	counter.c	numbers of a container and its ancestors
  *	charge.c	whose a folio is (folio->memcg_data); the hooks
  *	mapping.c	whose a file's page cache is
+ *	swapped.c, swapped.h	whose a page in swap is
  *	files.c		num_files and files: the list of these
  *	claim.c		addfile and rmfile: another owner by hand
  *	overlimit.c	the handler that brings a container under its limit
@@ -141,6 +142,8 @@ struct memory_cursor {
  * @limit: page_limit, ULONG_MAX for none; READ_ONCE
  * @max: page_max, ULONG_MAX for none; READ_ONCE
  * @policy: enum memory_policy; READ_ONCE
+ * @home: where its pages in swap return to; immutable, NULL without a number for it
+ * @homes: its own, and those of states below that are gone; lock of swapped.c
  * @hits: batches of charges that found the container above its limit
  * @events: what the handler did
  * @mappings: container_mapping.node; memory_owner_lock
@@ -171,6 +174,8 @@ struct container_memory {
 	unsigned long limit;
 	unsigned long max;
 	enum memory_policy policy;
+	struct memory_home *home;
+	struct list_head homes;
 	atomic_long_t hits;
 	atomic_long_t events[NR_MEMORY_EVENTS];
 	struct list_head mappings;
@@ -201,6 +206,7 @@ struct container_memory {
  * @mapping: NULL once the inode is gone; memory_host_lock
  * @claimed: by addfile, while it had no pages: the first one will not change the
  *	owner; @lock
+ * @shmem: of tmpfs or shared memory: what is not in memory may be in swap; immutable
  * @next: index at which the handler goes on; its handler_mutex
  * @rcu: for freeing
  */
@@ -212,6 +218,7 @@ struct container_mapping {
 	struct list_head node;
 	struct address_space *mapping;
 	bool claimed;
+	bool shmem;
 	pgoff_t next;
 	struct rcu_head rcu;
 };
@@ -321,12 +328,13 @@ static inline void memory_event(struct container_memory *memory, enum memory_eve
 /* charge.c */
 struct container_memory *memory_of_current(void);
 struct container_memory *memory_get_current(void);
+struct container_memory *memory_of_folio(struct folio *folio);
 bool memory_owns(struct container_memory *top, struct folio *folio);
 
 /* mapping.c */
 struct container_mapping *container_mapping_find(struct address_space *mapping, gfp_t gfp);
 void container_mapping_charge(struct container_mapping *cm, struct container_memory *memory,
-			      long nr);
+			      long nr, bool back);
 void container_mapping_uncharge(struct container_mapping *cm, long nr);
 void container_mapping_count(struct container_mapping *cm, enum memory_item item, long nr);
 void container_mapping_put(struct container_mapping *cm);
@@ -341,6 +349,19 @@ unsigned long container_mapping_list(struct container_memory *top, struct memory
 void container_mapping_identify(struct memory_file *file);
 struct inode *container_mapping_pin(struct container_mapping *cm);
 void container_mapping_unpin(struct inode *inode);
+
+/* swapped.c */
+#ifdef CONFIG_SWAP
+int memory_home_init(struct container_memory *memory);
+void memory_home_release_all(struct container_memory *memory);
+void memory_home_exit(struct container_memory *memory);
+struct container_memory *memory_of_swapped(struct folio *folio);
+#else
+static inline int memory_home_init(struct container_memory *memory) { return 0; }
+static inline void memory_home_release_all(struct container_memory *memory) {}
+static inline void memory_home_exit(struct container_memory *memory) {}
+static inline struct container_memory *memory_of_swapped(struct folio *folio) { return NULL; }
+#endif
 
 /* files.c, claim.c */
 int memory_files_show(struct seq_file *sf, struct container *cont,

@@ -93,7 +93,7 @@ static struct container_mapping *mapping_of(struct kunit *test)
 static void charge_mapping(struct container_mapping *cm, struct container_memory *memory, long nr)
 {
 	rcu_read_lock();
-	container_mapping_charge(cm, memory, nr);
+	container_mapping_charge(cm, memory, nr, false);
 	rcu_read_unlock();
 }
 

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Pages in swap, for what Linux has in mm/swap_state.c and mm/swapfile.c: it has room for a number
+ * beside each place on a swap device, and two calls that are empty without cgroups. Included by
+ * mm/swap_table.h, and not where those calls are declared, so that nobody else has to be built anew.
+ */
+#ifndef _MM_CONTAINER_SWAPPED_H
+#define _MM_CONTAINER_SWAPPED_H
+
+#ifdef CONFIG_CONTAINER_MEMORY
+
+/* Whose @folio is, for when it comes back: it leaves memory; @ci has its places. */
+void container_memory_swapped_out(struct folio *folio, struct swap_cluster_info *ci);
+/* @nr places of this number are free. */
+void container_memory_swap_freed(unsigned short id, unsigned int nr);
+
+#define __memcg1_swapout	container_memory_swapped_out
+#define mem_cgroup_uncharge_swap	container_memory_swap_freed
+
+#endif
+#endif /* _MM_CONTAINER_SWAPPED_H */
