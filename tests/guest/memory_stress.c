@@ -1,0 +1,578 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * memory: many containers over their limits at once, with swap full, with the disk full (ext4 on ubd), while
+ * tasks are killed, file systems unmounted, limits changed, and containers removed under pressure. Not a
+ * byte may be wrong, and at the end nothing be left: neither a page, nor a container.
+ * (uml-run --swap 64M --mem 256M) (jobs 2 4@debug)
+ *
+ * Takes MEMORY_STRESS_SECONDS (default 4, times 6 in the debug kernel). The guest's swap device becomes the disk;
+ * swap is a smaller one, in memory, so that a process can keep it full.
+ *
+ * Each worker has pages of its own memory, a file of tmpfs and one on the disk. A page says whose it is,
+ * which, and how often it was written: begun and done are counted where all see it, so that after a kill in
+ * the midst of a write there are two texts that a page may have, and no other.
+ */
+#include "accounting.h"
+#include "lib-memory.h"
+#include "lib-stress.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <sys/mman.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/swap.h>
+#include <sys/wait.h>
+
+#define BOXES 6
+#define WORKERS 8
+#define PAGES 400		/* of each file, and of memory */
+#define DISK_MB 8		/* less than all workers want to write there */
+#define SWAP_MB 12
+#define HOG (SWAP_MB * 256 + 1000)
+#define OWNERS "/tmp/accounting/container_memory/owners"
+#define NULLB "/sys/kernel/config/nullb/stress"
+
+enum { TMPFS, DISK, FILES };
+
+struct count {
+	atomic_uint begun[PAGES], done[PAGES];
+};
+
+static struct world {
+	atomic_bool over;
+	atomic_uint disk_full, refused, killed, removed, unmounted, claims, looks, swap_full;
+	struct count file[WORKERS][FILES];
+} *world;
+
+static char *root, *top;
+static double end;
+
+static void make_page(uint64_t *page, unsigned int who, unsigned int index, unsigned int times)
+{
+	page[0] = (uint64_t)(who + 1) << 48 | (uint64_t)index << 32 | times;
+	for (unsigned int i = 1; i < PAGE / sizeof(*page); i++)
+		page[i] = page[0] * 0x9e3779b97f4a7c15UL + i * 0xbf58476d1ce4e5b9UL;
+}
+
+/* How often it was written; a page of a hole never was. */
+static unsigned int times_of(const uint64_t *page, unsigned int who, unsigned int index, const char *where)
+{
+	uint64_t want[PAGE / sizeof(*page)] = { 0 };
+
+	if (page[0])
+		make_page(want, who, index, (uint32_t)page[0]);
+	ck_assert_msg(!memcmp(page, want, PAGE), "%s: page %u of worker %u is not what was written", where,
+		      index, who);
+	return page[0];
+}
+
+static char *path_of(unsigned int who, int file)
+{
+	static char path[64];
+
+	snprintf(path, sizeof(path), "/tmp/%s/w%u", file == DISK ? "disk" : "files", who);
+	return path;
+}
+
+/* One that is there or not, whatever it then says. */
+static char *some_box(unsigned int *rand)
+{
+	static char path[128];
+
+	snprintf(path, sizeof(path), "%s/c%u", top, draw_from(rand, BOXES));
+	return path;
+}
+
+static void count_error(int err, int file)
+{
+	if (err == ENOSPC && file == DISK)
+		atomic_fetch_add(&world->disk_full, 1);
+	else if (err == ENOMEM)
+		atomic_fetch_add(&world->refused, 1);
+	else
+		ck_abort_msg("a file of %s: %s", file == DISK ? "the disk" : "tmpfs", error_name(err));
+}
+
+/*
+ * Reads a page, and so settles what it has become if somebody was killed, or refused, while it was
+ * written. Returns false where there is no room to read it.
+ */
+static bool read_page(int fd, unsigned int who, int file, unsigned int index)
+{
+	struct count *count = &world->file[who][file];
+	unsigned int begun = atomic_load(&count->begun[index]), done = atomic_load(&count->done[index]), times;
+	uint64_t page[PAGE / sizeof(uint64_t)] = { 0 };
+	ssize_t got = pread(fd, page, PAGE, (off_t)index * PAGE);
+
+	if (got < 0) {
+		count_error(errno, file);
+		return false;
+	}
+	ck_assert_msg(got == 0 || got == PAGE, "%s: %zd bytes of page %u", path_of(who, file), got, index);
+	times = times_of(page, who, index, path_of(who, file));
+	ck_assert_msg(times == begun || times == done, "%s: page %u is that of write %u, wanted %u or %u",
+		      path_of(who, file), index, times, done, begun);
+	atomic_store(&count->done[index], times);
+	atomic_store(&count->begun[index], times);
+	return true;
+}
+
+/* A number that no text of this page has had: what a refused write was to be counts, too. */
+static unsigned int next_times(void)
+{
+	static unsigned int times;
+
+	return ++times << 16 | (getpid() & 0xffff);
+}
+
+static void write_page(int fd, unsigned int who, int file, unsigned int index)
+{
+	struct count *count = &world->file[who][file];
+	uint64_t page[PAGE / sizeof(uint64_t)];
+	unsigned int times = next_times();
+	ssize_t got;
+
+	if (!read_page(fd, who, file, index))
+		return;
+	make_page(page, who, index, times);
+	atomic_store(&count->begun[index], times);
+	got = pwrite(fd, page, PAGE, (off_t)index * PAGE);
+	if (got == PAGE) {
+		atomic_store(&count->done[index], times);
+		return;
+	}
+	ck_assert_msg(got < 0, "%s: %zd bytes written of page %u", path_of(who, file), got, index);
+	count_error(errno, file);
+}
+
+static int open_of(unsigned int who, int file)
+{
+	int fd = open(path_of(who, file), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		count_error(errno, file);
+	return fd;
+}
+
+static void truncate_file(int fd, unsigned int who, int file)
+{
+	struct count *count = &world->file[who][file];
+
+	for (int i = 0; i < PAGES; i++)
+		atomic_store(&count->begun[i], 0);
+	if (ftruncate(fd, 0)) {
+		count_error(errno, file);
+		return;
+	}
+	for (int i = 0; i < PAGES; i++)
+		atomic_store(&count->done[i], 0);
+}
+
+static void use_file(unsigned int who, int file, unsigned int *rand)
+{
+	unsigned int first = draw_from(rand, PAGES), n = 1 + draw_from(rand, 150), what = draw_from(rand, 20);
+	int fd = open_of(who, file);
+
+	if (fd < 0)
+		return;
+	if (what == 0)
+		truncate_file(fd, who, file);
+	else if (what == 1 && fsync(fd))
+		count_error(errno, file);
+	for (unsigned int i = first; what > 1 && i < first + n && i < PAGES && !atomic_load(&world->over); i++)
+		if (what < 12)
+			write_page(fd, who, file, i);
+		else
+			read_page(fd, who, file, i);
+	close(fd);
+}
+
+static void check_file(unsigned int who, int file)
+{
+	int fd = open_of(who, file);
+
+	for (unsigned int i = 0; fd >= 0 && i < PAGES; i++)
+		read_page(fd, who, file, i);
+	if (fd >= 0)
+		close(fd);
+}
+
+/* The same through page tables. */
+static void check_mapped(unsigned int who, int file)
+{
+	int fd = open_of(who, file);
+	struct stat st;
+	uint64_t *mem;
+
+	if (fd < 0)
+		return;
+	ck_assert_int_eq(fstat(fd, &st), 0);
+	mem = st.st_size ? mmap(NULL, st.st_size, PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
+	close(fd);
+	if (mem == MAP_FAILED)
+		return;
+	for (unsigned int i = 0; i < st.st_size / PAGE; i++) {
+		struct count *count = &world->file[who][file];
+		unsigned int times = times_of(mem + i * (PAGE / sizeof(*mem)), who, i, "mapped");
+
+		ck_assert_msg(times == atomic_load(&count->begun[i]) || times == atomic_load(&count->done[i]),
+			      "%s: page %u is mapped as that of write %u", path_of(who, file), i, times);
+	}
+	munmap(mem, st.st_size);
+}
+
+/* Memory of a worker: PAGES pages, and how often each was written. */
+static uint64_t *mem;
+static unsigned int written[PAGES];
+
+static void use_memory(unsigned int who, unsigned int *rand)
+{
+	unsigned int first = draw_from(rand, PAGES), n = draw_from(rand, 200);
+	bool writes = draw_from(rand, 2);
+
+	for (unsigned int i = first; i < first + n && i < PAGES && !atomic_load(&world->over); i++) {
+		uint64_t *page = mem + i * (PAGE / sizeof(*mem));
+
+		ck_assert_uint_eq(times_of(page, who, i, "memory"), written[i]);
+		if (writes)
+			make_page(page, who, i, ++written[i]);
+	}
+}
+
+/* A child has the same pages, until it writes. */
+static void fork_once(unsigned int who, unsigned int *rand)
+{
+	pid_t pid = fork();
+	int status;
+
+	if (pid < 0) {
+		ck_assert_msg(errno == ENOMEM || errno == EAGAIN, "fork: %s", error_name(errno));
+		return;
+	}
+	if (!pid) {
+		use_memory(who, rand);
+		_exit(0);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_msg(!status || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL), "a child: wait status 0x%x",
+		      status);
+}
+
+/* What may come of a container that has just gone, or of a page_max. */
+static const int lost[] = { ENOENT, ENODEV, EEXIST, EBUSY, ENOTEMPTY, ESRCH, ENOMEM, 0 };
+
+static void worker(void *arg)
+{
+	unsigned int who = (long)arg, rand = lib_seed + who + getpid() * 16;
+
+	mem = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ck_assert(mem != MAP_FAILED);
+	may(write_file(at(some_box(&rand), "procs"), "0"), "enter", lost);
+	check_file(who, TMPFS);
+	check_file(who, DISK);
+	while (!atomic_load(&world->over)) {
+		int file = draw_from(&rand, FILES);
+		char *control;
+
+		switch (draw_from(&rand, 12)) {
+		case 0: check_file(who, file); break;
+		case 1: check_mapped(who, file); break;
+		case 2:
+			fork_once(who, &rand);
+			break;
+		case 3:
+			control = at(some_box(&rand), "procs");
+			may(write_file(control, "0"), "move", lost);
+			free(control);
+			break;
+		case 4:
+			control = at(some_box(&rand), "memory.%s", draw_from(&rand, 3) ? "addfile" : "rmfile");
+			may(write_file(control, path_of(who, file)), "claim", lost);
+			free(control);
+			atomic_fetch_add(&world->claims, 1);
+			break;
+		case 5: case 6: case 7: use_memory(who, &rand); break;
+		default: use_file(who, file, &rand);
+		}
+	}
+}
+
+/* Has more than all swap takes, and touches it until then; then nothing, so that there is room again. */
+static void hog(void *arg)
+{
+	char *pages;
+
+	(void)arg;
+	enter(at(top, "hog"));
+	while (!atomic_load(&world->over)) {
+		pages = mmap(NULL, HOG * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		ck_assert(pages != MAP_FAILED);
+		for (int i = 0; i < HOG && !atomic_load(&world->over); i++)
+			pages[i * PAGE] = 1 + i;
+		for (int i = 0; i < HOG && !atomic_load(&world->over); i++)
+			ck_assert_int_eq(pages[i * PAGE], (char)(1 + i));
+		usleep(500000 * lib_slow);
+		munmap(pages, HOG * PAGE);
+	}
+}
+
+/* Containers come, are changed, are emptied and go. */
+static void change(unsigned int *rand)
+{
+	static const char *const limits[] = { "100", "300", "600", "max" }, *const most[] = { "500", "1500", "max", "max" };
+	char *box = strdup(some_box(rand)), *beside = some_box(rand), *text = NULL, *rest, *line;
+
+	switch (draw_from(rand, 5)) {
+	case 0: may(write_file(at(box, "memory.page_limit"), limits[draw_from(rand, 4)]), "page_limit", lost); break;
+	case 1: may(write_file(at(box, "memory.page_max"), most[draw_from(rand, 4)]), "page_max", lost); break;
+	case 2:
+		may(write_file(at(box, "memory.overlimit"), draw_from(rand, 3) ? "reclaim" : "deactivate"),
+		    "overlimit", lost);
+		break;
+	case 3: may(make_dir(box), "mkdir", lost); break;
+	default:
+		if (try_read(at(box, "procs"), &text))
+			break;
+		for (rest = text; (line = strsep(&rest, "\n")) && *line;)
+			may(write_file(at(beside, "procs"), line), "move away", lost);
+		if (!remove_dir(box)) {
+			atomic_fetch_add(&world->removed, 1);
+			may(make_dir(box), "mkdir again", lost);
+		}
+		free(text);
+	}
+	free(box);
+}
+
+static void manager(void *arg)
+{
+	unsigned int rand = lib_seed + (long)arg;
+
+	while (!atomic_load(&world->over)) {
+		change(&rand);
+		usleep(5000 * lib_slow);
+	}
+}
+
+/* A file system comes, gets pages that a box owns, and is unmounted with them in memory. */
+static void mounter(void *arg)
+{
+	unsigned int rand = lib_seed + 99;
+	char page[PAGE], *dir = "/tmp/come", *file = "/tmp/come/data";
+
+	(void)arg;
+	while (!atomic_load(&world->over)) {
+		int fd, i;
+
+		may(write_file(at(some_box(&rand), "procs"), "0"), "enter", lost);
+		ck_assert_msg(!mount("none", dir, "tmpfs", 0, NULL), "mount: %s", error_name(errno));
+		fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+		ck_assert_msg(fd >= 0, "%s: %s", file, error_name(errno));
+		memset(page, 'm', PAGE);
+		for (i = 0; i < 200 && pwrite(fd, page, PAGE, i * PAGE) == PAGE; i++)
+			;
+		for (int j = 0; j < i; j++)
+			if (pread(fd, page, PAGE, j * PAGE) > 0)
+				ck_assert_int_eq(page[j], 'm');
+		close(fd);
+		/* a list that is printed uses mounts, and so does a handler that looks at the file */
+		while (umount2(dir, 0))
+			ck_assert_msg(errno == EBUSY, "umount: %s", error_name(errno));
+		atomic_fetch_add(&world->unmounted, 1);
+		usleep(20000 * lib_slow);
+	}
+}
+
+/* Reads what others change. */
+static void reader(void *arg)
+{
+	static const char *const files[] = { "files", "stat", "anon_pages", "events" };
+	unsigned int rand = lib_seed + 77;
+	double next = now();
+
+	(void)arg;
+	while (!atomic_load(&world->over)) {
+		char *text = NULL, *path = at(some_box(&rand), "memory.%s", files[draw_from(&rand, 4)]);
+
+		if (!try_read(path, &text)) {
+			free(text);
+			atomic_fetch_add(&world->looks, 1);
+		}
+		free(path);
+		if (read_field("/proc/meminfo", "SwapFree:") < 400)
+			atomic_fetch_add(&world->swap_full, 1);
+		/* all pages against all counters, at one moment (debug) */
+		if (exists(OWNERS) && now() > next) {
+			acc_take(acc_open());
+			next = now() + lib_slow;
+		}
+		usleep(3000 * lib_slow);
+	}
+}
+
+/* A swap device of SWAP_MB in memory, in place of the guest's, which is the disk. */
+static void make_devices(void)
+{
+	static const char *const set[][2] = { { "memory_backed", "1" }, { "blocksize", "4096" }, { "power", "1" } };
+
+	no_swap();
+	mount("none", "/sys/kernel/config", "configfs", 0, NULL);
+	expect(make_dir(NULLB), 0);
+	expect(write_u64(NULLB "/size", SWAP_MB), 0);
+	for (unsigned int i = 0; i < sizeof(set) / sizeof(set[0]); i++)
+		expect(write_file(at(NULLB, "%s", set[i][0]), set[i][1]), 0);
+	ck_assert_int_eq(system("PATH=/usr/sbin:/sbin:$PATH; mkswap /dev/stress >/dev/null"), 0);
+	ck_assert_msg(!swapon("/dev/stress", 0), "swapon: %s", error_name(errno));
+	ck_assert_int_eq(system(at("", "PATH=/usr/sbin:/sbin:$PATH; mkfs.ext4 -q -F -b 4096 -m 0 /dev/ubdb %dM", DISK_MB) + 1), 0);
+	expect(make_dir("/tmp/disk"), 0);
+	expect(make_dir("/tmp/files"), 0);
+	expect(make_dir("/tmp/come"), 0);
+	expect(make_dir("/tmp/accounting"), 0);
+	mount("none", "/tmp/accounting", "debugfs", 0, NULL);
+}
+
+static void mount_disk(void)
+{
+	ck_assert_msg(!mount("/dev/ubdb", "/tmp/disk", "ext4", 0, NULL), "the disk: %s", error_name(errno));
+}
+
+static void make_tree(void)
+{
+	root = mount_memory();
+	top = container(root, "top");
+	container_with(top, "hog", "400", NULL);
+	for (int i = 0; i < BOXES; i++)
+		container_with(top, at("", "c%d", i) + 1, "300", i % 3 ? NULL : "1500");
+	world = mmap(NULL, sizeof(*world), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ck_assert(world != MAP_FAILED);
+	memset(world, 0, sizeof(*world));
+}
+
+/* Who plays which part; those who may be killed, the workers and the hog, are replaced. */
+struct part {
+	void (*play)(void *arg);
+	long arg;
+	pid_t pid;
+};
+
+static bool may_die(const struct part *part)
+{
+	return part->play == worker || part->play == hog || part->play == mounter;
+}
+
+/* One has ended: well, when all is over, or by a kill. */
+static void ended(struct part *part, int nr, pid_t pid, int status)
+{
+	for (int i = 0; i < nr; i++) {
+		if (part[i].pid != pid)
+			continue;
+		if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL && may_die(&part[i]))
+			atomic_fetch_add(&world->killed, 1);
+		else
+			ck_assert_msg(!status && atomic_load(&world->over), "part %d ended with wait status 0x%x", i, status);
+		part[i].pid = atomic_load(&world->over) ? 0 : start(part[i].play, (void *)part[i].arg);
+	}
+}
+
+static void direct(struct part *part, int nr, double seconds)
+{
+	unsigned int rand = lib_seed + 55;
+	double next = now();
+	int status;
+	pid_t pid;
+
+	for (int i = 0; i < nr; i++)
+		part[i].pid = start(part[i].play, (void *)part[i].arg);
+	end = now() + seconds;
+	while (now() < end) {
+		while ((pid = waitpid(-1, &status, WNOHANG)) > 0)
+			ended(part, nr, pid, status);
+		if (now() > next) {
+			int victim = draw_from(&rand, WORKERS);
+
+			kill(part[victim].pid, SIGKILL);
+			next = now() + 0.2 * lib_slow;
+		}
+		usleep(2000);
+	}
+	atomic_store(&world->over, true);
+	/* who waits for room at a page_max, or is made slow, can be killed */
+	end = now() + 5 * lib_slow;
+	while (now() < end && (pid = waitpid(-1, &status, WNOHANG)) >= 0) {
+		if (pid)
+			ended(part, nr, pid, status);
+		usleep(2000);
+	}
+	for (int i = 0; i < nr; i++)
+		if (part[i].pid)
+			stop(part[i].pid);
+}
+
+/* All bytes are right, the disk's after they have been on it and come back. */
+static void check_files(void)
+{
+	for (int who = 0; who < WORKERS; who++)
+		check_file(who, TMPFS);
+	while (umount("/tmp/disk"))
+		ck_assert_msg(errno == EBUSY, "umount: %s", error_name(errno));
+	ck_assert_int_eq(system("PATH=/usr/sbin:/sbin:$PATH; e2fsck -fn /dev/ubdb >/dev/null 2>&1"), 0);
+	mount_disk();
+	for (int who = 0; who < WORKERS; who++)
+		check_file(who, DISK);
+	ck_assert_int_eq(umount("/tmp/disk"), 0);
+}
+
+static void nothing_is_left(void)
+{
+	/* of what was killed in the midst of a mount */
+	while (!umount2("/tmp/come", 0))
+		;
+	for (int who = 0; who < WORKERS; who++)
+		unlink(path_of(who, TMPFS));
+	for (int i = 0; i < BOXES; i++)
+		eventually(remove_dir(at(top, "c%d", i)) != EBUSY, 10);
+	expect(remove_dir(at(top, "hog")), 0);
+	ck_assert_int_eq(directories_in(top), 0);
+	eventually((drain_batches(), anon_pages(top) + file_pages(top) == 0), 20);
+	eventually(no_dying("memory"), 10);
+	ck_assert_uint_eq(read_u64(at(top, "memory.mapped_pages")), 0);
+	ck_assert_uint_eq(read_u64(at(top, "memory.active_pages")), 0);
+	ck_assert_uint_eq(read_u64(at(top, "memory.num_files")), 0);
+	expect(remove_dir(top), 0);
+	umount("/tmp/accounting");
+	ck_assert_msg(!swapoff("/dev/stress"), "swapoff: %s", error_name(errno));
+	expect(write_file(NULLB "/power", "0"), 0);
+	expect(remove_dir(NULLB), 0);
+}
+
+TEST_LIMIT(nothing_is_lost_under_pressure, 60 + seconds_of("MEMORY_STRESS_SECONDS", 0))
+{
+	double seconds = seconds_of("MEMORY_STRESS_SECONDS", 4 * lib_slow);
+	struct part part[WORKERS + 6];
+	int nr = 0;
+
+	make_devices();
+	mount_disk();
+	make_tree();
+	for (int i = 0; i < WORKERS; i++)
+		part[nr++] = (struct part) { .play = worker, .arg = i };
+	part[nr++] = (struct part) { .play = hog };
+	part[nr++] = (struct part) { .play = manager, .arg = 31 };
+	part[nr++] = (struct part) { .play = manager, .arg = 32 };
+	part[nr++] = (struct part) { .play = mounter };
+	part[nr++] = (struct part) { .play = reader };
+	printf("# seed %u\n", lib_seed);
+	direct(part, nr, seconds);
+	printf("# %u killed, %u containers removed, %u mounts, %u claims, %u looks; swap full at %u, disk full for %u writes, "
+	       "%u times no room\n", world->killed, world->removed, world->unmounted, world->claims, world->looks,
+	       world->swap_full, world->disk_full, world->refused);
+	check_files();
+	nothing_is_left();
+	ck_assert_uint_gt(world->killed, 0);
+	ck_assert_uint_gt(world->removed, 0);
+	ck_assert_uint_gt(world->unmounted, 0);
+	ck_assert_uint_gt(world->swap_full, 0);
+	ck_assert_uint_gt(world->disk_full, 0);
+}
