@@ -1,11 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# `./uml demo`: two tenants in one kernel, without and with a memory limit on one of them; then
-# two programs on four memory nodes, one of them pinned to a node.
+# `./uml demo`: two tenants in one kernel, without and with a memory limit on one of them; then what one that
+# needs far more than there is costs its neighbour; then two programs on four memory nodes, one of
+# them pinned to a node.
 #
 # tools/demo/guest.sh is what happens in the guest and what its output means. This script boots
 # it twice, draws the pages while they change, and makes the table and build/demo/report.html.
-# tools/demo/nodes.sh is the guest with nodes.
+# tools/demo/neighbours.pl is the guest with neighbours, tools/demo/nodes.sh that with nodes.
 set -eu
 
 # where names on the command line are meant from
@@ -16,6 +17,8 @@ limit='' mem=192M cpus=1 kernel=
 # MB that batch reads and sorts, and of which trees; headers that service has words of; MB of the two
 # programs with nodes
 data=96 trees='/usr/include /usr/lib/gcc /usr/share/perl' headers=9999 free=60 pinned=32
+# MB of service's memory and files, and of batch, beside each other; looks; MB of that guest
+ours=24 files=12 theirs=192 looks=5 small=160
 
 die()
 {
@@ -75,7 +78,7 @@ while [ $# -gt 0 ]; do
 	--cpus) cpus=$2; shift ;;
 	--kernel) kernel=$(absolute --kernel "$2"); shift ;;
 	--out) out=$(absolute --out "$2"); shift ;;
-	--quick) data=12 trees=/usr/lib/gcc headers=30 free=16 pinned=8 ;;
+	--quick) data=12 trees=/usr/lib/gcc headers=30 free=16 pinned=8 ours=8 files=4 theirs=88 looks=3 small=96 ;;
 	*) die "unknown option '$1'; see ./uml demo --help" ;;
 	esac
 	shift
@@ -101,10 +104,10 @@ elif [ ! -x build/tools/uml-run ]; then
 fi
 mkdir -p "$out" 2>/dev/null && [ -w "$out" ] || die "$out: no directory that can be written; cure: another --out DIR"
 # what an earlier run left there, and nothing else
-for file in free limited nodes; do
+for file in free limited neighbours nodes; do
 	rm -f "$out/$file" "$out/$file.err" "$out/$file.status"
 done
-rm -f "$out/table.txt" "$out/nodes.txt" "$out/report.html"
+rm -f "$out/table.txt" "$out/neighbours.txt" "$out/nodes.txt" "$out/report.html"
 # mawk, Debian's awk, waits for 4096 bytes of its input unless it is told not to
 live=
 case $(awk -W version 2>&1 </dev/null) in mawk*) live='-W interactive' ;; esac
@@ -155,11 +158,18 @@ echo
 awk -f tools/demo/table.awk "$out/free" "$out/limited" | tee "$out/table.txt"
 
 echo
-echo "3. a guest of 256M with four memory nodes: \"free\" changes $free MB all over and takes them from where"
+echo "3. a guest of ${small}M: \"service\" has $ours MB and reads $files MB of files from time to time; \"batch\" goes through $theirs MB in"
+echo "   between, at first with a page_limit of a quarter of that:"
+boot neighbours --mem ${small}M --swap 512M -- sh tools/demo/neighbours.sh $ours $files $theirs $looks >/dev/null
+ended neighbours
+awk -f tools/demo/neighbours.awk "$out/neighbours" | tee "$out/neighbours.txt"
+
+echo
+echo "4. a guest of 256M with four memory nodes: \"free\" changes $free MB all over and takes them from where"
 echo "   they are to be had; \"pinned\" has $pinned MB and a memset. Their pages (one # is 4 MB):"
 # shellcheck disable=SC2086 # words
 boot nodes --nodes 4 --mem 256M -- sh tools/demo/nodes.sh $free $pinned | awk $live -f tools/demo/nodes.awk | tee "$out/nodes.txt"
 ended nodes
-tools/demo/report.sh "$out" "$limit_pages" "$mem" "$data" "$free" "$pinned"
+tools/demo/report.sh "$out" "$limit_pages" "$mem" "$data" "$free" "$pinned" "$ours" "$files" "$theirs" $small
 echo
 echo "The whole picture: $out/report.html"

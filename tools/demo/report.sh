@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # report.html of a demo: one page, nothing loaded from elsewhere.
 #
-#   tools/demo/report.sh DIR LIMIT-PAGES MEM MB MB MB    sorted by batch, of free, of pinned
+#   tools/demo/report.sh DIR LIMIT-PAGES MEM MB MB MB MB MB MB MB    sorted by batch, of free, of pinned; beside
+#                        each other: of service's memory, of its files, of batch, of the guest
 set -eu
 
-limit=$2 mem=$3 data=$4 free=$5 pinned=$6
+limit=$2 mem=$3 data=$4 free=$5 pinned=$6 ours=$7 files=$8 theirs=$9 small=${10}
 # gnuplot's strings are no place for a name that may hold anything
 cd "$1"
 
@@ -62,6 +63,16 @@ escape()
 	echo '</pre>'
 	echo '<p>The numbers are the kernel'"'"'s (memory.* files), sampled five times a second; see'
 	echo 'tools/demo/guest.sh.</p>'
+	cat <<-EOF
+	<h1>Neighbours</h1>
+	<p>A guest of $small MB. <b>service</b> has $ours MB and reads $files MB of files; between two of its looks at all of that
+	<b>batch</b> changes every page of $theirs MB. At first nobody is beside service, then batch has a page_limit of a quarter of its
+	working set, and pays alone for what it has too little of; then it has none, and takes what service needs. Pages that are lost and
+	come back are refaults (tools/demo/neighbours.pl).</p>
+	<pre>
+	EOF
+	escape neighbours.txt
+	echo '</pre>'
 	cat <<-EOF
 	<h1>Memory nodes</h1>
 	<p>A guest of 256 MB that is cut into four nodes. <b>free</b> changes $free MB all over, and has them where its CPU is
