@@ -19,6 +19,7 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
+#include <linux/xarray.h>
 #include <trace/events/container.h>
 
 /* A task's group. Only an exit can change it while container_mutex is held. */
@@ -313,18 +314,26 @@ int container_attach_pid(struct container_node *node, struct kernfs_node *kn, pi
 }
 
 /*
- * The first thread at or after *cursor in @ns for which @match holds; *cursor is past it then.
- * Context: rcu_read_lock().
+ * Where a walk over the threads of a pid namespace is: in the tree of its numbers, which an
+ * IDR keeps as an XArray does (linux/radix-tree.h). A walk steps from one number to the next; find_ge_pid()
+ * would look for each from the top.
  */
-static struct task_struct *find_matching(pid_t *cursor, struct pid_namespace *ns,
-					 bool (*match)(struct task_struct *task, const void *arg),
-					 const void *arg)
+#define PID_WALK(walk, ns, from)	XA_STATE(walk, &(ns)->idr.idr_rt, from)
+
+/*
+ * The next thread for which @match holds; its number is walk->xa_index.
+ * Context: rcu_read_lock() since the walk has begun.
+ */
+static __always_inline struct task_struct *
+find_matching(struct xa_state *walk, bool (*match)(struct task_struct *task, const void *arg),
+	      const void *arg)
 {
 	struct task_struct *task;
 	struct pid *pid;
 
-	while ((pid = find_ge_pid(*cursor, ns))) {
-		*cursor = pid_nr_ns(pid, ns) + 1;
+	xas_for_each(walk, pid, INT_MAX) {
+		if (xas_retry(walk, pid))
+			continue;
 		task = pid_task(pid, PIDTYPE_PID);
 		if (task && match(task, arg))
 			return task;
@@ -332,16 +341,20 @@ static struct task_struct *find_matching(pid_t *cursor, struct pid_namespace *ns
 	return NULL;
 }
 
-/* The same with a reference. */
+/* The first one at or after *cursor in @ns, referenced; *cursor is past it then. */
 static struct task_struct *next_matching(pid_t *cursor, struct pid_namespace *ns,
 					 bool (*match)(struct task_struct *task, const void *arg),
 					 const void *arg)
 {
+	PID_WALK(walk, ns, *cursor);
 	struct task_struct *task;
 
 	guard(rcu)();
-	task = find_matching(cursor, ns, match, arg);
-	return task ? get_task_struct(task) : NULL;
+	task = find_matching(&walk, match, arg);
+	if (!task)
+		return NULL;
+	*cursor = walk.xa_index + 1;
+	return get_task_struct(task);
 }
 
 static bool in_container(struct task_struct *task, const void *arg)
@@ -390,22 +403,32 @@ static bool in_state(struct task_struct *task, const void *arg)
 }
 
 /**
- * container_next_pid - walk the threads of a container by number
+ * container_next_pids - walk the threads of a container by number
  * @cont: container, pinned by the caller
  * @ns: numbers as seen from here
  * @from: number to start from
  * @leaders: processes only
+ * @pids: result
+ * @max: room in @pids
  *
  * Context: no locks needed between calls.
- * Return: the first number from @from on, or 0 at the end.
+ * Return: how many there are from @from on; less than @max only at the end.
  */
-pid_t container_next_pid(struct container *cont, struct pid_namespace *ns, pid_t from,
-			 bool leaders)
+unsigned int container_next_pids(struct container *cont, struct pid_namespace *ns, pid_t from,
+				 bool leaders, pid_t *pids, unsigned int max)
 {
+	PID_WALK(walk, ns, from);
+	unsigned int nr = 0;
+
 	guard(rcu)();
-	if (!find_matching(&from, ns, leaders ? process_in_container : in_container, cont))
-		return 0;
-	return from - 1;
+	if (leaders) {
+		while (nr < max && find_matching(&walk, process_in_container, cont))
+			pids[nr++] = walk.xa_index;
+	} else {
+		while (nr < max && find_matching(&walk, in_container, cont))
+			pids[nr++] = walk.xa_index;
+	}
+	return nr;
 }
 
 /* Some thread of a container, referenced, or NULL. */

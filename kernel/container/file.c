@@ -101,19 +101,31 @@ static const struct kernfs_ops file_ops = {
 /*
  * `tasks` and `procs`. The position is the number itself, which makes the
  * listing sorted, restartable anywhere and free of any snapshot.
+ *
+ * What seq_file takes for one record is as many lines as its buffer has room for: to be asked for
+ * each line costs more than the line. Where the record ends, next() learns from kernfs_open_file.priv,
+ * which of->mutex protects from start() to stop().
  */
 enum { MEMBER_TASKS, MEMBER_PROCS };
 
-static void *members_from(struct seq_file *sf, loff_t *pos)
+/* Numbers that are found at a time. */
+#define MEMBERS_AT_ONCE	64
+/* The longest number and a newline. */
+#define MEMBER_LEN	11
+
+static unsigned int members_find(struct seq_file *sf, pid_t from, pid_t *pids, unsigned int max)
 {
 	struct container_node *node = seq_node(sf);
+
+	return container_next_pids(node->cont, task_active_pid_ns(current), from,
+				   node->file->private == MEMBER_PROCS, pids, max);
+}
+
+static void *members_from(struct seq_file *sf, loff_t *pos)
+{
 	pid_t pid;
 
-	if (*pos > INT_MAX - 1)
-		return NULL;
-	pid = container_next_pid(node->cont, task_active_pid_ns(current), *pos,
-				 node->file->private == MEMBER_PROCS);
-	if (!pid)
+	if (*pos > INT_MAX - 1 || !members_find(sf, *pos, &pid, 1))
 		return NULL;
 	*pos = pid;
 	return (void *)(unsigned long)pid;
@@ -126,7 +138,9 @@ static void *members_start(struct seq_file *sf, loff_t *pos)
 
 static void *members_next(struct seq_file *sf, void *v, loff_t *pos)
 {
-	++*pos;
+	struct kernfs_open_file *of = sf->private;
+
+	*pos = (unsigned long)of->priv + 1;
 	return members_from(sf, pos);
 }
 
@@ -134,10 +148,35 @@ static void members_stop(struct seq_file *sf, void *v)
 {
 }
 
+static void members_put(struct seq_file *sf, pid_t pid)
+{
+	struct kernfs_open_file *of = sf->private;
+
+	seq_put_decimal_ull(sf, "", pid);
+	seq_putc(sf, '\n');
+	of->priv = (void *)(unsigned long)pid;
+}
+
+/* To the last byte would be too many for seq_file. */
+static bool members_fit(struct seq_file *sf)
+{
+	return sf->count + MEMBER_LEN < sf->size;
+}
+
 static int members_show(struct seq_file *sf, void *v)
 {
-	seq_put_decimal_ull(sf, "", (unsigned long)v);
-	seq_putc(sf, '\n');
+	pid_t pids[MEMBERS_AT_ONCE], last = (unsigned long)v;
+	unsigned int i, nr;
+
+	/* if it does not fit, seq_file comes again with more room */
+	members_put(sf, last);
+	do {
+		nr = members_fit(sf) ? members_find(sf, last + 1, pids, ARRAY_SIZE(pids)) : 0;
+		for (i = 0; i < nr && members_fit(sf); i++) {
+			last = pids[i];
+			members_put(sf, last);
+		}
+	} while (nr == ARRAY_SIZE(pids));
 	return 0;
 }
 

@@ -470,21 +470,75 @@ TEST(numbers_are_those_of_the_pid_namespace)
 	expect(remove_dir(a), 0);
 }
 
+/* The whole file, read by at most so many bytes at a time. */
+static char *read_by(const char *path, size_t step, char *text, size_t size)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	size_t len = 0, room;
+	ssize_t got;
+
+	ck_assert_int_ge(fd, 0);
+	do {
+		room = size - 1 - len;
+		got = read(fd, text + len, step < room ? step : room);
+		ck_assert_int_ge(got, 0);
+		len += got;
+	} while (got);
+	text[len] = 0;
+	close(fd);
+	return text;
+}
+
+/* In small pieces, by pages, and from the end to the beginning. */
+static void reads_the_same_in_pieces(const char *path)
+{
+	static char text[32768], again[sizeof(text)];
+	int fd;
+
+	read_by(path, sizeof(text), text, sizeof(text));
+	ck_assert_str_eq(read_by(path, 7, again, sizeof(again)), text);
+	ck_assert_str_eq(read_by(path, 4096, again, sizeof(again)), text);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	for (ssize_t offset = strlen(text) - 1; offset >= 0; offset -= 997) {
+		ssize_t got = pread(fd, again, 99, offset);
+
+		ck_assert_int_ge(got, 1);
+		ck_assert_int_eq(memcmp(again, text + offset, got), 0);
+	}
+	close(fd);
+}
+
+/* However it is read, each task is there once, and nobody else. */
 TEST_LIMIT(a_list_longer_than_a_page, 60)
 {
-	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
-	static pid_t pids[1500], ids[2000];
-	int n = 1000;
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a"), *b = at(root, "b");
+	static pid_t pids[1000], ids[1000];
+	int n = 1000, elsewhere = 0;
 
 	expect(make_dir(a), 0);
+	expect(make_dir(b), 0);
 	enter(a);
 	for (int i = 0; i < n; i++)
 		pids[i] = sleeper();
 	enter(root);
-	ck_assert_int_eq(read_ids(at(a, "tasks"), ids, 2000), n);
+	ck_assert_int_eq(read_ids(at(a, "tasks"), ids, n), n);
+	ck_assert_int_eq(memcmp(ids, pids, sizeof(ids)), 0);
+	reads_the_same_in_pieces(at(a, "tasks"));
+	reads_the_same_in_pieces(at(a, "procs"));
+	for (int i = 0; i < n; i += 3) {
+		expect(write_u64(at(b, "tasks"), pids[i]), 0);
+		ids[elsewhere++] = pids[i];
+	}
+	ck_assert_int_eq(read_ids(at(a, "tasks"), ids + elsewhere, n - elsewhere), n - elsewhere);
+	reads_the_same_in_pieces(at(a, "tasks"));
+	for (int i = 0, j = elsewhere; i < n; i++)
+		ck_assert(i % 3 == 0 || ids[j++] == pids[i]);
+	ck_assert_int_eq(read_ids(at(b, "procs"), ids, n), elsewhere);
 	for (int i = 0; i < n; i++) {
+		ck_assert(i % 3 || ids[i / 3] == pids[i]);
 		kill(pids[i], SIGKILL);
 		wait_for(pids[i]);
 	}
 	expect(remove_dir(a), 0);
+	expect(remove_dir(b), 0);
 }
