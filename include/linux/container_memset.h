@@ -125,7 +125,7 @@ static inline int container_memset_slab_node(slab_flags_t flags, int node)
 	return container_memset_spread_node();
 }
 
-/* mpol_dup(): what a fork has copied is looked at afterwards, by memset_fork() */
+/* mpol_dup(): what a fork has copied is looked at afterwards, by memset_fork_fits() */
 static inline bool current_cpuset_is_being_rebound(void)
 {
 	return false;

@@ -125,6 +125,10 @@ struct container_attach {
  * @fork: a new task is visible and in its container, where it has not run yet. May
  *	sleep; in a section that moves of processes and rebindings wait for: no
  *	container_lock(). A move of the thread alone may come before or meanwhile.
+ * @fork_fits: asked once, just before @fork, and not if that is not told: is the task, a copy of
+ *	its parent, what it is to be in @css, so that there is nothing left for @fork, which is
+ *	not called then? Under RCU; does not sleep. What others have changed before they looked
+ *	for tasks, and did not find this one, is seen by it.
  * @exit: @task leaves @css for good. Runs in the exiting task, in such a section. For
  *	a subsystem with @can_fork, which charges a task before it can be moved, and for one that is
  *	@unordered, it may come before the @attach of a move that put the task there; else moves wait.
@@ -165,6 +169,7 @@ struct container_subsys {
 	void (*settle)(void);
 	int (*can_fork)(struct task_struct *child, struct container_subsys_state *css);
 	void (*cancel_fork)(struct task_struct *child, struct container_subsys_state *css);
+	bool (*fork_fits)(struct task_struct *task, struct container_subsys_state *css);
 	void (*fork)(struct task_struct *task, struct container_subsys_state *css);
 	void (*exit)(struct task_struct *task, struct container_subsys_state *css);
 	void (*count)(struct container_subsys_state *root_css, unsigned int tasks);

@@ -34,8 +34,8 @@
  *                        them, then sets each task; the two setters have the
  *                        runqueue lock in some order, and the later one is right
  *   fork                 the child's affinity is a copy of its parent's, from
- *                        before it can be found. When it can be, cpuset_fork()
- *                        compares: either it sees new cpus, or the writer's walk
+ *                        before it can be found. When it can be,
+ *                        cpuset_fork_fits() compares: either it sees new cpus, or the writer's walk
  *                        sees the child (a pair of barriers)
  *
  * Lifetime: a set is freed after a grace period, so RCU keeps that of a task.
@@ -178,7 +178,6 @@ static bool has_all(struct task_struct *task, struct cpuset *cs)
 {
 	if (READ_ONCE(task->user_cpus_ptr))
 		return false;
-	guard(rcu)();
 	/* half of a new affinity is one that is being set */
 	return data_race(cpumask_equal(&task->cpus_mask, affinity_in(cs, task)));
 }
@@ -240,7 +239,7 @@ static void move_task_locked(struct container_subsys_state *css, struct task_str
 static void move_tasks_locked(struct cpuset *cs)
 {
 	lockdep_assert_held(&cpuset_mutex);
-	/* cs->cpus, then the walk; pairs with the barrier in container_post_fork() */
+	/* cs->cpus, then the walk; pairs with the barrier in fork_looks() */
 	smp_mb();
 	container_css_each_task(&cs->css, move_task_locked);
 }
@@ -457,14 +456,17 @@ static void cpuset_attach(struct container_subsys_state *css, struct container_s
  * Its affinity was copied from the parent, who may have been moved since, or
  * whose container may have got other cpus, before anyone could find the child.
  */
-static void cpuset_fork(struct task_struct *task, struct container_subsys_state *css)
+static bool cpuset_fork_fits(struct task_struct *task, struct container_subsys_state *css)
 {
 	/* nobody has ever been bound, or: those who make kernel threads say where they run */
 	if (!READ_ONCE(in_use) || task->flags & PF_KTHREAD)
-		return;
-	/* container_post_fork(): the child can be found, then cs->cpus; pairs with move_tasks_locked() */
-	if (has_all(task, to_cpuset(css)) || is_placed(task, to_cpuset(css)))
-		return;
+		return true;
+	/* fork_looks(): the child can be found, then cs->cpus; pairs with move_tasks_locked() */
+	return has_all(task, to_cpuset(css)) || is_placed(task, to_cpuset(css));
+}
+
+static void cpuset_fork(struct task_struct *task, struct container_subsys_state *css)
+{
 	mutex_lock(&cpuset_mutex);
 	place_locked(task);
 	mutex_unlock(&cpuset_mutex);
@@ -478,6 +480,7 @@ struct container_subsys cpuset_subsys = {
 	.destroy	= cpuset_destroy,
 	.can_attach	= cpuset_can_attach,
 	.attach		= cpuset_attach,
+	.fork_fits	= cpuset_fork_fits,
 	.fork		= cpuset_fork,
 	.files		= cpuset_files,
 	.named_only	= true,

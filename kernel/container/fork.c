@@ -199,21 +199,22 @@ static void change_ends(bool locked)
 	}
 }
 
-static void birth_begins(u64 flags)
+/* The child remembers how it began: it is not found yet, nor does it run before the end. */
+static void birth_begins(struct task_struct *child, u64 flags)
 {
 	/* a thread has CLONE_VM, too */
-	current->container_locked = change_begins(flags & CLONE_VM || container_ns_flags(flags));
+	child->container_locked = change_begins(flags & CLONE_VM || container_ns_flags(flags));
 }
 
-static void birth_ends(void)
+static void birth_ends(struct task_struct *child)
 {
-	change_ends(current->container_locked);
+	change_ends(child->container_locked);
 }
 
-/* Who is to be told of the birth that the current task is at. */
-static unsigned long told_of_birth(unsigned long mask)
+/* Who is to be told of the birth. */
+static unsigned long told_of_birth(struct task_struct *child, unsigned long mask)
 {
-	return current->container_locked ? mask & READ_ONCE(told_mask) : 0;
+	return child->container_locked ? mask & READ_ONCE(told_mask) : 0;
 }
 
 /* It comes to nothing: the subsystems that have charged the child hear of it. */
@@ -235,10 +236,10 @@ static int charge_child(struct task_struct *child)
 	struct container_subsys *ss;
 	int id, ret;
 
-	for_each_bound_subsys(ss, id, told_of_birth(can_fork_mask)) {
+	for_each_bound_subsys(ss, id, told_of_birth(child, can_fork_mask)) {
 		ret = ss->can_fork(child, rcu_dereference_protected(group->state[id], 1));
 		if (ret) {
-			uncharge_child(child, told_of_birth(can_fork_mask) & (BIT(id) - 1));
+			uncharge_child(child, told_of_birth(child, can_fork_mask) & (BIT(id) - 1));
 			return ret;
 		}
 	}
@@ -257,7 +258,7 @@ static void forget_child(struct task_struct *child, u64 flags)
 		RCU_INIT_POINTER(child->containers, NULL);
 		container_group_put(to_membership(group));
 	}
-	birth_ends();
+	birth_ends(child);
 }
 
 /**
@@ -275,11 +276,11 @@ int container_can_fork(struct task_struct *child, u64 flags)
 	struct container_membership *m;
 	int ret;
 
-	birth_begins(flags);
+	birth_begins(child, flags);
 	m = container_group_get_current();
 	if (container_being_killed(m)) {
 		container_group_put(m);
-		birth_ends();
+		birth_ends(child);
 		return -EAGAIN;
 	}
 	rcu_assign_pointer(child->containers, &m->group);
@@ -299,8 +300,46 @@ int container_can_fork(struct task_struct *child, u64 flags)
  */
 void container_cancel_fork(struct task_struct *child, u64 flags)
 {
-	uncharge_child(child, told_of_birth(can_fork_mask));
+	uncharge_child(child, told_of_birth(child, can_fork_mask));
 	forget_child(child, flags);
+}
+
+/*
+ * Of @mask those who have something to do for the child. For most children that is nobody, so it is
+ * found out without a reference to the group: somebody may move the child, and RCU keeps what it was in.
+ */
+static unsigned long fork_looks(struct task_struct *child, unsigned long mask)
+{
+	struct container_group *group;
+	struct container_subsys *ss;
+	int id;
+
+	/*
+	 * The child can be found, then we look at what it has become part of. Pairs with those who
+	 * change that and then look for tasks: move_tasks_locked() in cpuset.c,
+	 * round_begin_locked() in memset_tasks.c.
+	 */
+	smp_mb();
+	guard(rcu)();
+	group = rcu_dereference(child->containers);
+	trace_container_fork(child, to_membership(group));
+	for_each_bound_subsys(ss, id, mask)
+		if (ss->fork_fits && ss->fork_fits(child, rcu_dereference(group->state[id])))
+			mask &= ~BIT(id);
+	return mask;
+}
+
+/* ... and who do it. */
+static void fork_tells(struct task_struct *child, unsigned long mask)
+{
+	/* our reference keeps the containers, and the semaphore their states */
+	struct container_membership *m = container_group_get(child);
+	struct container_subsys *ss;
+	int id;
+
+	for_each_bound_subsys(ss, id, mask)
+		ss->fork(child, rcu_dereference_protected(m->group.state[id], 1));
+	container_group_put(m);
 }
 
 /**
@@ -312,29 +351,15 @@ void container_cancel_fork(struct task_struct *child, u64 flags)
  */
 void container_post_fork(struct task_struct *child, u64 flags)
 {
-	unsigned long mask = told_of_birth(fork_mask);
-	struct container_membership *m;
-	struct container_subsys *ss;
-	int id;
+	unsigned long mask = told_of_birth(child, fork_mask);
 
 	if (container_ns_flags(flags))
 		container_clone_forked(child);
-	if (!mask && !trace_container_fork_enabled())
-		goto out;
-	/* somebody may move it; our reference keeps the containers, and the semaphore their states */
-	m = container_group_get(child);
-	/*
-	 * The child can be found, then fork() looks at what it has become part of. Pairs with those who change
-	 * that and then look for tasks: move_tasks_locked() in cpuset.c, round_begin_locked() in memset_tasks.c. The
-	 * atomic is the reference just taken.
-	 */
-	smp_mb__after_atomic();
-	trace_container_fork(child, m);
-	for_each_bound_subsys(ss, id, mask)
-		ss->fork(child, rcu_dereference_protected(m->group.state[id], 1));
-	container_group_put(m);
-out:
-	birth_ends();
+	if (mask || trace_container_fork_enabled())
+		mask = fork_looks(child, mask);
+	if (mask)
+		fork_tells(child, mask);
+	birth_ends(child);
 }
 
 /**

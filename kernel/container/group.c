@@ -206,11 +206,13 @@ struct container_membership *container_group_get(struct task_struct *task)
  */
 struct container_membership *container_group_get_current(void)
 {
-	if (current->flags & PF_WQ_WORKER) {
+	struct task_struct *task = current;
+
+	if (task->flags & PF_WQ_WORKER) {
 		refcount_inc(&init_membership.ref);
 		return &init_membership;
 	}
-	return container_group_get(current);
+	return container_group_get(task);
 }
 
 /**

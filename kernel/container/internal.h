@@ -208,12 +208,11 @@ extern const struct container_file container_core_files[];
 	for ((id) = 0; (id) < CONTAINER_SUBSYS_COUNT && ((ss) = container_subsystems[id], true); \
 	     (id)++)
 
-/* The subsystems of a mask. */
+/* The subsystems of a mask, which is looked at once and may be ~0UL. */
 #define for_each_bound_subsys(ss, id, mask)						\
-	for_each_container_subsys(ss, id)						\
-		if (!((mask) & BIT(id)))						\
-			continue;							\
-		else
+	for (unsigned long __left = (mask) & (BIT(CONTAINER_SUBSYS_COUNT) - 1);		\
+	     __left && ((id) = __ffs(__left), (ss) = container_subsystems[id], true);	\
+	     __left &= __left - 1)
 
 static inline bool container_is_root(const struct container *cont)
 {
@@ -320,7 +319,13 @@ void container_clone_cancel(struct task_struct *child);
 
 /* ns.c */
 #ifdef CONFIG_CONTAINER_NS
-bool container_ns_flags(u64 flags);
+/* Does a fork or an unshare make namespaces? Not CLONE_NEWCGROUP: without cgroups it makes none. */
+static inline bool container_ns_flags(u64 flags)
+{
+	return flags & (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |
+			CLONE_NEWNET | CLONE_NEWTIME);
+}
+
 int container_ns_fork(struct task_struct *child, u64 flags);
 #else
 static inline bool container_ns_flags(u64 flags)
@@ -368,7 +373,20 @@ int container_why_show(struct seq_file *sf, struct container *cont,
 		       const struct container_file *file);
 
 /* kill.c */
-bool container_being_killed(struct container_membership *m);
+extern atomic_t container_kills;
+bool container_group_being_killed(struct container_membership *m);
+
+/**
+ * container_being_killed - shall a fork fail?
+ * @m: group of the parent, referenced
+ *
+ * Return: true while some container of the group or above is being killed.
+ */
+static inline bool container_being_killed(struct container_membership *m)
+{
+	return unlikely(atomic_read(&container_kills)) && container_group_being_killed(m);
+}
+
 int container_kill_write(struct container *cont, const struct container_file *file, u64 val);
 
 /* fork.c */

@@ -25,22 +25,15 @@
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
 
-/* Of all containers; forks look at this first. */
-static atomic_t kills_in_progress = ATOMIC_INIT(0);
+/* How many are in progress, in all containers; forks look at this first. */
+atomic_t container_kills = ATOMIC_INIT(0);
 
-/**
- * container_being_killed - shall a fork fail?
- * @m: group of the parent, referenced
- *
- * Return: true while some container of the group or above is being killed.
- */
-bool container_being_killed(struct container_membership *m)
+/* The rest of container_being_killed(). */
+bool container_group_being_killed(struct container_membership *m)
 {
 	struct container *cont;
 	int slot;
 
-	if (likely(!atomic_read(&kills_in_progress)))
-		return false;
 	for (slot = 0; slot < CONFIG_MAX_CONTAINER_HIERARCHIES; slot++)
 		for (cont = m->container[slot]; cont; cont = cont->parent)
 			if (atomic_read(&cont->kills))
@@ -92,13 +85,13 @@ int container_kill_write(struct container *cont, const struct container_file *fi
 	if (container_is_root(cont))
 		return -EPERM;
 	atomic_inc(&cont->kills);
-	atomic_inc(&kills_in_progress);
+	atomic_inc(&container_kills);
 	/* pairs with the full barrier between becoming visible and running of a new task */
 	smp_mb__after_atomic();
 	kill_walk(cont);
 	while (kill_walk(cont))
 		;
-	atomic_dec(&kills_in_progress);
+	atomic_dec(&container_kills);
 	atomic_dec(&cont->kills);
 	return 0;
 }

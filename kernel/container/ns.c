@@ -26,19 +26,6 @@
 #include <linux/sched/signal.h>
 #include <linux/slab.h>
 
-/* Not CLONE_NEWCGROUP: without cgroups it makes no namespace. */
-#define NS_FLAGS (CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID | \
-		  CLONE_NEWNET | CLONE_NEWTIME)
-
-/**
- * container_ns_flags - does a fork or an unshare make namespaces?
- * @flags: CLONE_* of the call
- */
-bool container_ns_flags(u64 flags)
-{
-	return flags & NS_FLAGS;
-}
-
 /* May be old when it is returned. */
 static bool wanted(u64 flags)
 {

@@ -38,8 +38,8 @@
  *                        nodes only or its policy is set
  *   fork                 the child is a copy from before it can be found, and its
  *                        policies are copied in between. When it can be found
- *                        memset_fork() looks whether anybody was moving tasks
- *                        meanwhile; see memset_tasks.c
+ *                        memset_fork_fits() looks whether anybody was moving
+ *                        tasks meanwhile; see memset_tasks.c
  *
  * Lifetime: a set is freed after a grace period, so RCU keeps that of a task.
  *
@@ -149,6 +149,7 @@ extern struct mutex memset_mutex;
 void memset_move_tasks_locked(struct memset *ms);
 void memset_attach(struct container_subsys_state *css, struct container_subsys_state *from,
 		   struct task_struct *task);
+bool memset_fork_fits(struct task_struct *task, struct container_subsys_state *css);
 void memset_fork(struct task_struct *task, struct container_subsys_state *css);
 void memset_settle(void);
 #if IS_ENABLED(CONFIG_KUNIT)

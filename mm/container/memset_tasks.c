@@ -67,7 +67,7 @@ static void round_begin_locked(void)
 {
 	lockdep_assert_held(&memset_mutex);
 	WRITE_ONCE(memset_rounds, memset_rounds + 1);
-	/* the number, and the set's mems, then the walk; pairs with container_post_fork() */
+	/* the number, and the set's mems, then the walk; pairs with fork_looks() */
 	smp_mb();
 }
 
@@ -344,7 +344,7 @@ void memset_attach(struct container_subsys_state *css, struct container_subsys_s
 {
 	mutex_lock(&memset_mutex);
 	round_begin_locked();
-	/* forked before memset was bound: its number waits there still; to memset_fork() it is odd */
+	/* forked before memset was bound: its number waits there still; to memset_fork_fits() it is odd */
 	WRITE_ONCE(task->cpuset_mem_spread_rotor, NUMA_NO_NODE);
 	place_locked(task, false);
 	round_end_locked();
@@ -352,7 +352,7 @@ void memset_attach(struct container_subsys_state *css, struct container_subsys_s
 }
 
 /* The head comment. A move of the child alone may have come before, or comes meanwhile. */
-void memset_fork(struct task_struct *task, struct container_subsys_state *css)
+bool memset_fork_fits(struct task_struct *task, struct container_subsys_state *css)
 {
 	unsigned int then = task->cpuset_mem_spread_rotor;
 	struct memset *ms = to_memset(css);
@@ -361,13 +361,16 @@ void memset_fork(struct task_struct *task, struct container_subsys_state *css)
 	task->cpuset_mem_spread_rotor = NUMA_NO_NODE;
 	/* a copy of kthreadd, which cannot be moved; or kthreadd, which has set its own */
 	if (task->flags & PF_KTHREAD)
-		return;
-	/* container_post_fork(): the child can be found, then the number; pairs with round_begin_locked() */
+		return true;
+	/* fork_looks(): the child can be found, then the number; pairs with round_begin_locked() */
 	mems = memset_nodes(ms);
-	if (!(then & 1) && then == READ_ONCE(memset_rounds) &&
-	    nodes_equal(task->mems_allowed, mems) &&
-	    flags_are_set(task, READ_ONCE(ms->flags)))
-		return;
+	return !(then & 1) && then == READ_ONCE(memset_rounds) &&
+	       nodes_equal(task->mems_allowed, mems) &&
+	       flags_are_set(task, READ_ONCE(ms->flags));
+}
+
+void memset_fork(struct task_struct *task, struct container_subsys_state *css)
+{
 	mutex_lock(&memset_mutex);
 	/* nobody waits for pages here: they are the parent's, who moves them for both */
 	place_locked(task, true);

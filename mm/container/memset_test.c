@@ -112,6 +112,19 @@ static struct forking *begin_fork(struct kunit *test)
 	return f;
 }
 
+/* The child can be found now. Returns whether it fitted. */
+static bool end_fork(struct forking *f)
+{
+	bool fits;
+
+	rcu_read_lock();
+	fits = memset_fork_fits(&f->child, &f->root.css);
+	rcu_read_unlock();
+	if (!fits)
+		memset_fork(&f->child, &f->root.css);
+	return fits;
+}
+
 /* Of the set, which is nobody's: no task of this kernel hears of it. */
 static void change_nodes(struct forking *f)
 {
@@ -133,7 +146,7 @@ static void a_fork_that_nothing_overtook_is_left_alone(struct kunit *test)
 
 	change_nodes(begin_fork(test));
 	f = begin_fork(test);
-	memset_fork(&f->child, &f->root.css);
+	KUNIT_EXPECT_TRUE(test, end_fork(f));
 	KUNIT_EXPECT_TRUE(test, policy_is_old(f));
 	KUNIT_EXPECT_EQ(test, f->child.cpuset_mem_spread_rotor, NUMA_NO_NODE);
 }
@@ -148,7 +161,7 @@ static void a_fork_that_a_change_overtook_is_set_right(struct kunit *test)
 
 	change_nodes(f);
 	KUNIT_EXPECT_TRUE(test, policy_is_old(f));
-	memset_fork(&f->child, &f->root.css);
+	KUNIT_EXPECT_FALSE(test, end_fork(f));
 	KUNIT_EXPECT_TRUE(test, nodes_subset(f->policy.nodes, node_states[N_MEMORY]));
 	KUNIT_EXPECT_TRUE(test, nodes_equal(f->policy.w.cpuset_mems_allowed, node_states[N_MEMORY]));
 	KUNIT_EXPECT_TRUE(test, nodes_equal(f->child.mems_allowed, node_states[N_MEMORY]));
@@ -162,7 +175,7 @@ static void a_fork_with_other_nodes_is_set_right(struct kunit *test)
 
 	/* node 2, too, so that they are not all that there are on any machine of up to two */
 	*f->child.mems_allowed.bits = BIT(1) | BIT(2);
-	memset_fork(&f->child, &f->root.css);
+	KUNIT_EXPECT_FALSE(test, end_fork(f));
 	KUNIT_EXPECT_TRUE(test, nodes_equal(f->child.mems_allowed, node_states[N_MEMORY]));
 	KUNIT_EXPECT_TRUE(test, nodes_subset(f->policy.nodes, node_states[N_MEMORY]));
 }
