@@ -139,14 +139,15 @@ static int find_groups(struct container_attach *set, struct container_membership
 /* All of @set or nobody. Of @unborn tasks no subsystem has been told yet: fork() will be. */
 static int attach_locked(struct container_attach *set, bool unborn)
 {
-	struct container_membership **groups;
+	struct container_membership *one, **groups = &one;
 	unsigned int i, moved = 0;
 	int ret;
 
 	container_assert_locked();
 	/* the groups that are made next would look like somebody */
-	set->occupied = container_is_root(set->to) || container_populated(set->to);
-	groups = kvmalloc_objs(*groups, set->nr);
+	set->occupied = container_is_root(set->to) || container_has_members(set->to);
+	if (set->nr > 1)
+		groups = kvmalloc_objs(*groups, set->nr);
 	if (!groups)
 		return -ENOMEM;
 	ret = find_groups(set, groups);
@@ -165,7 +166,8 @@ static int attach_locked(struct container_attach *set, bool unborn)
 		ret = -ESRCH;
 	}
 out:
-	kvfree(groups);
+	if (groups != &one)
+		kvfree(groups);
 	return ret;
 }
 
@@ -204,10 +206,12 @@ int container_attach_clone(struct container *to, struct task_struct *task, bool 
 
 /*
  * The task of a number as the writer sees it, or the writer; for a process all
- * threads that do not exit. Referenced. Returns how many, or -errno.
+ * threads that do not exit. Referenced. Returns how many, or -errno. @tasks has room for one;
+ * for more it becomes an array, which the caller frees.
  */
 static int collect(pid_t nr, bool process, struct task_struct ***tasks)
 {
+	struct task_struct **room = *tasks;
 	struct task_struct *task, *thread;
 	int n = 0, max = 1;
 
@@ -223,7 +227,8 @@ static int collect(pid_t nr, bool process, struct task_struct ***tasks)
 	/* container_thread_rwsem: the number can only shrink */
 	if (process)
 		max = max(get_nr_threads(task), 1);
-	*tasks = kvmalloc_objs(**tasks, max);
+	if (max > 1)
+		*tasks = kvmalloc_objs(**tasks, max);
 	if (!*tasks) {
 		put_task_struct(task);
 		return -ENOMEM;
@@ -240,7 +245,7 @@ static int collect(pid_t nr, bool process, struct task_struct ***tasks)
 	}
 	rcu_read_unlock();
 	put_task_struct(task);
-	if (!n)
+	if (!n && *tasks != room)
 		kvfree(*tasks);
 	return n ?: -ESRCH;
 }
@@ -249,7 +254,7 @@ static int attach_pid_locked(struct container_node *node, pid_t pid, bool proces
 			     const struct file *file)
 {
 	struct container *cont = node->cont;
-	struct task_struct **tasks;
+	struct task_struct *one, **tasks = &one;
 	int i, nr, ret;
 
 	container_assert_locked();
@@ -261,7 +266,8 @@ static int attach_pid_locked(struct container_node *node, pid_t pid, bool proces
 		ret = container_attach_tasks(cont, tasks, nr);
 	for (i = 0; i < nr; i++)
 		put_task_struct(tasks[i]);
-	kvfree(tasks);
+	if (tasks != &one)
+		kvfree(tasks);
 	return ret;
 }
 

@@ -423,17 +423,13 @@ static int cpuset_can_attach(struct container_subsys_state *css, struct containe
 {
 	struct cpuset *cs = to_cpuset(css);
 	unsigned int i;
-	bool empty;
 	int ret;
 
 	/* the root takes back all */
 	if (is_root(cs))
 		return 0;
-	/* what has been given some keeps some */
-	mutex_lock(&cpuset_mutex);
-	empty = cpumask_empty(&cs->cpus);
-	mutex_unlock(&cpuset_mutex);
-	if (empty)
+	/* what has been given some keeps some, so half of two masks will do */
+	if (data_race(cpumask_empty(&cs->cpus)))
 		return container_refuse(set->to, set->tasks[0], &cpuset_subsys, "attach",
 					"it has no CPUs", -ENOSPC);
 	for (i = 0; i < set->nr && !set->clone; i++) {
@@ -448,7 +444,9 @@ static void cpuset_attach(struct container_subsys_state *css, struct container_s
 			  struct task_struct *task)
 {
 	mutex_lock(&cpuset_mutex);
-	place_locked(task);
+	/* the mutex: nobody else is about to place it where it was */
+	if (!has_all(task, to_cpuset(css)))
+		place_locked(task);
 	mutex_unlock(&cpuset_mutex);
 }
 

@@ -51,8 +51,8 @@ static u32 group_key(struct container *const *containers)
 	return jhash(containers, sizeof(*containers) * CONFIG_MAX_CONTAINER_HIERARCHIES, 0);
 }
 
-/* The group for exactly these containers, referenced; NULL if there is none. */
-static struct container_membership *group_lookup_locked(struct container *const *containers)
+/* The group for exactly these containers, referenced; NULL if there is none. @key is group_key(). */
+static struct container_membership *group_lookup_locked(struct container *const *containers, u32 key)
 {
 	struct container_membership *m;
 	size_t size = sizeof(m->container);
@@ -63,7 +63,7 @@ static struct container_membership *group_lookup_locked(struct container *const 
 		return &init_membership;
 	}
 	/* in the hash means referenced: the last put unhashes under group_lock */
-	hash_for_each_possible(group_hash, m, hash, group_key(containers)) {
+	hash_for_each_possible(group_hash, m, hash, key) {
 		if (!memcmp(m->container, containers, size)) {
 			refcount_inc(&m->ref);
 			return m;
@@ -117,15 +117,14 @@ static void emptied_locked(struct container *cont)
 	populated_changed_locked(cont, false);
 }
 
-static void group_insert_locked(struct container_membership *m)
+static void group_insert_locked(struct container_membership *m, u32 key)
 {
 	struct container *cont;
 	int slot;
 
 	lockdep_assert_held(&group_lock);
-	hash_add(group_hash, &m->hash, group_key(m->container));
+	hash_add(group_hash, &m->hash, key);
 	for (slot = 0; slot < CONFIG_MAX_CONTAINER_HIERARCHIES; slot++) {
-		INIT_LIST_HEAD(&m->link[slot]);
 		cont = m->container[slot];
 		if (!cont)
 			continue;
@@ -149,12 +148,14 @@ struct container_membership *container_group_find(struct container_membership *f
 {
 	struct container *containers[CONFIG_MAX_CONTAINER_HIERARCHIES];
 	struct container_membership *m;
+	u32 key;
 
 	container_assert_locked();
 	memcpy(containers, from->container, sizeof(containers));
 	containers[to->hierarchy->slot] = container_is_root(to) ? NULL : to;
+	key = group_key(containers);
 	spin_lock(&group_lock);
-	m = group_lookup_locked(containers);
+	m = group_lookup_locked(containers, key);
 	spin_unlock(&group_lock);
 	if (m)
 		return m;
@@ -167,7 +168,7 @@ struct container_membership *container_group_find(struct container_membership *f
 	refcount_set(&m->ref, 1);
 	group_fill_states(m);
 	spin_lock(&group_lock);
-	group_insert_locked(m);
+	group_insert_locked(m, key);
 	spin_unlock(&group_lock);
 	return m;
 }
@@ -231,9 +232,11 @@ void container_group_put(struct container_membership *m)
 	hash_del(&m->hash);
 	for (slot = 0; slot < CONFIG_MAX_CONTAINER_HIERARCHIES; slot++) {
 		cont = m->container[slot];
+		if (!cont)
+			continue;
 		list_del(&m->link[slot]);
 		/* nobody can remove it before group_lock is dropped */
-		if (cont && list_empty(&cont->groups))
+		if (list_empty(&cont->groups))
 			emptied_locked(cont);
 	}
 	nr_groups--;

@@ -186,7 +186,7 @@ struct container_hierarchy {
  * @ref: tasks, and transient users
  * @container: by slot; NULL means the root container, so that mounting a
  *	hierarchy changes no group; immutable
- * @link: by slot, in container.groups; group_lock
+ * @link: by slot, in container.groups; unused where @container is NULL; group_lock
  * @hash: in the table of groups; group_lock
  */
 struct container_membership {
@@ -237,6 +237,16 @@ struct container_membership *container_group_get_current(void);
 void container_group_put(struct container_membership *m);
 void container_group_rebind(struct container *cont, int id, struct container_subsys_state *css);
 bool container_populated(struct container *cont);
+
+/*
+ * The same without group_lock, so it does not say that the last one has left for good: for who
+ * does not want to take anything away. Context: container_mutex; "yes" may be old.
+ */
+static inline bool container_has_members(const struct container *cont)
+{
+	return !list_empty(&cont->groups);
+}
+
 unsigned int container_nr_groups(void);
 
 /* css.c */

@@ -240,17 +240,13 @@ static int memset_can_attach(struct container_subsys_state *css, struct containe
 {
 	struct memset *ms = to_memset(css);
 	unsigned int i;
-	bool empty;
 	int ret;
 
 	/* the root takes back all */
 	if (is_root(ms))
 		return 0;
 	/* what has been given some keeps some */
-	mutex_lock(&memset_mutex);
-	empty = nodes_empty(ms->mems);
-	mutex_unlock(&memset_mutex);
-	if (empty)
+	if (!READ_ONCE(*ms->mems.bits))
 		return container_refuse(set->to, set->tasks[0], &memset_subsys, "attach",
 					"it has no nodes", -ENOSPC);
 	for (i = 0; i < set->nr && !set->clone; i++) {

@@ -62,6 +62,8 @@ struct migration {
 
 /* What writes that have not settled have begun; memset_mutex. */
 static DEFINE_HASHTABLE(taken_mms, 6);
+/* How many that is; who settles looks without the mutex: its own are counted. */
+static unsigned int nr_taken;
 
 static void round_begin_locked(void)
 {
@@ -190,6 +192,7 @@ static void queue_migration_locked(struct mm_struct *mm, const nodemask_t *from,
 		m->by = current;
 		mmgrab(mm);
 		hash_add(taken_mms, &m->taken, (unsigned long)mm);
+		WRITE_ONCE(nr_taken, nr_taken + 1);
 	}
 	atomic_inc(&nr_migrations);
 	queue_work(migrate_wq, &m->work);
@@ -204,12 +207,13 @@ void memset_settle(void)
 	int bucket;
 
 	/* what the caller has queued is listed */
-	if (!hash_empty(taken_mms)) {
+	if (READ_ONCE(nr_taken)) {
 		mutex_lock(&memset_mutex);
 		hash_for_each_safe(taken_mms, bucket, next, m, taken) {
 			if (m->by != current)
 				continue;
 			hash_del(&m->taken);
+			WRITE_ONCE(nr_taken, nr_taken - 1);
 			hlist_add_head(&m->taken, &own);
 		}
 		mutex_unlock(&memset_mutex);
