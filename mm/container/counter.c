@@ -132,9 +132,15 @@ void memory_flush(struct container_memory *top)
 	struct container_memory *memory;
 
 	mutex_lock(&memory_list_mutex);
+	/* most have nothing below, and the list may be long */
+	if (!atomic_read(&top->css.nr_below)) {
+		memory_flush_one(top);
+		goto out;
+	}
 	list_for_each_entry(memory, &memory_list, node)
 		if (memory_within(memory, top))
 			memory_flush_one(memory);
+out:
 	mutex_unlock(&memory_list_mutex);
 }
 
