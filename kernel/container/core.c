@@ -125,6 +125,7 @@ int __init container_init(void)
 		if (ret)
 			panic("containers: subsystem %s does not start: %d", subsys_names[id], ret);
 	}
+	container_files_init();
 	return 0;
 }
 

@@ -13,8 +13,10 @@
 #include <linux/cred.h>
 #include <linux/ctype.h>
 #include <linux/fs.h>
+#include <linux/init.h>
 #include <linux/kstrtox.h>
 #include <linux/mm.h>
+#include <linux/panic.h>
 #include <linux/pid_namespace.h>
 #include <linux/sched/task.h>
 #include <linux/seq_file.h>
@@ -266,16 +268,49 @@ void container_file_name(const struct container_hierarchy *h, const struct conta
 		strscpy(buf, file, len);
 }
 
-static int add_file(struct container *cont, int id, const struct container_file *file)
+/*
+ * What the files of each subsystem are called with its prefix, one name behind the other. Made once:
+ * to format forty names is an eighth of a mkdir, and kernfs makes no copies of what is constant.
+ */
+static char file_names[4096] __ro_after_init;
+static const char *first_name[CONTAINER_SUBSYS_COUNT] __ro_after_init;
+
+static const char *name_after(const char *name)
 {
-	struct container_subsys *ss = id == CONTAINER_CORE_FILES ? NULL : container_subsystems[id];
+	return name + strlen(name) + 1;
+}
+
+/**
+ * container_files_init - make the names of control files
+ *
+ * Context: start_kernel(); the subsystems have their names.
+ */
+void __init container_files_init(void)
+{
+	char *next = file_names, *end = file_names + sizeof(file_names);
+	const struct container_file *file;
+	struct container_subsys *ss;
+	int id;
+
+	for_each_container_subsys(ss, id) {
+		first_name[id] = next;
+		for (file = ss->files; file && file->name[0]; file++) {
+			next += scnprintf(next, end - next, "%s.%s", ss->name, file->name) + 1;
+			if (next >= end)
+				panic("containers: no room for the names of %s's files", ss->name);
+		}
+	}
+}
+
+/* @name: in the read-only data */
+static int add_file(struct container *cont, int id, const struct container_file *file,
+		    const char *name)
+{
 	static struct lock_class_key active_key;
 	struct container_files *files = &cont->files[id];
 	struct container_node *node = &files->node[files->nr];
-	char name[2 * CONTAINER_FILE_NAME_MAX];
 	struct kernfs_node *kn;
 
-	container_file_name(cont->hierarchy, ss, file->name, name, sizeof(name));
 	node->cont = cont;
 	node->file = file;
 	kn = __kernfs_create_file(cont->kn, name, file_mode(file), current_fsuid(),
@@ -318,22 +353,28 @@ static unsigned int count_files(const struct container_file *file)
 int container_files_add(struct container *cont, int id, const char **clash)
 {
 	const struct container_file *file = container_core_files;
+	const char *name = NULL;
+	size_t prefix = 0;
 	unsigned int nr;
 	int ret;
 
 	container_assert_locked();
-	if (id != CONTAINER_CORE_FILES)
+	if (id != CONTAINER_CORE_FILES) {
 		file = container_subsystems[id]->files;
+		name = first_name[id];
+		if (cont->hierarchy->flags & CONTAINER_NOPREFIX)
+			prefix = strlen(container_subsystems[id]->name) + 1;
+	}
 	nr = count_files(file);
 	if (!nr)
 		return 0;
 	cont->files[id].node = kzalloc_objs(*cont->files[id].node, nr);
 	if (!cont->files[id].node)
 		return -ENOMEM;
-	for (; file->name[0]; file++) {
+	for (; file->name[0]; file++, name = name ? name_after(name) : NULL) {
 		if (!file_wanted(cont, file))
 			continue;
-		ret = add_file(cont, id, file);
+		ret = add_file(cont, id, file, name ? name + prefix : file->name);
 		if (ret) {
 			if (clash)
 				*clash = file->name;

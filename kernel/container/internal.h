@@ -279,6 +279,7 @@ extern struct kernfs_syscall_ops container_syscall_ops;
 /* file.c */
 void container_file_name(const struct container_hierarchy *h, const struct container_subsys *ss,
 			 const char *file, char *buf, size_t len);
+void container_files_init(void);
 int container_add_files(struct container *cont, const char **clash);
 int container_files_add(struct container *cont, int id, const char **clash);
 void container_files_show(struct container *cont, int id, bool show);
