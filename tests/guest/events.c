@@ -216,6 +216,39 @@ TEST(inotify_tells_of_the_last_task)
 	expect(remove_dir(a), 0);
 }
 
+/* HZ */
+#define TICKS_PER_SECOND 100
+
+/* Who sleeps on the file wakes once in a tick, however often a task comes and goes; and for the last time. */
+TEST(a_storm_is_told_by_ticks)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+	int wakes = 0, moves = 0;
+	double begin, ticks;
+	pid_t pid = sleeper();
+	struct watch w;
+
+	expect(make_dir(a), 0);
+	w = watch(a);
+	begin = now();
+	while (now() < begin + 0.3) {
+		expect(write_u64(at(moves++ % 2 ? root : a, "tasks"), pid), 0);
+		wakes += woken(&w, 0);
+	}
+	ticks = (now() - begin) * TICKS_PER_SECOND;
+	ck_assert_msg(wakes > 0 && wakes <= ticks + 1, "woken %d times by %d moves in %g ticks", wakes,
+		      moves, ticks);
+	expect(write_u64(at(a, "tasks"), pid), 0);
+	for (double end = now() + 5 * lib_slow; !strstr(w.text, "populated 1") && now() < end;)
+		woken(&w, 0.1);
+	says(w, "populated 1");
+	stop(pid);
+	ck_assert(woken(&w, 5));
+	says(w, "populated 0");
+	close(w.fd);
+	expect(remove_dir(a), 0);
+}
+
 /* A task that has left its pages behind keeps the removed container's state. */
 TEST(dying_counts_in_every_ancestor)
 {
