@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
- * Beancounters: what a resource calls, what the VFS calls for numfiles, and what memory management
- * calls for privvmpages and lockedpages.
+ * Beancounters: what a resource calls, what the VFS calls for numfiles, memory management
+ * for privvmpages and lockedpages, and the code of signals for numsiginfo.
  *
  * A beancounter (struct bc) is the state of the subsystem bc in one container:
  * for each resource how much is held, and two bounds. A resource charges the
@@ -16,12 +16,15 @@
 #include <linux/mm_types.h>
 
 struct bc;
+struct k_itimer;
+struct sigqueue;
 
 enum bc_resource {
 	BC_NUMFILES,		/* struct file: what /proc/sys/fs/file-nr counts */
 	BC_NUMPROC,		/* tasks that have not exited: threads */
 	BC_PRIVVMPAGES,		/* pages of address space that are private and writable */
 	BC_LOCKEDPAGES,		/* pages of address space that are locked */
+	BC_NUMSIGINFO,		/* struct sigqueue: signals that are pending, POSIX timers */
 	BC_RESOURCES,
 };
 
@@ -74,6 +77,20 @@ static inline void container_bc_uncharge_file(struct file *file)
 	if (likely(bc))
 		bc_uncharge(bc, BC_NUMFILES, 1);
 }
+
+/*
+ * The same with what is queued of signals, and with POSIX timers: how much more Linux allocates; and
+ * sigqueue_alloc(), __sigqueue_free(), alloc_posix_timer() and posixtimer_free_timer().
+ */
+#define BC_SIGNAL_EXTRA	sizeof(struct bc *)
+/* which is a cache line of its own */
+#define BC_TIMER_EXTRA	__alignof__(struct k_itimer)
+
+struct sigqueue *container_bc_charge_signal(struct sigqueue *q, struct task_struct *task,
+					    bool force);
+void container_bc_uncharge_signal(struct sigqueue *q);
+struct k_itimer *container_bc_charge_timer(struct k_itimer *timer);
+void container_bc_uncharge_timer(struct k_itimer *timer);
 
 /* mm_cache_init(), mm_init(), dup_mmap(), __mmput() */
 unsigned int container_bc_mm_size(unsigned int size);
@@ -129,6 +146,22 @@ static inline int container_bc_may_mlock(unsigned long start, unsigned long len)
 	return 0;
 }
 
+#define BC_SIGNAL_EXTRA	0
+#define BC_TIMER_EXTRA	0
+
+static inline struct sigqueue *container_bc_charge_signal(struct sigqueue *q,
+							  struct task_struct *task, bool force)
+{
+	return q;
+}
+
+static inline struct k_itimer *container_bc_charge_timer(struct k_itimer *timer)
+{
+	return timer;
+}
+
+static inline void container_bc_uncharge_signal(struct sigqueue *q) {}
+static inline void container_bc_uncharge_timer(struct k_itimer *timer) {}
 static inline void container_bc_mm_init(struct mm_struct *mm) {}
 static inline void container_bc_mm_exit(struct mm_struct *mm) {}
 static inline void container_bc_settle(struct mm_struct *mm) {}

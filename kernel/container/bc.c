@@ -13,7 +13,8 @@
  *	reset			write 1: the marks and failcnt begin from now
  *
  * The charging is bc_charge.c's; the things that are charged are fs/container/numfiles.c's,
- * bc_numproc.c's and mm/container/'s privvm.c's and lockedpages.c's; `events` is bc_events.c's.
+ * bc_numproc.c's, bc_numsiginfo.c's and mm/container/'s privvm.c's and lockedpages.c's; `events` is
+ * bc_events.c's.
  *
  * Locking: bc_mutex, a leaf that sleeps, for bounds and defaults:
  * a write of several sees all and changes all. Chargers take no lock. The
@@ -82,6 +83,15 @@ const struct bc_resource_info bc_resources[BC_RESOURCES] = {
 		.cure = {
 			[BC_BARRIER] = "unlock some, or raise bc.lockedpages.barrier",
 			[BC_LIMIT] = "unlock some, or raise bc.lockedpages.limit",
+		},
+		.defaults = { .barrier = BC_MAX, .limit = BC_MAX },
+	},
+	[BC_NUMSIGINFO] = {
+		.name = "numsiginfo", .openvz_name = "numsiginfo",
+		.what = "signal", .unit = "signals", .error = -EAGAIN,
+		.cure = {
+			[BC_BARRIER] = "take some, or raise bc.numsiginfo.barrier",
+			[BC_LIMIT] = "take some, or raise bc.numsiginfo.limit",
 		},
 		.defaults = { .barrier = BC_MAX, .limit = BC_MAX },
 	},

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Beancounters, what bc.c (states and control files), bc_charge.c (the arithmetic),
- * bc_events.c (notifications) and bc_numproc.c (tasks) share. Resources see <linux/container_bc.h> only.
+ * bc_events.c (notifications), bc_numproc.c (tasks) and bc_numsiginfo.c (signals) share. Other resources see
+ * <linux/container_bc.h> only.
  */
 #ifndef _KERNEL_CONTAINER_BC_H
 #define _KERNEL_CONTAINER_BC_H
@@ -92,6 +93,9 @@ static inline struct bc *css_bc(struct container_subsys_state *css)
 	return container_of(css, struct bc, css);
 }
 
+struct bc *bc_get(struct task_struct *task);
+int bc_charge_task(struct bc *bc, struct task_struct *task, enum bc_resource res,
+		   unsigned long val);
 struct bc *bc_try_charge(struct bc *bc, enum bc_resource res, unsigned long val,
 			 enum bc_severity severity);
 void bc_leave(struct bc *bc, const struct bc *end, enum bc_resource res, unsigned long val);

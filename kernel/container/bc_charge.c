@@ -215,8 +215,8 @@ struct bc *bc_common(struct bc *a, struct bc *b)
 	return a;
 }
 
-static void refuse(struct bc *bc, struct bc *full, enum bc_resource res,
-		   enum bc_severity severity)
+static void refuse(struct bc *bc, struct bc *full, struct task_struct *task,
+		   enum bc_resource res, enum bc_severity severity)
 {
 	const struct bc_resource_info *info = &bc_resources[res];
 	struct container_refusal why = {
@@ -228,7 +228,7 @@ static void refuse(struct bc *bc, struct bc *full, enum bc_resource res,
 
 	atomic_long_inc(&full->amount[res].failcnt);
 	bc_hit(full, res, severity);
-	container_css_refuse(&bc->css, current, &why);
+	container_css_refuse(&bc->css, task, &why);
 }
 
 /**
@@ -248,22 +248,23 @@ bool bc_tryget(struct bc *bc)
 }
 
 /**
- * bc_get_current - whom the current task charges, referenced
+ * bc_get - whom a task charges, referenced
+ * @task: current, or found under RCU
  *
  * Its container's, or if the task has just left that and it has gone, what is above.
  *
- * Context: process.
- * Return: NULL only early at boot.
+ * Context: any.
+ * Return: NULL only early at boot, and for a task that is not visible yet.
  */
-struct bc *bc_get_current(void)
+struct bc *bc_get(struct task_struct *task)
 {
 	struct container_subsys_state *css;
 
 	/* container_init() has not been yet, or is at work */
-	if (!bc_subsys.root_css || !rcu_access_pointer(current->containers))
+	if (!bc_subsys.root_css || !rcu_access_pointer(task->containers))
 		return NULL;
 	rcu_read_lock();
-	css = container_task_css(current, bc_subsys_id);
+	css = container_task_css(task, bc_subsys_id);
 	while (css && !bc_tryget(css_bc(css)))
 		css = css->parent;
 	rcu_read_unlock();
@@ -271,8 +272,20 @@ struct bc *bc_get_current(void)
 }
 
 /**
- * bc_charge - charge a beancounter for the current task
+ * bc_get_current - the current task's
+ *
+ * Context: process.
+ * Return: as bc_get().
+ */
+struct bc *bc_get_current(void)
+{
+	return bc_get(current);
+}
+
+/**
+ * bc_charge_task - charge a beancounter for a task
  * @bc: pinned by the caller; undone with bc_give_back() or bc_leave()
+ * @task: current, or under RCU
  * @res: resource
  * @val: how much
  *
@@ -280,22 +293,37 @@ struct bc *bc_get_current(void)
  * user namespace by its own credentials, not by those that it works with for
  * somebody else. A kernel thread's charge does not fail.
  *
- * Context: process.
+ * Context: any.
  * Return: 0 or the resource's error.
  */
-int bc_charge(struct bc *bc, enum bc_resource res, unsigned long val)
+int bc_charge_task(struct bc *bc, struct task_struct *task, enum bc_resource res,
+		   unsigned long val)
 {
-	enum bc_severity severity = current->flags & PF_KTHREAD ? BC_FORCE : BC_BARRIER;
+	enum bc_severity severity = task->flags & PF_KTHREAD ? BC_FORCE : BC_BARRIER;
 	struct bc *full = bc_try_charge(bc, res, val, severity);
 
-	if (unlikely(full) && has_capability_noaudit(current, CAP_SYS_ADMIN)) {
+	if (unlikely(full) && has_capability_noaudit(task, CAP_SYS_ADMIN)) {
 		severity = BC_LIMIT;
 		full = bc_try_charge(bc, res, val, severity);
 	}
 	if (likely(!full))
 		return 0;
-	refuse(bc, full, res, severity);
+	refuse(bc, full, task, res, severity);
 	return bc_resources[res].error;
+}
+
+/**
+ * bc_charge - charge a beancounter for the current task
+ * @bc: as for bc_charge_task()
+ * @res: resource
+ * @val: how much
+ *
+ * Context: process.
+ * Return: as bc_charge_task().
+ */
+int bc_charge(struct bc *bc, enum bc_resource res, unsigned long val)
+{
+	return bc_charge_task(bc, current, res, val);
 }
 
 /**
