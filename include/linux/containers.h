@@ -120,7 +120,7 @@ struct container_attach {
  *	that moved the tasks is about to return. Without locks; sleeps.
  * @can_fork: may there be a new task in @css? It has a number (the idle tasks have 0) and
  *	cannot be found, and it is never in another state before @cancel_fork, or before it
- *	can be found. May sleep, in a section as @fork. Returns 0 or the error of the fork.
+ *	can be found. In a section as @fork; to sleep see <linux/container_fork.h>. Returns 0 or an error.
  * @cancel_fork: @can_fork returned 0, but the task will not be. In the same section.
  * @fork: a new task is visible and in its container, where it has not run yet. May
  *	sleep; in a section that moves of processes and rebindings wait for: no
@@ -129,7 +129,7 @@ struct container_attach {
  *	its parent, what it is to be in @css, so that there is nothing left for @fork, which is
  *	not called then? Under RCU; does not sleep. What others have changed before they looked
  *	for tasks, and did not find this one, is seen by it.
- * @exit: @task leaves @css for good. Runs in the exiting task, in such a section. For
+ * @exit: @task leaves @css for good. Runs in the exiting task, in such a section; must not sleep. For
  *	a subsystem with @can_fork, which charges a task before it can be moved, and for one that is
  *	@unordered, it may come before the @attach of a move that put the task there; else moves wait.
  * @count: the subsystem comes to a hierarchy: after @bind, and before any task has another

@@ -13,15 +13,17 @@
  * process that moved in between left its new thread behind.) So does one that shares its
  * parent's memory, as Linux then makes a table for futexes, or gets namespaces: they have to sleep.
  *
- * While a subsystem with callbacks for tasks is bound, every fork and exit holds it
- * for reading, and every rebinding for writing; and every move if a subsystem
+ * While a subsystem with callbacks for tasks is bound, every fork and exit is a section that
+ * writers of the semaphore wait for: every rebinding is one, and every move if a subsystem
  * counts by them: then a task's fork(), attach() and exit() are told of the states in
  * the order in which it had them. (Else a child can be found and moved before fork() is
- * told of the state after.)
+ * told of the state after.) An exit, and a fork of which no fork() is told, need not sleep: as long as no
+ * writer is there or has just been, it is an RCU section, which a writer waits for
+ * before he has the semaphore (percpu_down_write() begins with that, for its own readers), and
+ * the semaphore is not touched. can_fork() may ask for it nevertheless: then the fork begins anew, with it.
  *
- * While none is bound, nobody is told and nothing is paid for: a fork is an RCU
- * section, as is an exit, and nothing in it sleeps. Whoever binds the first one sets
- * `told` and waits for a grace period; from then on all hold the semaphore.
+ * While none is bound, nobody is told, and no writer keeps such a fork or exit waiting. Whoever
+ * binds the first one sets `told` and waits for a grace period.
  * Tasks that have come and gone meanwhile are nobody's affair: at its binding a
  * subsystem is told how many there are (count()). One that does not count sets right
  * in fork() what the child is a copy of, its affinity say, and that may be older than the
@@ -34,6 +36,7 @@
  */
 #include "internal.h"
 
+#include <linux/container_fork.h>
 #include <linux/container_hooks.h>
 #include <linux/percpu-rwsem.h>
 #include <linux/sched/task.h>
@@ -128,7 +131,8 @@ void container_binding_ends(bool begun)
 {
 	if (!begun)
 		return;
-	WRITE_ONCE(told, READ_ONCE(told_mask));
+	/* pairs with is_quiet() */
+	smp_store_release(&told, READ_ONCE(told_mask) != 0);
 	percpu_up_write(&container_thread_rwsem);
 }
 
@@ -175,11 +179,20 @@ unsigned int container_count_tasks(void)
 	return nr;
 }
 
+/* Can a fork or an exit be without the semaphore? @sleepers: callbacks that need it. */
+static bool is_quiet(unsigned long sleepers)
+{
+	/* pairs with container_binding_ends(): who sees that nobody is told sees told_mask empty */
+	if (!smp_load_acquire(&told))
+		return true;
+	return !(READ_ONCE(told_mask) & sleepers) && rcu_sync_is_idle(&container_thread_rwsem.rss);
+}
+
 /* Of a fork or an exit. Returns whether it has the semaphore; else it must not sleep. */
-static bool change_begins(bool sleeps)
+static bool change_begins(bool sleeps, unsigned long sleepers)
 {
 	rcu_read_lock();
-	if (!sleeps && !READ_ONCE(told)) {
+	if (!sleeps && is_quiet(sleepers)) {
 		/* until change_ends() */
 		__release(RCU);
 		return false;
@@ -200,10 +213,9 @@ static void change_ends(bool locked)
 }
 
 /* The child remembers how it began: it is not found yet, nor does it run before the end. */
-static void birth_begins(struct task_struct *child, u64 flags)
+static void birth_begins(struct task_struct *child, bool sleeps)
 {
-	/* a thread has CLONE_VM, too */
-	child->container_locked = change_begins(flags & CLONE_VM || container_ns_flags(flags));
+	child->container_locked = change_begins(sleeps, fork_mask);
 }
 
 static void birth_ends(struct task_struct *child)
@@ -211,10 +223,22 @@ static void birth_ends(struct task_struct *child)
 	change_ends(child->container_locked);
 }
 
-/* Who is to be told of the birth. */
-static unsigned long told_of_birth(struct task_struct *child, unsigned long mask)
+/**
+ * container_fork_may_sleep - may can_fork() sleep?
+ * @child: that can_fork() or cancel_fork() was called for
+ *
+ * Context: can_fork() or cancel_fork().
+ * Return: if not, and it has to, can_fork() returns CONTAINER_FORK_SLEEPS.
+ */
+bool container_fork_may_sleep(const struct task_struct *child)
 {
-	return child->container_locked ? mask & READ_ONCE(told_mask) : 0;
+	return child->container_locked;
+}
+
+/* Who is to be told, in a section that change_begins() has begun. */
+static unsigned long told_of(unsigned long mask)
+{
+	return mask & READ_ONCE(told_mask);
 }
 
 /* It comes to nothing: the subsystems that have charged the child hear of it. */
@@ -229,17 +253,17 @@ static void uncharge_child(struct task_struct *child, unsigned long mask)
 			ss->cancel_fork(child, rcu_dereference_protected(group->state[id], 1));
 }
 
-/* All or none. Nobody else knows the child, and the semaphore keeps its group's states. */
+/* All or none. Nobody else knows the child, and the section keeps its group's states. */
 static int charge_child(struct task_struct *child)
 {
 	struct container_group *group = rcu_dereference_protected(child->containers, 1);
 	struct container_subsys *ss;
 	int id, ret;
 
-	for_each_bound_subsys(ss, id, told_of_birth(child, can_fork_mask)) {
+	for_each_bound_subsys(ss, id, told_of(can_fork_mask)) {
 		ret = ss->can_fork(child, rcu_dereference_protected(group->state[id], 1));
 		if (ret) {
-			uncharge_child(child, told_of_birth(child, can_fork_mask) & (BIT(id) - 1));
+			uncharge_child(child, told_of(can_fork_mask) & (BIT(id) - 1));
 			return ret;
 		}
 	}
@@ -261,22 +285,12 @@ static void forget_child(struct task_struct *child, u64 flags)
 	birth_ends(child);
 }
 
-/**
- * container_can_fork - put a new task into its parent's containers
- * @child: task that has a pid and is not visible yet
- * @flags: CLONE_* of the call
- *
- * Context: copy_process(); to be followed by container_post_fork() or
- * container_cancel_fork().
- * Return: 0; -EAGAIN when the parent is about to be killed (kill.c); the
- * error of container_ns_fork(); or what a subsystem said.
- */
-int container_can_fork(struct task_struct *child, u64 flags)
+static int try_birth(struct task_struct *child, u64 flags, bool sleeps)
 {
 	struct container_membership *m;
 	int ret;
 
-	birth_begins(child, flags);
+	birth_begins(child, sleeps);
 	m = container_group_get_current();
 	if (container_being_killed(m)) {
 		container_group_put(m);
@@ -294,13 +308,31 @@ int container_can_fork(struct task_struct *child, u64 flags)
 }
 
 /**
+ * container_can_fork - put a new task into its parent's containers
+ * @child: task that has a pid and is not visible yet
+ * @flags: CLONE_* of the call
+ *
+ * Context: copy_process(); to be followed by container_post_fork() or
+ * container_cancel_fork().
+ * Return: 0; -EAGAIN when the parent is about to be killed (kill.c); the
+ * error of container_ns_fork(); or what a subsystem said.
+ */
+int container_can_fork(struct task_struct *child, u64 flags)
+{
+	/* a thread has CLONE_VM, too */
+	int ret = try_birth(child, flags, flags & CLONE_VM || container_ns_flags(flags));
+
+	return ret == CONTAINER_FORK_SLEEPS ? try_birth(child, flags, true) : ret;
+}
+
+/**
  * container_cancel_fork - the child will not be
  * @child: task that never became visible
  * @flags: as in container_can_fork()
  */
 void container_cancel_fork(struct task_struct *child, u64 flags)
 {
-	uncharge_child(child, told_of_birth(child, can_fork_mask));
+	uncharge_child(child, told_of(can_fork_mask));
 	forget_child(child, flags);
 }
 
@@ -351,7 +383,7 @@ static void fork_tells(struct task_struct *child, unsigned long mask)
  */
 void container_post_fork(struct task_struct *child, u64 flags)
 {
-	unsigned long mask = told_of_birth(child, fork_mask);
+	unsigned long mask = told_of(fork_mask);
 
 	if (container_ns_flags(flags))
 		container_clone_forked(child);
@@ -378,7 +410,7 @@ void container_exit(struct task_struct *task)
 	bool locked;
 	int id;
 
-	locked = change_begins(false);
+	locked = change_begins(false, 0);
 	task_lock(task);
 	m = to_membership(rcu_dereference_protected(task->containers,
 						    lockdep_is_held(&task->alloc_lock)));
@@ -386,8 +418,8 @@ void container_exit(struct task_struct *task)
 	task_unlock(task);
 
 	trace_container_exit(task, m);
-	/* our reference keeps the group, and the semaphore its states */
-	for_each_bound_subsys(ss, id, locked ? exit_mask & READ_ONCE(told_mask) : 0)
+	/* our reference keeps the group, and the section its states */
+	for_each_bound_subsys(ss, id, told_of(exit_mask))
 		ss->exit(task, rcu_dereference_protected(m->group.state[id], 1));
 	container_group_put(m);
 	change_ends(locked);

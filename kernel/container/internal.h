@@ -11,7 +11,8 @@
  *                                 tasks; if there is one that counts tasks by
  *                                 them, every move. read: a clone that shares
  *                                 memory or gets namespaces, from can_fork to post_fork;
- *                                 while such a subsystem is bound, every fork and exit
+ *                                 while such a subsystem is bound, every fork and exit,
+ *                                 if it is not an RCU section instead (fork.c)
  *   container_mutex               trees, bindings, memberships; sleeps, allocates
  *   task_lock(task)               the swap of task->containers
  *   group_lock                    hash of groups, containers' lists of groups

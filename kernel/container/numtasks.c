@@ -17,17 +17,19 @@
  * Kernel threads are counted, and never refused. The rate is of each container by itself; the
  * root has none: who has set too low a rate has to be somewhere.
  *
- * Locks: no lock of ours but those of shares.c, under container_thread_rwsem for reading (fork,
+ * Locks: no lock of ours but those of shares.c, in the core's section (fork,
  * exit), under container_mutex (attach, online, offline), from a control file, or under the
- * lock of module parameters. A window of forks is one word, changed by cmpxchg.
+ * lock of module parameters. A window of forks is one word, changed by cmpxchg. A fork that has to
+ * sleep, as there is another total, or because what CPUs have in stock is to be drained before it
+ * is refused, begins anew where it may.
  *
  * Order: the charge is there before the child can be moved, so moves need not wait for forks.
  * A move and an exit are not ordered: a task may have been uncharged from where it went before
  * attach() charges it there. The sum is right when both are done, and both are before
  * the container can be removed.
  *
- * Lifetime: a container with a charge has a task, or one that is being forked; so it
- * cannot be removed, and offline() finds nothing charged.
+ * Lifetime: a container with a task that is charged, or one that is being forked, cannot be
+ * removed, and offline() finds nothing charged but what CPUs have in stock.
  *
  * Surprise: what is guaranteed to a container below counts as used ("10 of 10 tasks" may be
  * six, and four that are kept free).
@@ -36,6 +38,7 @@
 #include "numtasks.h"
 
 #include <linux/atomic.h>
+#include <linux/container_fork.h>
 #include <linux/container_hooks.h>
 #include <linux/ctype.h>
 #include <linux/limits.h>
@@ -72,21 +75,32 @@ static long total(void)
 	return set != INT_MAX ? set : min(READ_ONCE(max_threads), READ_ONCE(init_pid_ns.pid_max));
 }
 
+/* A total that follow_total() may have something to do for. */
+static bool is_new(long now)
+{
+	/* written under a lock that is not ours; who sees an old one sets it again */
+	return data_race(numtasks_root->node.ceiling) != now;
+}
+
 /*
- * threads-max or pid_max may have been changed since anybody looked. @again: even if it was
+ * threads-max or pid_max may have been changed since anybody looked. Even if it was
  * refused before, as shares may have changed, too.
  */
-static void follow_total(bool again)
+static void follow_total(void)
 {
-	struct shares_node *root = &numtasks_root->node;
 	const char *reason;
 	long now = total();
 
-	/* written under a lock that is not ours; who sees an old one sets it again */
-	if (data_race(root->ceiling) == now || (!again && READ_ONCE(total_refused) == now))
-		return;
-	if (shares_set_limit(root, now, &reason))
+	if (is_new(now) && shares_set_limit(&numtasks_root->node, now, &reason))
 		WRITE_ONCE(total_refused, now);
+}
+
+/* Of a fork. */
+static bool has_to_follow_total(void)
+{
+	long now = total();
+
+	return unlikely(is_new(now)) && READ_ONCE(total_refused) != now;
 }
 
 /* What tells one interval from another. */
@@ -128,7 +142,7 @@ static bool take_from_window(struct numtasks *nt)
 	return true;
 }
 
-static int refuse_limit(struct numtasks *nt, struct shares_node *full)
+static __cold noinline int refuse_limit(struct numtasks *nt, struct shares_node *full)
 {
 	struct container_refusal why = {
 		.what = "fork", .ss = &numtasks_subsys, .error = -EAGAIN, .unit = "tasks",
@@ -146,7 +160,7 @@ static int refuse_limit(struct numtasks *nt, struct shares_node *full)
 	return -EAGAIN;
 }
 
-static int refuse_rate(struct numtasks *nt)
+static __cold noinline int refuse_rate(struct numtasks *nt)
 {
 	struct container_refusal why = {
 		.what = "fork", .ss = &numtasks_subsys, .error = -EAGAIN,
@@ -164,39 +178,51 @@ static bool is_counted(const struct task_struct *task)
 	return task->pid;
 }
 
+/* Before anything is charged. Context: as can_fork(). */
+static int prepare_fork(struct task_struct *child, struct numtasks *nt)
+{
+	if (has_to_follow_total()) {
+		if (!container_fork_may_sleep(child))
+			return CONTAINER_FORK_SLEEPS;
+		follow_total();
+	}
+	return window_is_full(nt) ? refuse_rate(nt) : 0;
+}
+
+static int charge_fork(struct task_struct *child, struct numtasks *nt)
+{
+	struct shares_node *full = shares_take(&nt->node);
+
+	if (unlikely(full) && shares_is_stocked(full)) {
+		if (!container_fork_may_sleep(child))
+			return CONTAINER_FORK_SLEEPS;
+		full = shares_take_last(&nt->node);
+	}
+	if (unlikely(full))
+		return refuse_limit(nt, full);
+	if (take_from_window(nt))
+		return 0;
+	shares_untake(&nt->node);
+	return refuse_rate(nt);
+}
+
 static int numtasks_can_fork(struct task_struct *child, struct container_subsys_state *css)
 {
 	struct numtasks *nt = to_numtasks(css);
-	struct shares_node *full;
 
 	if (!is_counted(child))
 		return 0;
 	if (child->flags & PF_KTHREAD) {
-		shares_charge(&nt->node);
-	} else {
-		follow_total(false);
-		if (window_is_full(nt))
-			return refuse_rate(nt);
-		full = shares_try_charge(&nt->node);
-		if (full)
-			return refuse_limit(nt, full);
-		if (!take_from_window(nt)) {
-			shares_uncharge(&nt->node);
-			return refuse_rate(nt);
-		}
+		shares_take_anyway(&nt->node);
+		return 0;
 	}
-	atomic_long_inc(&nt->successes);
-	return 0;
+	return prepare_fork(child, nt) ?: charge_fork(child, nt);
 }
 
 static void numtasks_cancel_fork(struct task_struct *child, struct container_subsys_state *css)
 {
-	struct numtasks *nt = to_numtasks(css);
-
-	if (!is_counted(child))
-		return;
-	atomic_long_dec(&nt->successes);
-	shares_uncharge(&nt->node);
+	if (is_counted(child))
+		shares_untake(&to_numtasks(css)->node);
 }
 
 static void numtasks_attach(struct container_subsys_state *css,
@@ -221,7 +247,7 @@ static void numtasks_bind(struct container_subsys_state *root_css, struct contai
 
 static void numtasks_exit(struct task_struct *task, struct container_subsys_state *css)
 {
-	shares_uncharge(&to_numtasks(css)->node);
+	shares_give(&to_numtasks(css)->node);
 }
 
 static struct container_subsys_state *numtasks_create(struct container_subsys_state *parent)
@@ -234,14 +260,14 @@ static struct container_subsys_state *numtasks_create(struct container_subsys_st
 static int numtasks_online(struct container_subsys_state *css)
 {
 	struct numtasks *nt = to_numtasks(css);
+	int ret;
 
-	if (css->parent) {
-		shares_add(&nt->node, &to_numtasks(css->parent)->node, 0);
-		return 0;
-	}
-	shares_add(&nt->node, NULL, total());
-	numtasks_root = nt;
-	return 0;
+	if (css->parent)
+		return shares_add_stocked(&nt->node, &to_numtasks(css->parent)->node, 0);
+	ret = shares_add_stocked(&nt->node, NULL, total());
+	if (!ret)
+		numtasks_root = nt;
+	return ret;
 }
 
 static void numtasks_offline(struct container_subsys_state *css)
@@ -251,6 +277,7 @@ static void numtasks_offline(struct container_subsys_state *css)
 
 static void numtasks_destroy(struct container_subsys_state *css)
 {
+	shares_stock_free(&to_numtasks(css)->node);
 	kfree(to_numtasks(css));
 }
 
@@ -273,7 +300,7 @@ static int shares_file_write(struct container *cont, const struct container_file
 	if (ret)
 		return ret;
 	/* the amount to divide may have changed meanwhile */
-	follow_total(true);
+	follow_total();
 	ret = shares_set(&numtasks_of(cont)->node, &set, &reason);
 	if (!ret)
 		return 0;
@@ -319,12 +346,12 @@ static int stats_show(struct seq_file *sf, struct container *cont,
 	const char *name = numtasks_subsys.name;
 	struct shares_numbers numbers;
 
-	follow_total(true);
+	follow_total();
 	shares_numbers(&nt->node, &numbers);
 	/* an exit may come before the attach, and a reset within a fork that is called off */
 	seq_printf(sf, "%s: Current usage %ld\n", name, max(numbers.usage, 0L));
 	seq_printf(sf, "%s: Number of successes %ld\n", name,
-		   max(atomic_long_read(&nt->successes), 0L));
+		   max(shares_taken(&nt->node) - atomic_long_read(&nt->reset), 0L));
 	seq_printf(sf, "%s: Number of failures %ld\n", name, atomic_long_read(&nt->failures));
 	seq_printf(sf, "%s: Number of forkrate failures %ld\n", name,
 		   atomic_long_read(&nt->rate_failures));
@@ -341,7 +368,7 @@ static int stats_write(struct container *cont, const struct container_file *file
 
 	if (val)
 		return -EINVAL;
-	atomic_long_set(&nt->successes, 0);
+	atomic_long_set(&nt->reset, shares_taken(&nt->node));
 	atomic_long_set(&nt->failures, 0);
 	atomic_long_set(&nt->rate_failures, 0);
 	return 0;

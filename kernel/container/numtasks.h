@@ -12,7 +12,7 @@
  * @css: the core's part
  * @node: its tasks and those below
  * @window: forks in the present interval: the interval's key above, their number below
- * @successes: forks of tasks in the container itself, since the last reset
+ * @reset: what shares_taken() said of @node at the last reset
  * @failures: refused for a limit, its own or that of a container above
  * @rate_failures: refused for the rate
  */
@@ -20,7 +20,7 @@ struct numtasks {
 	struct container_subsys_state css;
 	struct shares_node node;
 	atomic64_t window;
-	atomic_long_t successes;
+	atomic_long_t reset;
 	atomic_long_t failures;
 	atomic_long_t rate_failures;
 };

@@ -87,10 +87,10 @@ static void cancelled_fork_is_given_back(struct kunit *test)
 
 	KUNIT_ASSERT_EQ(test, container_can_fork(child, 0), 0);
 	KUNIT_EXPECT_EQ(test, usage(p), 2);
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&state_of(p)->successes), 1);
+	KUNIT_EXPECT_EQ(test, shares_taken(&state_of(p)->node), 1);
 	container_cancel_fork(child, 0);
 	KUNIT_EXPECT_EQ(test, usage(p), 1);
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&state_of(p)->successes), 0);
+	KUNIT_EXPECT_EQ(test, shares_taken(&state_of(p)->node), 0);
 	KUNIT_EXPECT_NULL(test, rcu_access_pointer(child->containers));
 }
 

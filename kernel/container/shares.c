@@ -21,31 +21,21 @@
  *	committed	count + promised: what is in use or kept free for somebody below. A
  *			charge is refused where this would pass the ceiling
  *
- * A charge first changes the counts, all the way, and then says whether one was too many; if
- * so it is undone. So nobody can pass a ceiling between a look and a charge.
- *
- * Why the counts add up without a lock: each step of a count from own part + n to
- * own part + n + 1 borrows one, and each step back gives one back, whoever makes it. The
- * one that borrows and the one that gives back may be different, and meet the parent in any
- * order; the sum is right when all of them are done. For the same reason what is refused goes
- * all the way up and is undone like any other charge: to undo only the steps that
- * it made would be to give back what another one may have given back already. A count
- * may be below zero for that moment.
+ * Here is what is said of groups and what follows from it; shares_charge.c has the charges, and
+ * the stocks that CPUs keep of them.
  *
  * Locks, outer to inner:
  *
  *   shares_mutex	the tree and what was said of each group; sleeps
- *   shares_rwsem	for reading: charges and their undoing. For writing: ceilings and
- *			guarantees change, and all counts with them. Inside of it nothing is
- *			waited for, so it may be taken inside of anything that may sleep
+ *   shares_close()	a section in which nobody charges, with shares_mutex: ceilings and guarantees
+ *			change, and all counts with them. Nothing sleeps in it
  *
  * Lifetime: a group is part of the caller's object; from shares_add() to shares_remove(), which
  * comes after its last charge is gone and after its children's. The parent must live as long.
  *
- * Surprises: two charges at the edge may refuse each other, when there was room for one. A
- * forced charge and a lower limit may leave a group with more than its ceiling: nothing is
- * taken away from anybody, and it borrows no more until it is below. Its guarantee holds
- * meanwhile. A group has no guarantee, whatever its min_shares, if the parent has none.
+ * Surprises: a forced charge and a lower limit may leave a group with more than its ceiling:
+ * nothing is taken away from anybody, and it borrows no more until it is below. Its guarantee
+ * holds meanwhile. A group has no guarantee, whatever its min_shares, if the parent has none.
  */
 #include "shares.h"
 
@@ -53,147 +43,10 @@
 #include <linux/kernel.h>
 #include <linux/math64.h>
 #include <linux/mutex.h>
-#include <linux/percpu-rwsem.h>
 #include <linux/seq_file.h>
 #include <linux/string.h>
 
 static DEFINE_MUTEX(shares_mutex);
-DEFINE_STATIC_PERCPU_RWSEM(shares_rwsem);
-
-/* What it need not borrow; not below 0. */
-static long own_part(const struct shares_node *node)
-{
-	return node->guarantee - node->promised;
-}
-
-static long borrowed(const struct shares_node *node)
-{
-	return max(0L, atomic_long_read(&node->count) - own_part(node));
-}
-
-/**
- * shares_committed - what a group has and what is kept free below it
- * @node: group
- *
- * Context: any; old when it is returned.
- */
-long shares_committed(const struct shares_node *node)
-{
-	/* for the caller's eyes only */
-	return atomic_long_read(&node->count) + data_race(node->promised);
-}
-
-/* A refusal is of who has a maximum, not of those below who have none of their own. */
-static bool is_over(const struct shares_node *node, long count)
-{
-	return node->bounded && count + node->promised > node->ceiling;
-}
-
-/* Who would have too many with one more; it may be wrong by those that are on their way. */
-static struct shares_node *find_full(struct shares_node *node)
-{
-	long count;
-
-	for (; node; node = node->parent) {
-		count = atomic_long_read(&node->count) + 1;
-		if (is_over(node, count))
-			return node;
-		if (count <= own_part(node))
-			break;
-	}
-	return NULL;
-}
-
-/* One more. Returns the lowest group that has too many now. */
-static struct shares_node *charge(struct shares_node *node)
-{
-	struct shares_node *full = NULL;
-	long count;
-
-	percpu_rwsem_assert_held(&shares_rwsem);
-	for (; node; node = node->parent) {
-		count = atomic_long_inc_return(&node->count);
-		if (!full && is_over(node, count))
-			full = node;
-		if (count <= own_part(node))
-			break;
-	}
-	return full;
-}
-
-static void uncharge(struct shares_node *node)
-{
-	percpu_rwsem_assert_held(&shares_rwsem);
-	/* whoever steps back from a borrowed one gives it back */
-	for (; node; node = node->parent)
-		if (atomic_long_dec_return(&node->count) < own_part(node))
-			break;
-}
-
-/**
- * shares_try_charge - one more for a group, if it and all it borrows from have room
- * @node: group
- *
- * Context: process; may sleep while shares are changed.
- * Return: NULL; or the group that has no room, and then nothing is charged.
- */
-struct shares_node *shares_try_charge(struct shares_node *node)
-{
-	struct shares_node *full;
-
-	percpu_down_read(&shares_rwsem);
-	/* a look first, so that who is refused again and again is in nobody's way */
-	full = find_full(node);
-	if (!full) {
-		full = charge(node);
-		if (full)
-			uncharge(node);
-	}
-	percpu_up_read(&shares_rwsem);
-	return full;
-}
-
-/**
- * shares_charge - one more for a group, whether there is room or not
- * @node: group
- *
- * Context: as shares_try_charge().
- */
-void shares_charge(struct shares_node *node)
-{
-	percpu_down_read(&shares_rwsem);
-	charge(node);
-	percpu_up_read(&shares_rwsem);
-}
-
-/**
- * shares_uncharge - one less
- * @node: group
- *
- * Context: as shares_try_charge().
- */
-void shares_uncharge(struct shares_node *node)
-{
-	percpu_down_read(&shares_rwsem);
-	uncharge(node);
-	percpu_up_read(&shares_rwsem);
-}
-
-/**
- * shares_recount - nobody was charged for a while; these are
- * @root: root group, nobody else has a charge
- * @count: its charges
- *
- * Context: sleeps; nobody charges or uncharges meanwhile.
- */
-void shares_recount(struct shares_node *root, long count)
-{
-	WARN_ON_ONCE(root->parent);
-	/* whoever changes shares derives counts from counts */
-	mutex_lock(&shares_mutex);
-	atomic_long_set(&root->count, count);
-	mutex_unlock(&shares_mutex);
-}
 
 /* The tree below @top, parents first: first child, next sibling, uncle. */
 static struct shares_node *group_after(struct shares_node *pos, struct shares_node *top)
@@ -272,12 +125,12 @@ static void rederive(struct shares_node *root)
 	struct shares_node *node, *child;
 
 	lockdep_assert_held(&shares_mutex);
-	percpu_rwsem_assert_held(&shares_rwsem);
+	shares_assert_closed();
 	/* what each has itself: the children's counts are still the old ones */
 	for_each_group(node, root) {
 		node->before = shares_committed(node);
 		list_for_each_entry(child, &node->children, sibling)
-			atomic_long_sub(borrowed(child), &node->count);
+			atomic_long_sub(shares_borrowed(child), &node->count);
 	}
 	for_each_group(node, root) {
 		derive(node);
@@ -287,7 +140,57 @@ static void rederive(struct shares_node *root)
 	}
 	for_each_group_up(node, root)
 		if (node->parent)
-			atomic_long_add(borrowed(node), &node->parent->count);
+			atomic_long_add(shares_borrowed(node), &node->parent->count);
+}
+
+/* Nobody charges, and no CPU has anything in stock, until shares_open(). */
+static void close_locked(struct shares_node *root)
+{
+	struct shares_node *node;
+
+	lockdep_assert_held(&shares_mutex);
+	shares_close();
+	for_each_group(node, root)
+		shares_drain(node);
+}
+
+/**
+ * shares_take_last - one more for a group, if there is room without what CPUs have in stock
+ * @node: group
+ *
+ * After shares_take() has found no room, and shares_is_stocked(). What is refused here, or before
+ * when nothing was in stock, has been refused for what others use.
+ *
+ * Context: process; sleeps.
+ * Return: as shares_try_charge().
+ */
+struct shares_node *shares_take_last(struct shares_node *node)
+{
+	struct shares_node *full;
+
+	mutex_lock(&shares_mutex);
+	close_locked(root_of(node));
+	full = shares_take_closed(node);
+	shares_open();
+	mutex_unlock(&shares_mutex);
+	return full;
+}
+
+/**
+ * shares_recount - nobody was charged for a while; these are
+ * @root: root group, nobody else has a charge
+ * @count: its charges
+ *
+ * Context: sleeps; nobody charges or uncharges meanwhile.
+ */
+void shares_recount(struct shares_node *root, long count)
+{
+	WARN_ON_ONCE(root->parent);
+	mutex_lock(&shares_mutex);
+	close_locked(root);
+	atomic_long_set(&root->count, count);
+	shares_open();
+	mutex_unlock(&shares_mutex);
 }
 
 /* Is something promised that others have already? */
@@ -310,7 +213,7 @@ static int apply_locked(struct shares_node *node, const struct shares *set, long
 	int ret = 0;
 
 	lockdep_assert_held(&shares_mutex);
-	percpu_down_write(&shares_rwsem);
+	close_locked(root);
 	node->set = *set;
 	node->limit = limit;
 	rederive(root);
@@ -321,7 +224,7 @@ static int apply_locked(struct shares_node *node, const struct shares *set, long
 		node->limit = old_limit;
 		rederive(root);
 	}
-	percpu_up_write(&shares_rwsem);
+	shares_open();
 	return ret;
 }
 
@@ -422,17 +325,13 @@ int shares_set_limit(struct shares_node *node, long limit, const char **reason)
 	return ret;
 }
 
-/**
- * shares_add - a new group, of which nothing has been said
- * @node: group
- * @parent: above it; NULL makes a root
- * @amount: of a root, all that there is
- *
- * Context: process; sleeps.
- */
-void shares_add(struct shares_node *node, struct shares_node *parent, long amount)
+static void add(struct shares_node *node, struct shares_node *parent, long amount,
+		struct shares_stock __percpu *stock)
 {
 	node->parent = parent;
+	node->stock = stock;
+	node->stocking = false;
+	node->stocked = false;
 	INIT_LIST_HEAD(&node->children);
 	INIT_LIST_HEAD(&node->sibling);
 	node->set = (struct shares) { SHARES_DONT_CARE, SHARES_DONT_CARE, SHARES_DIVISOR };
@@ -448,6 +347,44 @@ void shares_add(struct shares_node *node, struct shares_node *parent, long amoun
 }
 
 /**
+ * shares_add - a new group, of which nothing has been said
+ * @node: group
+ * @parent: above it; NULL makes a root
+ * @amount: of a root, all that there is
+ *
+ * Context: process; sleeps.
+ */
+void shares_add(struct shares_node *node, struct shares_node *parent, long amount)
+{
+	add(node, parent, amount, NULL);
+}
+
+/**
+ * shares_add_stocked - the same, and CPUs may keep charges of it in stock
+ * @node: group; to be freed with shares_stock_free() some time after shares_remove()
+ * @parent: as for shares_add()
+ * @amount: as for shares_add()
+ *
+ * Context: process; sleeps.
+ * Return: 0 or -ENOMEM.
+ */
+int shares_add_stocked(struct shares_node *node, struct shares_node *parent, long amount)
+{
+	struct shares_stock __percpu *stock = alloc_percpu(struct shares_stock);
+
+	if (!stock)
+		return -ENOMEM;
+	add(node, parent, amount, stock);
+	return 0;
+}
+
+/* Also where shares_add_stocked() has not been, and all is 0. */
+void shares_stock_free(struct shares_node *node)
+{
+	free_percpu(node->stock);
+}
+
+/**
  * shares_remove - a group goes, with nothing charged to it and no children
  * @node: group
  *
@@ -460,6 +397,7 @@ void shares_remove(struct shares_node *node)
 
 	mutex_lock(&shares_mutex);
 	WARN_ON_ONCE(!list_empty(&node->children));
+	shares_drain_last(node);
 	if (node->guarantee)
 		apply_locked(node, &nothing, node->limit, &reason);
 	WARN_ONCE(atomic_long_read(&node->count), "shares: %ld are left of a group that goes\n",
@@ -468,26 +406,46 @@ void shares_remove(struct shares_node *node)
 	mutex_unlock(&shares_mutex);
 }
 
+/*
+ * What is used of the counts: stocks are nobody's use, nor is what is borrowed for them. First
+ * what each group uses itself, which is added up, then what it has borrowed for that.
+ */
+static long work_out_use(struct shares_node *top)
+{
+	struct shares_node *pos, *child;
+	long sum = 0;
+
+	lockdep_assert_held(&shares_mutex);
+	for_each_group(pos, top) {
+		pos->used = atomic_long_read(&pos->count) - shares_in_stock(pos);
+		list_for_each_entry(child, &pos->children, sibling)
+			pos->used -= shares_borrowed(child);
+		sum += pos->used;
+	}
+	for_each_group_up(pos, top)
+		if (pos != top)
+			pos->parent->used += max(0L, pos->used - shares_own_part(pos));
+	return sum;
+}
+
 /**
  * shares_numbers - what a group was given, and what it and all below have
  * @node: group
- * @numbers: result; usage may miss what is charged meanwhile
+ * @numbers: result; usage and borrowed may miss what is charged meanwhile
  *
  * Context: process; sleeps.
  */
 void shares_numbers(struct shares_node *node, struct shares_numbers *numbers)
 {
-	struct shares_node *pos;
-	long usage = 0;
+	long usage;
 
 	mutex_lock(&shares_mutex);
-	/* what is borrowed is in the count of who lent it */
-	for_each_group(pos, node)
-		usage += atomic_long_read(&pos->count) - (pos == node ? 0 : borrowed(pos));
+	usage = work_out_use(node);
 	*numbers = (struct shares_numbers) {
 		.set = node->set, .limit = node->limit, .ceiling = node->ceiling,
 		.guarantee = node->guarantee, .promised = node->promised,
-		.borrowed = node->parent ? borrowed(node) : 0, .usage = usage,
+		.borrowed = node->parent ? max(0L, node->used - shares_own_part(node)) : 0,
+		.usage = usage,
 	};
 	mutex_unlock(&shares_mutex);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Shares: how much of its parent's amount of something a group may have (max) and is
- * promised (min), and what it has. shares.c has the arithmetic, the locks and the surprises.
+ * promised (min), and what it has. shares.c has the arithmetic, shares_charge.c the charges.
  */
 #ifndef _KERNEL_CONTAINER_SHARES_H
 #define _KERNEL_CONTAINER_SHARES_H
@@ -9,6 +9,7 @@
 #include <linux/atomic.h>
 #include <linux/limits.h>
 #include <linux/list.h>
+#include <linux/percpu.h>
 #include <linux/types.h>
 
 struct seq_file;
@@ -19,6 +20,8 @@ struct seq_file;
 #define SHARES_UNCHANGED	(-1)
 #define SHARES_DIVISOR		100
 #define SHARES_NO_LIMIT		LONG_MAX
+/* More than that of a group no CPU keeps in stock. */
+#define SHARES_STOCK_MAX	16
 
 /**
  * struct shares - what is said of a group
@@ -39,13 +42,16 @@ struct shares {
  * @sibling: entry in the parent's @children; shares_mutex
  * @set: what was said; shares_mutex
  * @limit: absolute; of the root: all that there is; shares_mutex
- * @ceiling: the most it may have; written under shares_rwsem for writing
+ * @ceiling: the most it may have; written under shares_close()
  * @bounded: @ceiling is its own, not only the parent's; the same
  * @guarantee: promised to it, at most @ceiling; the same
  * @promised: sum of the children's @guarantee, at most @guarantee; the same
- * @count: what it has itself and what its children have borrowed; charges change it
- *	under shares_rwsem for reading
- * @before: count and promised before a change; shares_rwsem for writing
+ * @count: what it has itself, used or in stock, and what its children have borrowed; atomic
+ * @before: count and promised before a change; shares_close()
+ * @used: scratch of work_out_use(); shares_mutex
+ * @stock: NULL: none; the pointer is immutable. Each CPU's is its own, see shares_charge.c
+ * @stocking: who gives may leave it in stock; set by chargers, cleared also under shares_close()
+ * @stocked: here or below there may be something in stock; the same
  */
 struct shares_node {
 	struct shares_node *parent;
@@ -59,6 +65,20 @@ struct shares_node {
 	long promised;
 	atomic_long_t count;
 	long before;
+	long used;
+	struct shares_stock __percpu *stock;
+	bool stocking;
+	bool stocked;
+};
+
+/**
+ * struct shares_stock - what one CPU keeps of a group; written there, without preemption
+ * @credits: charges that nobody uses; taken away under shares_close()
+ * @taken: by shares_take() and its like, without what was undone
+ */
+struct shares_stock {
+	long credits;
+	long taken;
 };
 
 /* A group in numbers, as the files show it. */
@@ -73,17 +93,39 @@ struct shares_numbers {
 };
 
 void shares_add(struct shares_node *node, struct shares_node *parent, long amount);
+int shares_add_stocked(struct shares_node *node, struct shares_node *parent, long amount);
+void shares_stock_free(struct shares_node *node);
 void shares_remove(struct shares_node *node);
 int shares_set(struct shares_node *node, const struct shares *set, const char **reason);
 int shares_set_limit(struct shares_node *node, long limit, const char **reason);
 struct shares shares_said(struct shares_node *node);
 void shares_numbers(struct shares_node *node, struct shares_numbers *numbers);
-long shares_committed(const struct shares_node *node);
+void shares_recount(struct shares_node *root, long count);
+struct shares_node *shares_take_last(struct shares_node *node);
 
+/* shares_charge.c */
+long shares_committed(const struct shares_node *node);
 struct shares_node *shares_try_charge(struct shares_node *node);
 void shares_charge(struct shares_node *node);
 void shares_uncharge(struct shares_node *node);
-void shares_recount(struct shares_node *root, long count);
+
+struct shares_node *shares_take(struct shares_node *node);
+void shares_take_anyway(struct shares_node *node);
+void shares_untake(struct shares_node *node);
+void shares_give(struct shares_node *node);
+bool shares_is_stocked(const struct shares_node *node);
+long shares_taken(const struct shares_node *node);
+
+/* ... for shares.c */
+long shares_own_part(const struct shares_node *node);
+long shares_borrowed(const struct shares_node *node);
+long shares_in_stock(const struct shares_node *node);
+struct shares_node *shares_take_closed(struct shares_node *node);
+void shares_drain(struct shares_node *node);
+void shares_drain_last(struct shares_node *node);
+void shares_close(void);
+void shares_open(void);
+void shares_assert_closed(void);
 
 int shares_parse(char *buf, const char *resource, struct shares *set);
 void shares_show(struct seq_file *sf, const char *resource, const struct shares *set);
