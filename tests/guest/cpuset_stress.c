@@ -17,6 +17,8 @@
 #define CHILDREN 6
 #define CHANGES 1000
 #define MOVES 300
+/* What a parent has in memory whose forks are to take long: thousands of moves' time, most of a turn. */
+#define HEAVY (16 << 20)
 /*
  * A child can be found some instants before fork() has looked at it. It has not
  * run by then, and this is for how long its parent may not get a CPU.
@@ -27,11 +29,13 @@
 static struct work {
 	atomic_bool end;
 	atomic_int parked;
+	atomic_int born[PARENTS];
 	atomic_int child[PARENTS][CHILDREN];
 } *work;
 
 /* What every second parent has asked for; 0: nothing. */
 static unsigned int asked;
+static bool heavy;
 
 static unsigned int seed;
 
@@ -51,26 +55,34 @@ static int times(int n)
 static void fork_and_fork(void *children)
 {
 	atomic_int *child = children;
+	int parent = (child - work->child[0]) / CHILDREN;
 
-	if (asked && (child - work->child[0]) / CHILDREN % 2)
+	if (asked && parent % 2)
 		expect(set_affinity(0, asked), 0);
+	if (heavy) {
+		void *mem = mmap(NULL, HEAVY, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		ck_assert_ptr_ne(mem, MAP_FAILED);
+		memset(mem, 1, HEAVY);
+	}
 	for (int i = 0; !atomic_load(&work->end); i = (i + 1) % CHILDREN) {
 		pid_t old = atomic_load(&child[i]);
 
 		if (old)
 			stop(old);
 		atomic_store(&child[i], sleeper());
+		atomic_fetch_add(&work->born[parent], 1);
 	}
 	atomic_fetch_add(&work->parked, 1);
 	for (;;)
 		pause();
 }
 
-/* Has each parent as many children as it will have? One may fork for two that do not get a CPU. */
-static bool all_are_born(void)
+/* Has each parent had @n children, in all? One may fork for two that do not get a CPU. */
+static bool all_have_borne(int n)
 {
-	for (int i = 0; i < PARENTS * CHILDREN; i++)
-		if (!atomic_load(&work->child[i / CHILDREN][i % CHILDREN]))
+	for (int i = 0; i < PARENTS; i++)
+		if (atomic_load(&work->born[i]) < n)
 			return false;
 	return true;
 }
@@ -83,7 +95,7 @@ static void begin(const char *container, pid_t *parent)
 	ck_assert_ptr_ne(work, MAP_FAILED);
 	for (int i = 0; i < PARENTS; i++)
 		parent[i] = start_in(container, fork_and_fork, work->child[i]);
-	eventually(all_are_born(), 20);
+	eventually(all_have_borne(CHILDREN), 20);
 }
 
 /* All that is in a container has these CPUs, or has gone. */
@@ -179,7 +191,11 @@ TEST_LIMIT(tasks_move_while_they_fork, 120)
 		expect(remove_dir(set[i]), 0);
 }
 
-/* In and out of the root, whose tasks nobody looks after but by that. */
+/*
+ * In and out of the root, whose tasks nobody looks after but by that. Each child that is
+ * there at the end was forked while its parent was moved to and fro: where it was when
+ * the affinity was copied is as likely as not where it is not any more.
+ */
 TEST_LIMIT(tasks_come_back_while_they_fork, 120)
 {
 	char *root = mount_hierarchy("cpuset"), *a = at(root, "a");
@@ -189,8 +205,9 @@ TEST_LIMIT(tasks_come_back_while_they_fork, 120)
 	expect(make_dir(a), 0);
 	expect(set_cpus(a, 2), 0);
 	asked = 6;
+	heavy = true;
 	begin(a, parent);
-	for (int i = 0; i < moves; i++)
+	for (int i = 0; i < moves || !all_have_borne(3 * CHILDREN); i++)
 		expect(write_u64(at(draw(2) ? a : root, "tasks"), parent[draw(PARENTS)]), 0);
 	let_them_rest();
 	for (int i = 0; i < PARENTS; i++) {
