@@ -62,7 +62,11 @@ struct container_memory *memory_get_current(void)
 /* Who is charged for a page: whose it was when it left for swap, or who needs it. Context: rcu_read_lock(). */
 static struct container_memory *memory_of_new(struct folio *folio)
 {
-	return memory_of_swapped(folio) ?: memory_of_current();
+	struct container_memory *memory = NULL;
+
+	if (unlikely(folio_test_swapcache(folio)))
+		memory = memory_of_swapped(folio);
+	return memory ?: memory_of_current();
 }
 
 /* Whom a folio is charged to, or NULL. Context: rcu_read_lock(). */
@@ -102,15 +106,16 @@ static int memory_ask(struct container_memory *memory, long nr, gfp_t gfp)
 	return ret;
 }
 
-/* Charge a folio directly; @tags is MEMORY_IS_FILE or nothing. */
-static void memory_charge_direct(struct folio *folio, unsigned long tags)
+/*
+ * Charge a folio to @memory, or the nearest ancestor that is online; @tags is MEMORY_IS_FILE or
+ * nothing. Context: rcu_read_lock(), as once the word is written our references may be the root's.
+ */
+static void memory_charge_to(struct container_memory *memory, struct folio *folio,
+			     unsigned long tags)
 {
-	struct container_memory *memory;
 	long nr = folio_nr_pages(folio);
 
-	/* once the word is written, our references may be the root's */
-	guard(rcu)();
-	memory = memory_get_online(memory_of_new(folio));
+	memory = memory_get_online(memory);
 	if (!memory)
 		return;
 	if (nr > 1)
@@ -149,34 +154,74 @@ int container_memory_charge(struct folio *folio, gfp_t gfp)
 	if (WARN_ON_ONCE(folio->memcg_data))
 		return 0;
 	rcu_read_lock();
-	memory = memory_get_due(memory_of_new(folio), nr);
+	memory = memory_of_new(folio);
+	if (likely(!memory || !memory_max_due(memory, nr))) {
+		memory_charge_to(memory, folio, 0);
+		rcu_read_unlock();
+		return 0;
+	}
+	memory = memory_get_online(memory);
 	rcu_read_unlock();
 	ret = memory_ask(memory, nr, gfp);
-	if (!ret)
-		memory_charge_direct(folio, 0);
-	return ret;
+	if (ret)
+		return ret;
+	/* we may have slept, and be elsewhere */
+	guard(rcu)();
+	memory_charge_to(memory_of_new(folio), folio, 0);
+	return 0;
 }
 
-/* mem_cgroup_uncharge() of a folio that is charged */
+/* A folio off the LRU cannot be active any more. Accounting goes on. Context: RCU. */
+static unsigned long memory_warn_active(unsigned long data, long nr)
+{
+	WARN_ONCE(1, "memory: a folio is freed that counts as active\n");
+	memory_count_data(data, MEMORY_ACTIVE, -nr);
+	return data & ~MEMORY_IS_ACTIVE;
+}
+
+/* mem_cgroup_uncharge() of a folio that is charged; it may have references */
 void __container_memory_uncharge(struct folio *folio)
 {
 	unsigned long data = xchg(&folio->memcg_data, 0);
 	long nr = folio_nr_pages(folio);
 
-	rcu_read_lock();
-	/* Off the LRU: it cannot be active any more. Accounting goes on. */
-	if (WARN_ON_ONCE(data & MEMORY_IS_ACTIVE))
-		memory_count_data(data, MEMORY_ACTIVE, -nr);
+	guard(rcu)();
+	if (unlikely(data & MEMORY_IS_ACTIVE))
+		data = memory_warn_active(data, nr);
 	memory_uncharge_data(data, nr);
-	rcu_read_unlock();
 }
 
+/*
+ * Folios that are freed: they have no references and are on no list, so nobody else writes
+ * their words, not even recharge.c, which gets no reference. Neighbours mostly have one owner,
+ * who is told once; what a run of them is charged to is there until then.
+ */
 void mem_cgroup_uncharge_folios(struct folio_batch *folios)
 {
+	unsigned long data, run = 0;
+	struct folio *folio;
+	long nr, run_nr = 0;
 	unsigned int i;
 
-	for (i = 0; i < folio_batch_count(folios); i++)
-		mem_cgroup_uncharge(folios->folios[i]);
+	guard(rcu)();
+	for (i = 0; i < folio_batch_count(folios); i++) {
+		folio = folios->folios[i];
+		data = folio->memcg_data;
+		if (!data)
+			continue;
+		nr = folio_nr_pages(folio);
+		WRITE_ONCE(folio->memcg_data, 0);
+		if (unlikely(data & MEMORY_IS_ACTIVE))
+			data = memory_warn_active(data, nr);
+		if (data != run && run_nr) {
+			memory_uncharge_data(run, run_nr);
+			run_nr = 0;
+		}
+		run = data;
+		run_nr += nr;
+	}
+	if (run_nr)
+		memory_uncharge_data(run, run_nr);
 }
 
 /* Is it tmpfs's, and on its way back from swap? */
@@ -257,8 +302,9 @@ void container_memory_add_to_cache(struct address_space *mapping, struct folio *
 		return;
 	cm = container_mapping_find(mapping, gfp);
 	if (!cm) {
+		guard(rcu)();
 		if (!old)
-			memory_charge_direct(folio, MEMORY_IS_FILE);
+			memory_charge_to(memory_of_new(folio), folio, MEMORY_IS_FILE);
 		return;
 	}
 	/* tmpfs: back from swap before the swap cache let it go */

@@ -5,6 +5,10 @@
  * same at any depth, and a number is off by less than MEMORY_BATCH per CPU and
  * container until memory_flush().
  *
+ * A CPU's number is never set back, as others look at it and no locked instruction
+ * is to be spent on a page: beside it stands how much of it the container has had,
+ * and who moves that on by a cmpxchg adds the difference.
+ *
  * Locking: none for counting, any context. memory_list_mutex for the list of
  * states, which is longer than the tree: a state whose directory is gone still
  * counts on in its ancestors until its last page has left.
@@ -31,22 +35,48 @@ static void memory_add(struct container_memory *memory, enum memory_item item, l
 		atomic_long_add(nr, &memory->count[item]);
 }
 
+/* What a CPU has counted that its container's numbers do not have yet; exact while nobody counts. */
+int memory_unflushed(const struct memory_pending *pending, enum memory_item item)
+{
+	return READ_ONCE(pending->counted[item]) - (u32)atomic_read(&pending->flushed[item]);
+}
+
+/* Any context; @pending may be another CPU's. */
+static void memory_flush_cpu(struct container_memory *memory, struct memory_pending *pending,
+			     enum memory_item item)
+{
+	int flushed, counted;
+
+	do {
+		/* Before @counted, so that @flushed does not go back; pairs with the cmpxchg below. */
+		flushed = atomic_read_acquire(&pending->flushed[item]);
+		counted = READ_ONCE(pending->counted[item]);
+		if (counted == flushed)
+			return;
+		/* fails if somebody else was faster, with this part or more of it */
+	} while (!atomic_try_cmpxchg(&pending->flushed[item], &flushed, counted));
+	memory_add(memory, item, counted - flushed);
+}
+
 /**
  * memory_count - add to a number of a container
  * @memory: state, pinned
  * @item: which
  * @nr: pages, negative to take away
  *
+ * Writes to this CPU's memory alone, without a locked instruction, until a batch is full.
+ *
  * Context: any.
  */
 void memory_count(struct container_memory *memory, enum memory_item item, long nr)
 {
-	atomic_t *delta = &raw_cpu_ptr(memory->pending)->delta[item];
+	struct memory_pending *pending = get_cpu_ptr(memory->pending);
+	u32 counted = this_cpu_add_return(memory->pending->counted[item], nr);
 
-	/* Another CPU may get here by migration: the addition is atomic. */
-	if (abs(atomic_add_return((int)nr, delta)) < MEMORY_BATCH)
-		return;
-	memory_add(memory, item, atomic_xchg(delta, 0));
+	/* an interrupt may have counted, or another CPU flushed: at worst one that needs not flushes */
+	if (abs((int)(counted - atomic_read(&pending->flushed[item]))) >= MEMORY_BATCH)
+		memory_flush_cpu(memory, pending, item);
+	put_cpu_ptr(memory->pending);
 }
 
 /**
@@ -116,8 +146,7 @@ static void memory_flush_one(struct container_memory *memory)
 		struct memory_pending *pending = per_cpu_ptr(memory->pending, cpu);
 
 		for (item = 0; item < NR_MEMORY_ITEMS; item++)
-			if (atomic_read(&pending->delta[item]))
-				memory_add(memory, item, atomic_xchg(&pending->delta[item], 0));
+			memory_flush_cpu(memory, pending, item);
 	}
 }
 

@@ -106,12 +106,14 @@ enum memory_policy {
 
 /**
  * struct memory_pending - what one CPU keeps to itself
- * @delta: what the container's numbers do not have yet
+ * @counted: all that this CPU has counted, modulo 2^32; only it writes here
+ * @flushed: how much of @counted the container's numbers have; any CPU, by cmpxchg
  * @charged: pages charged here since a limit was last looked at
  * @asked: pages that were asked for here since somebody looked at page_max
  */
 struct memory_pending {
-	atomic_t delta[NR_MEMORY_ITEMS];
+	u32 counted[NR_MEMORY_ITEMS];
+	atomic_t flushed[NR_MEMORY_ITEMS];
 	unsigned int charged;
 	unsigned int asked;
 };
@@ -299,6 +301,7 @@ static inline unsigned long memory_throttle_at(unsigned long limit)
 }
 
 /* counter.c */
+int memory_unflushed(const struct memory_pending *pending, enum memory_item item);
 void memory_count(struct container_memory *memory, enum memory_item item, long nr);
 bool memory_check_due(struct container_memory *memory, long nr);
 bool memory_max_due(struct container_memory *memory, long nr);

@@ -7,6 +7,7 @@
 #include <kunit/test.h>
 #include <linux/completion.h>
 #include <linux/container_memory.h>
+#include <linux/folio_batch.h>
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
@@ -405,6 +406,54 @@ static void active_is_counted_once(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, exact(memory, MEMORY_ANON), 0UL);
 }
 
+/* Runs of one owner, two, a file, nobody's, and an owner again: each is given back what was its. */
+static void a_batch_goes_back_to_its_owners(struct kunit *test)
+{
+	struct tree *tree = test->priv;
+	struct container_memory *a = tree->states[0], *b = tree->states[1];
+	struct container_mapping *cm = mapping_of(test);
+	const unsigned long words[] = {
+		(unsigned long)a, (unsigned long)a, (unsigned long)b,
+		(unsigned long)cm | MEMORY_MAPPING, (unsigned long)cm | MEMORY_MAPPING, 0,
+		(unsigned long)cm | MEMORY_MAPPING, (unsigned long)b | MEMORY_IS_FILE,
+		(unsigned long)b, 0, (unsigned long)a,
+	};
+	struct folio_batch *folios = kunit_kzalloc(test, sizeof(*folios), GFP_KERNEL);
+	unsigned int i;
+
+	KUNIT_ASSERT_NOT_NULL(test, folios);
+	folio_batch_init(folios);
+	for (i = 0; i < ARRAY_SIZE(words); i++) {
+		struct folio *folio = folio_alloc(GFP_KERNEL, 0);
+		struct container_memory *memory = (void *)(words[i] & ~MEMORY_TAGS);
+
+		KUNIT_ASSERT_NOT_NULL(test, folio);
+		folio_batch_add(folios, folio);
+		folio->memcg_data = words[i];
+		if (words[i] & MEMORY_MAPPING) {
+			charge_mapping(cm, b, 1);
+		} else if (memory) {
+			container_css_get(&memory->css);
+			memory_count(memory, words[i] & MEMORY_IS_FILE ? MEMORY_FILE : MEMORY_ANON, 1);
+		}
+	}
+	KUNIT_EXPECT_EQ(test, exact(a, MEMORY_ANON), 5UL);
+	KUNIT_EXPECT_EQ(test, exact(b, MEMORY_ANON), 2UL);
+	KUNIT_EXPECT_EQ(test, exact(b, MEMORY_FILE), 4UL);
+	KUNIT_EXPECT_EQ(test, cm->nr[MEMORY_FILE], 3L);
+	mem_cgroup_uncharge_folios(folios);
+	KUNIT_EXPECT_EQ(test, exact(a, MEMORY_ANON), 0UL);
+	KUNIT_EXPECT_EQ(test, exact(a, MEMORY_FILE), 0UL);
+	KUNIT_EXPECT_EQ(test, exact(b, MEMORY_ANON), 0UL);
+	KUNIT_EXPECT_EQ(test, exact(b, MEMORY_FILE), 0UL);
+	KUNIT_EXPECT_EQ(test, cm->nr[MEMORY_FILE], 0L);
+	/* and the references: memory_test_exit() waits for the last */
+	for (i = 0; i < folio_batch_count(folios); i++) {
+		KUNIT_EXPECT_EQ(test, folios->folios[i]->memcg_data, 0UL);
+		folio_put(folios->folios[i]);
+	}
+}
+
 static void migration_moves_the_word(struct kunit *test)
 {
 	struct tree *tree = test->priv;
@@ -447,6 +496,7 @@ static struct kunit_case memory_test_cases[] = {
 	KUNIT_CASE(biggest_mapping_comes_first),
 	KUNIT_CASE(folio_is_charged_until_it_is_freed),
 	KUNIT_CASE(active_is_counted_once),
+	KUNIT_CASE(a_batch_goes_back_to_its_owners),
 	KUNIT_CASE(migration_moves_the_word),
 	{}
 };

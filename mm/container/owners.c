@@ -114,7 +114,7 @@ static void owners_add_pending(struct owners *owners, struct container_memory *m
 		for (above = memory; above; above = memory_parent(above))
 			for (item = 0; item < NR_MEMORY_ITEMS; item++)
 				owners_find(owners, above->serial)->count[item] +=
-					atomic_read(&pending->delta[item]);
+					memory_unflushed(pending, item);
 	}
 }
 
