@@ -62,7 +62,8 @@ all: linux.uml
 # The kernel that a user boots.
 linux.uml: FLAVOUR := default
 linux.uml: kernel tools
-	@cmp -s $(BUILD)/default/linux $@ || cp $(BUILD)/default/linux $@
+	@# a new file: the old one may be running
+	@cmp -s $(BUILD)/default/linux $@ || { cp $(BUILD)/default/linux $(BUILD)/$@.$$$$ && mv -f $(BUILD)/$@.$$$$ $@; }
 
 # Always asked: LINUX_SRC or LINUX_TARBALL may name another than last time.
 $(BUILD)/source.stamp: FORCE

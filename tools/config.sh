@@ -10,6 +10,9 @@ linux=$(cd "$1" && pwd)
 obj=$(cd "$2" && pwd -P)
 shift 2
 log=$obj/config.log
+# not beside another build of it (tools/kbuild-progress.sh)
+exec 9>"$obj/build.lock"
+flock 9
 cat "$@" >"$obj/fragments"
 (cd "$linux" && ARCH=um scripts/kconfig/merge_config.sh -n -Q -O "$obj" "$obj/fragments") >"$log" 2>&1 || {
 	cat "$log" >&2

@@ -17,21 +17,28 @@ objects()
 {
 	find "$objdir/" -name '*.o' 2>/dev/null | wc -l
 }
-# what is built already does not count again
-have=$(objects)
 term=0
 [ ! -t 1 ] || term=1
-start=$(date +%s)
-{ true >"$log"; } 2>/dev/null || {
+{ true >>"$log" && true >"$objdir/build.lock"; } 2>/dev/null || {
 	echo "$name: $log cannot be written; cure: the owner and mode of $objdir, or room there" >&2
 	exit 1
 }
+# one at a time: who starts two guests in a new tree starts two builds
+exec 9>"$objdir/build.lock"
+flock -n 9 || {
+	echo "$name: waits for another build of it"
+	flock 9
+}
+: >"$log"
+# what is built already does not count again
+have=$(objects)
+start=$(date +%s)
 # mawk, Debian's awk, waits for 4096 bytes of its input unless it is told not to
 live=
 case $(awk -W version 2>&1 </dev/null) in mawk*) live='-W interactive' ;; esac
 
 # shellcheck disable=SC2086 # words
-{ "$@" 2>&1; printf '\nexit=%s\n' $?; } | tee "$log" | awk $live -v name="$name" -v total="$expected" -v have="$have" -v term="$term" \
+{ "$@" 2>&1 9>&-; printf '\nexit=%s\n' $?; } | tee "$log" | awk $live -v name="$name" -v total="$expected" -v have="$have" -v term="$term" \
 	-v every="${PROGRESS_SECONDS:-30}" '
 	function left(   t) {
 		t = done > have ? int((systime() - start) * (total - done) / (done - have)) : 0

@@ -7,6 +7,7 @@
 # (limit of make_again_after_a_change: 180 s)
 # (limit of make_again_after_a_removal: 180 s)
 # (limit of make_stops: 180 s)
+# (limit of make_beside_another: 180 s)
 # shellcheck shell=bash disable=SC2154,SC2086,SC2016,SC2034
 
 # $WORK/linux: a Linux whose `make linux` prints what it compiles, as Linux's does.
@@ -276,4 +277,33 @@ test_make_hooks_save()
 		equal "$room/hooks.patch, line 2" "--- a/$room" "$(sed -n '2s,/[a-z]*\.c$,,p' $room/hooks.patch)"
 	done
 	again 'after hooks-save' ''
+}
+
+# A guest is open in one terminal, the kernel is built again in another.
+test_make_while_it_runs()
+{
+	fake_project
+	make_it
+	cp "$(command -v sleep)" linux.uml
+	./linux.uml 1000 &
+	local running=$!
+	make_it
+	kill $running
+	equal "status ($err)" 0 $status
+	contains 'the kernel' numa "$(cat linux.uml)"
+}
+
+# Two in a new tree, as the first two runs start them: one builds, the other finds it built.
+test_make_beside_another()
+{
+	fake_project
+	sed -i 's/^> @cp \$< \$@$/> @sleep 0.1; echo $* >>begun; cp $< $@/' "$WORK/linux/Makefile"
+	local make="env -u MAKEFLAGS -u LINUX_TARBALL LINUX_SRC=$WORK/linux make"
+	$make >"$WORK/o1" 2>&1 &
+	$make >"$WORK/o2" 2>&1 || fail "one: expected 0, got $?: $(tail -n 1 "$WORK/o2")"
+	wait $! || fail "the other: expected 0, got $?: $(tail -n 1 "$WORK/o1")"
+	contains 'objects that were made' kernel/container/group "$(cat build/linux/begun)"
+	equal 'objects that were made twice' '' "$(sort build/linux/begun | uniq -d | tr '\n' ' ')"
+	contains 'the kernel' numa "$(cat linux.uml)"
+	contains 'who waited says so' 'linux (default): waits for another build of it' "$(cat "$WORK/o1" "$WORK/o2")"
 }
