@@ -27,11 +27,12 @@ shows()
 	fail "screen: expected '$1', got '$(echo "$text" | grep . | tail -n 5 | tr '\n' '|')'"
 }
 
+# With a shell of the host's: bash, or $1.
 open_terminal()
 {
 	command -v tmux >/dev/null || fail "tmux: expected on this machine, got none"
 	trap 'screen kill-server 2>/dev/null' EXIT
-	screen -f /dev/null new-session -d -x 100 -y 30 "env PS1='host> ' TMPDIR=$TMPDIR UML_FAILURES=$UML_FAILURES UML_KERNEL=$UML_KERNEL bash --norc"
+	screen -f /dev/null new-session -d -x 100 -y 30 "env PS1='host> ' TMPDIR=$TMPDIR UML_FAILURES=$UML_FAILURES UML_KERNEL=$UML_KERNEL ${1:-bash --norc}"
 	type_until "stty -g >$WORK/before; echo sa''ved" saved
 	type_until "$uml --env PS1='gu''est> ' --shell -- bash --norc" 'guest>'
 }
@@ -86,15 +87,52 @@ test_terminal_after_a_killed_kernel()
 test_terminal_after_a_killed_runner()
 {
 	open_terminal
-	kill -KILL "$(pgrep -f "^$uml --env PS1" | head -n 1)"
+	kill -KILL "$(runner_pid)"
 	shows Killed
 	sleep 0.3
 	terminal_is_as_before
 }
 
+runner_pid()
+{
+	pgrep -f "^$uml --env PS1" | head -n 1
+}
+
+# sh leaves the terminal as it finds it: the janitor has to restore it.
+test_terminal_after_a_killed_runner_of_sh()
+{
+	open_terminal sh
+	kill -KILL "$(runner_pid)"
+	shows Killed
+	sleep 0.3
+	terminal_is_as_before
+}
+
+# bash restores it, and edits the next line in modes of its own: a janitor who comes late leaves them alone.
+test_terminal_that_bash_has_by_then()
+{
+	local janitor
+	open_terminal
+	janitor=$(pgrep -P "$(runner_pid)" -f "^$uml --env PS1")
+	kill -STOP "$janitor"
+	kill -KILL "$(runner_pid)"
+	shows Killed
+	sleep 0.3
+	kill -CONT "$janitor"
+	wait_for 5 gone "$janitor" || fail "the janitor: expected it to end, got $(ps -o stat= -p "$janitor")"
+	screen send-keys 'echo twice' Enter
+	sleep 0.5
+	equal 'lines that are the command' 1 "$(screen capture-pane -p | grep -c 'echo twice')"
+}
+
+gone()
+{
+	[ ! -e "/proc/$1" ] || grep -q '^State:.*zombie' "/proc/$1/status"
+}
+
 stopped_and_back()
 {
-	kill -$1 "$(pgrep -f "^$uml --env PS1" | head -n 1)"
+	kill -$1 "$(runner_pid)"
 	wait_for 10 at_the_host || fail "after SIG$1: expected the host's shell in front, got $(in_front)"
 	type_until "stty -g >$WORK/after; echo ho''st after $1" "host after $1"
 	equal "stty -g after SIG$1" "$(cat "$WORK/before")" "$(cat "$WORK/after")"

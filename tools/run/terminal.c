@@ -61,6 +61,14 @@ void terminal_restore(struct run *r)
 		restore(&r->saved);
 }
 
+/* A shell that saw us die has put its own modes in place, in which signals work, and edits a line by now. */
+static bool still_raw(void)
+{
+	struct termios t;
+
+	return !tcgetattr(0, &t) && !(t.c_lflag & ISIG);
+}
+
 static void janitor(struct run *r, int fd)
 {
 	char c = 0;
@@ -79,7 +87,7 @@ static void janitor(struct run *r, int fd)
 		;
 	if (c == 'k')
 		_exit(0);
-	if (r->tty)
+	if (r->tty && still_raw())
 		restore(&r->saved);
 	/* The kernel dies at the same moment and may still make a file. */
 	for (int i = 0; i < 20 && !access(r->dir, F_OK); i++) {
