@@ -110,6 +110,8 @@ flavour_of()
 }
 
 mkdir -p $out/logs
+exec 8<$out
+flock -n 8 || die "another bench runs in $PWD; cure: wait for its end"
 if [ $build = 1 ]; then
 	make -s tools bench-guest || die "the programs were not built (above: why)"
 	flavours=$(for set in $sets; do for kernel in $(kernels_of "$set"); do flavour_of "$kernel"; done; done | sort -u)

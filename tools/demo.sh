@@ -103,6 +103,9 @@ elif [ ! -x build/tools/uml-run ]; then
 	make -s tools || exit 1
 fi
 mkdir -p "$out" 2>/dev/null && [ -w "$out" ] || die "$out: no directory that can be written; cure: another --out DIR"
+# one at a time; the directory is what is locked, so that nothing of ours stays in it
+exec 8<"$out"
+flock -n 8 || die "another demo writes to $out; cure: wait for its end, or another --out DIR"
 # what an earlier run left there, and nothing else
 for file in free limited neighbours nodes; do
 	rm -f "$out/$file" "$out/$file.err" "$out/$file.status"

@@ -174,6 +174,12 @@ test_demo_fails()
 		--out /proc/none|/proc/none: no directory that can be written
 		--out /dev/null|/dev/null: no directory that can be written
 	EOT
+	exec 7<"$WORK/d"
+	flock 7
+	demo --quick --out "$WORK/d" 7<&-
+	exec 7<&-
+	[ $status -ne 0 ] || fail 'beside another: expected a failure, got 0'
+	contains 'beside another' "another demo writes to $WORK/d; cure: wait" "$err"
 	equal 'what an earlier demo left' earlier "$(cat "$WORK/d/table.txt")"
 	demo --limit ''
 	contains 'an empty limit' "--limit: '' is not a size" "$err"

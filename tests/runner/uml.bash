@@ -123,6 +123,18 @@ test_uml_bench_words()
 	EOT
 }
 
+# Their rows would be one table.
+test_uml_bench_beside_another()
+{
+	mkdir -p "$TOP/build/bench"
+	exec 7<"$TOP/build/bench"
+	flock -n 7 || :
+	uml bench --no-build --quick --only fork/user 7<&-
+	exec 7<&-
+	equal status 1 $status
+	contains message "another bench runs in $TOP; cure: wait" "$err"
+}
+
 test_uml_run()
 {
 	uml run -- sh -c 'echo out; exit 9'
