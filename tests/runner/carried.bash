@@ -37,6 +37,8 @@ test_environment()
 	equal variable $'two\nlines' "$out"
 	guest --env X=1 --env TERM=weird sh -c 'echo $X $TERM'
 	equal 'set with --env' '1 weird' "$out"
+	TERM=dumb guest --env X=1 --env X=2 --env TERM --env TERM=twice env
+	equal 'set twice' $'TERM=twice\nX=2' "$(echo "$out" | grep '^X=\|^TERM=' | sort)"
 	UML_TEST_A=1 UML_TEST_B=2 guest --clean-env --env UML_TEST_B env
 	equal 'with --clean-env' 2 "$(echo "$out" | sed -n 's/^UML_TEST_B=//p')"
 	equal 'with --clean-env' '' "$(echo "$out" | sed -n 's/^UML_TEST_A=//p')"

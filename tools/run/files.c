@@ -40,9 +40,10 @@ static bool same_name(const char *a, const char *b)
 	return n == strcspn(b, "=") && !strncmp(a, b, n);
 }
 
-static bool is_overridden(const struct options *o, const char *var)
+/* By an --env from the one numbered @from on: the last word on a name holds. */
+static bool is_overridden(const struct options *o, const char *var, size_t from)
 {
-	for (size_t i = 0; i < o->env.n; i++)
+	for (size_t i = from; i < o->env.n; i++)
 		if (same_name(var, o->env.v[i]))
 			return true;
 	return false;
@@ -59,7 +60,7 @@ static unsigned int put_environment(struct text *t, const struct options *o)
 
 		for (size_t i = 0; i < sizeof(basic) / sizeof(*basic); i++)
 			keep = keep || same_name(*e, basic[i]);
-		if (!keep || is_overridden(o, *e))
+		if (!keep || is_overridden(o, *e, 0))
 			continue;
 		put(t, *e);
 		n++;
@@ -68,6 +69,8 @@ static unsigned int put_environment(struct text *t, const struct options *o)
 		const char *v = o->env.v[i];
 		char *full = NULL;
 
+		if (is_overridden(o, v, i + 1))
+			continue;
 		if (!strchr(v, '=') && asprintf(&full, "%s=%s", v, getenv(v)) < 0)
 			usage_error("no memory for the job");
 		put(t, full ? full : v);
