@@ -116,6 +116,22 @@ test_no_timers()
 	prlimit --sigpending=0: "$uml" --cpus 2 true || fail "a soft limit of 0: expected 0, got $?"
 }
 
+# The limits of the shell that starts it, told by their names.
+test_no_files()
+{
+	for n in 5 12 24; do
+		(ulimit -n $n; exec "$uml" true) >"$WORK/o" 2>"$WORK/e" && fail "ulimit -n $n: expected a failure, got 0"
+		contains "ulimit -n $n" "uml-run: open files: the limit is $n, a guest takes 64: raise ulimit -n" "$(cat "$WORK/e")"
+	done
+	# what may be raised is raised
+	(ulimit -S -n 8; exec "$uml" sh -c 'exit 7') 2>"$WORK/e"
+	equal 'a soft limit' 7 $?
+	status=0
+	(ulimit -f 10; exec "$uml" true) 2>"$WORK/e" || status=$?
+	equal 'ulimit -f: status' 125 $status
+	contains 'ulimit -f' 'File too large: raise ulimit -f' "$(cat "$WORK/e")"
+}
+
 test_log_file()
 {
 	guest --log "$WORK/log" true
@@ -264,6 +280,26 @@ test_boot_reason_is_told()
 	guest --kernel "$WORK/kernel" true
 	equal status 125 $status
 	contains message 'the reason of the host' "$err"
+}
+
+# What is printed is a command for a shell, however many lines a word has, and how long it is.
+test_the_command_that_repeats_it()
+{
+	fake_kernel 'echo "the reason of the host"; exit 1'
+	mkdir "$WORK/it's here"
+	cd "$WORK/it's here" || exit 1
+	for words in $'echo a\necho "b  c"\n' "$(seq 1000)"; do
+		guest --kernel "$WORK/kernel" sh -c "$words" "o'dd"
+		equal status 125 $status
+		echo "${err#*to repeat: }" >"$WORK/repeat"
+		status=0
+		(cd / && sh "$WORK/repeat") >"$WORK/o" 2>"$WORK/e2" || status=$?
+		equal 'again: status' 125 $status
+		equal 'again: the same kernel' 1 "$(grep -c 'the reason of the host' "$WORK/e2")"
+		find "$UML_FAILURES" -name repeat -exec cat {} + | sed 's/^cd /\x01&/' | tr -d '\n' | tr '\001' '\n' | sort -u | grep -c . >"$WORK/n"
+		equal 'different commands' 1 "$(cat "$WORK/n")"
+		rm -r "$UML_FAILURES"
+	done
 }
 
 test_too_much_memory()

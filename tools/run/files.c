@@ -145,6 +145,7 @@ static int write_job(struct run *r, struct join_job *j, const struct text *t)
 {
 	char path[300];
 	off_t ring;
+	int err;
 
 	snprintf(path, sizeof(path), "%s/job", r->dir);
 	r->job_fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
@@ -158,9 +159,10 @@ static int write_job(struct run *r, struct join_job *j, const struct text *t)
 	if (write_at(r->job_fd, j, sizeof(*j), 0) || write_at(r->job_fd, t->p, t->len, JOIN_BLOCK))
 		return -1;
 	/* Blocks for the ring are taken now: a full disk must not become a SIGBUS later. */
-	if (posix_fallocate(r->job_fd, ring, JOIN_RING + JOIN_BLOCK)) {
-		say("%s: no room for 1 MB: make room there or name another directory with TMPDIR",
-		    r->dir);
+	err = posix_fallocate(r->job_fd, ring, JOIN_RING + JOIN_BLOCK);
+	if (err) {
+		say("%s: no room for 1 MB: %s: %s", r->dir, strerror(err), err == EFBIG ? "raise ulimit -f" :
+		    "make room there or name another directory with TMPDIR");
 		return -1;
 	}
 	r->ring = mmap(NULL, JOIN_RING, PROT_READ | PROT_WRITE, MAP_SHARED, r->job_fd, ring);

@@ -19,6 +19,8 @@
 
 #include "run.h"
 
+#define FILES_NEEDED 64u
+
 /*
  * 0-2 must be open, else a pipe of ours lands there and CMD's output in it. What was
  * closed is remembered: CMD
@@ -207,6 +209,25 @@ int host_directories(struct run *r)
 		return -1;
 	}
 	return choose_memory(r) || make_dir(r) ? -1 : 0;
+}
+
+/* The runner has some twenty, and puts the kernel's two pipes above 30; the kernel itself takes all that it may. */
+int host_files(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit))
+		return 0;
+	if (limit.rlim_max < FILES_NEEDED) {
+		say("open files: the limit is %llu, a guest takes %u: raise ulimit -n",
+		    (unsigned long long)limit.rlim_max, FILES_NEEDED);
+		return -1;
+	}
+	if (limit.rlim_cur < FILES_NEEDED) {
+		limit.rlim_cur = FILES_NEEDED;
+		setrlimit(RLIMIT_NOFILE, &limit);
+	}
+	return 0;
 }
 
 /*

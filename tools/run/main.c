@@ -50,7 +50,9 @@ int main(int argc, char **argv)
 	choose_terminal(r);
 	prctl(PR_SET_CHILD_SUBREAPER, 1);
 	signal(SIGCHLD, SIG_DFL);
-	if (host_directories(r))
+	/* ulimit -f: an error that can be told */
+	signal(SIGXFSZ, SIG_IGN);
+	if (host_files() || host_directories(r))
 		goto out;
 	if (r->opt.dry_run) {
 		boot_print(r, stdout);

@@ -12,6 +12,9 @@
 
 #include "run.h"
 
+/* Of a line of say(). */
+#define REPEAT_MAX 1900
+
 static void say_v(const char *fmt, va_list ap)
 {
 	char line[2048];
@@ -255,8 +258,11 @@ void report_failure(struct run *r, const char *outcome, int code, const char *li
 	if (!f)
 		return;
 	report_repeat(r, f);
-	if (!fclose(f))
-		say("to repeat: %.*s", (int)strcspn(text, "\n"), text);
+	/* a word may have lines of its own, and be too long to be said */
+	if (!fclose(f) && len < REPEAT_MAX)
+		say("to repeat: %.*s", (int)len - 1, text);
+	else
+		say("to repeat: sh %s/repeat", dir);
 	free(text);
 }
 

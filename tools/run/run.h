@@ -128,6 +128,7 @@ void help_print(FILE *f);
 
 void host_fix_descriptors(struct run *r);
 int host_directories(struct run *r);
+int host_files(void);
 int host_timers(struct run *r);
 int host_core_take(struct run *r);
 void host_core_give_back(void);
