@@ -25,4 +25,30 @@ void os_stub_end_task(struct mm_id *mm_id);
 /* os-Linux/cpu_relax.c */
 void os_cpu_relax(void);
 
+/**
+ * struct os_test_stub - a process of the host that plays a stub
+ * @word: its stub_data->futex; it makes it odd, and with @enters_again even
+ * @delay_ms: how long it stays on when it is told to leave; below 1000
+ * @enters_again: it is in its next stay before anybody sees it out; immutable, as is @delay_ms
+ * @kicks: how often it was told to; it counts
+ * @asked: how often os_test_stub_kicks() was answered; it counts
+ * @pid: its process, immutable after os_test_stub_start()
+ * @stack: what it runs on, the same
+ */
+struct os_test_stub {
+	unsigned int *word;
+	unsigned int delay_ms;
+	int enters_again;
+	unsigned int kicks;
+	unsigned int asked;
+	int pid;
+	unsigned long stack;
+};
+
+/* os-Linux/shootdown_test.c */
+int os_test_stub_start(struct os_test_stub *stub);
+void os_test_stub_end(struct os_test_stub *stub);
+unsigned int os_test_stub_kicks(struct os_test_stub *stub);
+long os_test_sleeps(void);
+
 #endif

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The host's half of kernel/shootdown_test.c: a process that plays a stub. It
+ * has no user code; the word says that it is there, and what matters is who
+ * signals it and who waits for it.
+ */
+
+#include <errno.h>
+#include <sched.h>
+#include <signal.h>
+#include <limits.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+#include <asm/unistd.h>
+#include <kern_util.h>
+#include <linux/futex.h>
+#include <os.h>
+#include <skas/shootdown.h>
+
+#define NSEC_PER_MSEC 1000000L
+
+/* As stub_signal_interrupt() does, and then perhaps as an entry does, before anybody looks. */
+static void leave(struct os_test_stub *stub)
+{
+	__atomic_or_fetch(stub->word, 1, __ATOMIC_SEQ_CST);
+	if (stub->enters_again)
+		__atomic_add_fetch(stub->word, 1, __ATOMIC_SEQ_CST);
+	syscall(__NR_futex, stub->word, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+}
+
+/* All signals are masked. The lower one is taken first if both are there. */
+static int play(void *arg)
+{
+	struct os_test_stub *stub = arg;
+	struct timespec delay = { .tv_nsec = stub->delay_ms * NSEC_PER_MSEC };
+	sigset_t heard;
+
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	sigemptyset(&heard);
+	sigaddset(&heard, SIGALRM);
+	sigaddset(&heard, SIGTERM);
+	for (;;) {
+		switch (sigwaitinfo(&heard, NULL)) {
+		case SIGALRM:
+			stub->kicks++;
+			nanosleep(&delay, NULL);
+			leave(stub);
+			break;
+		case SIGTERM:
+			__atomic_add_fetch(&stub->asked, 1, __ATOMIC_SEQ_CST);
+			syscall(__NR_futex, &stub->asked, FUTEX_WAKE, INT_MAX, NULL, NULL, 0);
+			break;
+		}
+	}
+	return 0;
+}
+
+/**
+ * os_test_stub_start() - have a process that leaves when it is told to
+ * @stub: what it does; in memory that all processes of this kernel share
+ *
+ * Return: its process id, or a negative errno.
+ */
+int os_test_stub_start(struct os_test_stub *stub)
+{
+	sigset_t all, before;
+
+	/* it must not handle a signal of ours */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	stub->pid = run_helper_thread(play, stub, 0, &stub->stack);
+	sigprocmask(SIG_SETMASK, &before, NULL);
+	return stub->pid;
+}
+
+/** os_test_stub_end() - the end of what os_test_stub_start() began */
+void os_test_stub_end(struct os_test_stub *stub)
+{
+	int status;
+
+	kill(stub->pid, SIGKILL);
+	CATCH_EINTR(waitpid(stub->pid, &status, __WALL));
+	free_stack(stub->stack, 0);
+}
+
+/**
+ * os_test_stub_kicks() - how often it was told to leave
+ * @stub: which one
+ *
+ * Kicks that come before it takes the first of them are one.
+ *
+ * Return: their number, none of those that were sent before this call is missing.
+ */
+unsigned int os_test_stub_kicks(struct os_test_stub *stub)
+{
+	unsigned int asked = stub->asked;
+
+	kill(stub->pid, SIGTERM);
+	while (__atomic_load_n(&stub->asked, __ATOMIC_SEQ_CST) == asked)
+		syscall(__NR_futex, &stub->asked, FUTEX_WAIT, asked, NULL, NULL, 0);
+	return stub->kicks;
+}
+
+/** os_test_sleeps() - how often this CPU's thread has gone to sleep in the host, as the host has it */
+long os_test_sleeps(void)
+{
+	struct rusage used;
+
+	/* not by its name, which is a function of the kernel too */
+	syscall(__NR_getrusage, RUSAGE_THREAD, &used);
+	return used.ru_nvcsw;
+}
