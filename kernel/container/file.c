@@ -270,7 +270,8 @@ void container_file_name(const struct container_hierarchy *h, const struct conta
 
 /*
  * What the files of each subsystem are called with its prefix, one name behind the other. Made once:
- * to format forty names is an eighth of a mkdir, and kernfs makes no copies of what is constant.
+ * to format forty names was a twentieth of a mkdir and its rmdir, and kernfs copies nothing that is
+ * constant.
  */
 static char file_names[4096] __ro_after_init;
 static const char *first_name[CONTAINER_SUBSYS_COUNT] __ro_after_init;
