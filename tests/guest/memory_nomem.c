@@ -12,7 +12,6 @@
 
 #include <fcntl.h>
 #include <sys/mman.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -411,42 +410,5 @@ TEST_LIMIT(allocations_of_who_is_over_the_limit, 120)
 	}
 	ck_assert_uint_gt(stat_of(dir_a, "rounds"), 0);
 	ck_assert_uint_gt(stat_of(dir_a, "swapped"), 0);
-	remove_tree(a);
-}
-
-static void fail_some(const char *debugfs, const char *percent)
-{
-	expect(write_file(at(debugfs, "failslab/times"), "-1"), 0);
-	expect(write_file(at(debugfs, "failslab/probability"), percent), 0);
-}
-
-/* The worker has no file that says which allocation fails: here each tenth of the whole machine. */
-TEST_LIMIT(allocations_of_the_handler, 60)
-{
-	struct actor *a = make_tree();
-	char *debugfs = new_dir();
-	unsigned long slack;
-
-	act(a, touch, 600);
-	set_up_failslab();
-	ck_assert_msg(!mount("none", debugfs, "debugfs", 0, NULL), "debugfs: %s", error_name(errno));
-	slack = stat_of(dir_a, "unflushed_bound");
-	for (int turn = 0; turn < 5; turn++) {
-		fail_some(debugfs, "0");
-		set_limit(dir_a, "max");
-		act(a, check, 0);
-		ck_assert_uint_ge(anon_pages(dir_a), 600);
-		fail_some(debugfs, "10");
-		/* the write may fail, too */
-		while (write_file(at(dir_a, "memory.page_limit"), "100"))
-			;
-		usleep(200000 * lib_slow);
-		fail_some(debugfs, "0");
-		/* it may have given up, for up to 32 s; who writes the limit has it begin at once */
-		eventually((set_limit(dir_a, "100"), drain_batches(), anon_pages(dir_a) <= 100 + slack), 20);
-	}
-	set_limit(dir_a, "max");
-	act(a, check, 0);
-	ck_assert_int_eq(umount(debugfs), 0);
 	remove_tree(a);
 }
