@@ -12,7 +12,7 @@ use strict;
 use warnings;
 use File::Find;
 use IO::Handle;
-use Time::HiRes qw(time);
+use Time::HiRes qw(sleep time);
 
 my ($dir, $memory_mb, $files_mb, $batch_mb, $rounds) = @ARGV;
 my $page = 4096;
@@ -118,7 +118,7 @@ sub phase {
 	my $before = get('service/memory.stat', 'refaults');
 	for (1 .. $rounds) {
 		my $pages = pages('service');
-		turn_of($batch) if $batch;
+		$batch ? turn_of($batch) : sleep 0.5;
 		my $gone = $pages - pages('service');
 		my $now = pages('batch');
 		($had, $lost) = ($pages, $gone) if $gone >= $lost;
