@@ -180,7 +180,7 @@ unsigned int container_count_tasks(void)
 }
 
 /* Can a fork or an exit be without the semaphore? @sleepers: callbacks that need it. */
-static bool is_quiet(unsigned long sleepers)
+static __always_inline bool is_quiet(unsigned long sleepers)
 {
 	/* pairs with container_binding_ends(): who sees that nobody is told sees told_mask empty */
 	if (!smp_load_acquire(&told))
@@ -189,7 +189,7 @@ static bool is_quiet(unsigned long sleepers)
 }
 
 /* Of a fork or an exit. Returns whether it has the semaphore; else it must not sleep. */
-static bool change_begins(bool sleeps, unsigned long sleepers)
+static __always_inline bool change_begins(bool sleeps, unsigned long sleepers)
 {
 	rcu_read_lock();
 	if (!sleeps && is_quiet(sleepers)) {
@@ -285,7 +285,7 @@ static void forget_child(struct task_struct *child, u64 flags)
 	birth_ends(child);
 }
 
-static int try_birth(struct task_struct *child, u64 flags, bool sleeps)
+static __always_inline int try_birth(struct task_struct *child, u64 flags, bool sleeps)
 {
 	struct container_membership *m;
 	int ret;
@@ -307,6 +307,12 @@ static int try_birth(struct task_struct *child, u64 flags, bool sleeps)
 	return ret;
 }
 
+/* A subsystem has asked for it. */
+static noinline int try_birth_again(struct task_struct *child, u64 flags)
+{
+	return try_birth(child, flags, true);
+}
+
 /**
  * container_can_fork - put a new task into its parent's containers
  * @child: task that has a pid and is not visible yet
@@ -322,7 +328,7 @@ int container_can_fork(struct task_struct *child, u64 flags)
 	/* a thread has CLONE_VM, too */
 	int ret = try_birth(child, flags, flags & CLONE_VM || container_ns_flags(flags));
 
-	return ret == CONTAINER_FORK_SLEEPS ? try_birth(child, flags, true) : ret;
+	return unlikely(ret == CONTAINER_FORK_SLEEPS) ? try_birth_again(child, flags) : ret;
 }
 
 /**

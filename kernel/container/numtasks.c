@@ -142,7 +142,7 @@ static bool take_from_window(struct numtasks *nt)
 	return true;
 }
 
-static __cold noinline int refuse_limit(struct numtasks *nt, struct shares_node *full)
+static int refuse_limit(struct numtasks *nt, struct shares_node *full)
 {
 	struct container_refusal why = {
 		.what = "fork", .ss = &numtasks_subsys, .error = -EAGAIN, .unit = "tasks",
@@ -160,7 +160,7 @@ static __cold noinline int refuse_limit(struct numtasks *nt, struct shares_node 
 	return -EAGAIN;
 }
 
-static __cold noinline int refuse_rate(struct numtasks *nt)
+static int refuse_rate(struct numtasks *nt)
 {
 	struct container_refusal why = {
 		.what = "fork", .ss = &numtasks_subsys, .error = -EAGAIN,
@@ -193,12 +193,12 @@ static int charge_fork(struct task_struct *child, struct numtasks *nt)
 {
 	struct shares_node *full = shares_take(&nt->node);
 
-	if (unlikely(full) && shares_is_stocked(full)) {
+	if (full && shares_is_stocked(full)) {
 		if (!container_fork_may_sleep(child))
 			return CONTAINER_FORK_SLEEPS;
 		full = shares_take_last(&nt->node);
 	}
-	if (unlikely(full))
+	if (full)
 		return refuse_limit(nt, full);
 	if (take_from_window(nt))
 		return 0;
@@ -206,10 +206,9 @@ static int charge_fork(struct task_struct *child, struct numtasks *nt)
 	return refuse_rate(nt);
 }
 
-static int numtasks_can_fork(struct task_struct *child, struct container_subsys_state *css)
+/* With all that may have to be looked at. */
+static noinline int can_fork(struct task_struct *child, struct numtasks *nt)
 {
-	struct numtasks *nt = to_numtasks(css);
-
 	if (!is_counted(child))
 		return 0;
 	if (child->flags & PF_KTHREAD) {
@@ -217,6 +216,17 @@ static int numtasks_can_fork(struct task_struct *child, struct container_subsys_
 		return 0;
 	}
 	return prepare_fork(child, nt) ?: charge_fork(child, nt);
+}
+
+static int numtasks_can_fork(struct task_struct *child, struct container_subsys_state *css)
+{
+	struct numtasks *nt = to_numtasks(css);
+
+	/* most have no rate, and something in stock */
+	if (likely(is_counted(child) && READ_ONCE(forkrate) == INT_MAX && !has_to_follow_total()) &&
+	    likely(shares_take_stocked(&nt->node)))
+		return 0;
+	return can_fork(child, nt);
 }
 
 static void numtasks_cancel_fork(struct task_struct *child, struct container_subsys_state *css)
@@ -247,7 +257,11 @@ static void numtasks_bind(struct container_subsys_state *root_css, struct contai
 
 static void numtasks_exit(struct task_struct *task, struct container_subsys_state *css)
 {
-	shares_give(&to_numtasks(css)->node);
+	struct shares_node *node = &to_numtasks(css)->node;
+
+	if (likely(shares_give_stocked(node)))
+		return;
+	shares_give(node);
 }
 
 static struct container_subsys_state *numtasks_create(struct container_subsys_state *parent)

@@ -81,6 +81,60 @@ struct shares_stock {
 	long taken;
 };
 
+/* Stocks are not to be touched, see shares_charge.c; written under shares_mutex. */
+extern bool shares_closed;
+
+/**
+ * shares_take_stocked - one more for a group with stocks, of what this CPU has
+ * @node: group
+ *
+ * Context: process; does not sleep.
+ * Return: false if it has nothing; then shares_take().
+ */
+static __always_inline bool shares_take_stocked(struct shares_node *node)
+{
+	struct shares_stock *stock;
+	bool taken = false;
+
+	preempt_disable();
+	/* pairs with shares_open() */
+	if (likely(!smp_load_acquire(&shares_closed))) {
+		stock = this_cpu_ptr(node->stock);
+		if (likely(stock->credits)) {
+			stock->credits--;
+			stock->taken++;
+			taken = true;
+		}
+	}
+	preempt_enable();
+	return taken;
+}
+
+/**
+ * shares_give_stocked - one less, which this CPU keeps
+ * @node: group with stocks
+ *
+ * Context: process; does not sleep.
+ * Return: false if it must not, or has enough; then shares_give().
+ */
+static __always_inline bool shares_give_stocked(struct shares_node *node)
+{
+	struct shares_stock *stock;
+	bool given = false;
+
+	preempt_disable();
+	/* pairs with shares_open() */
+	if (likely(!smp_load_acquire(&shares_closed) && READ_ONCE(node->stocking))) {
+		stock = this_cpu_ptr(node->stock);
+		if (likely(stock->credits < SHARES_STOCK_MAX)) {
+			stock->credits++;
+			given = true;
+		}
+	}
+	preempt_enable();
+	return given;
+}
+
 /* A group in numbers, as the files show it. */
 struct shares_numbers {
 	struct shares set;

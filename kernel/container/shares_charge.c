@@ -54,14 +54,14 @@
 #define BATCH	(SHARES_STOCK_MAX / 2)
 
 /* Written under shares_mutex, which is shares.c's. */
-static bool closed __read_mostly;
+bool shares_closed __read_mostly;
 static DEFINE_SPINLOCK(shares_lock);
 
 /* Context: preemption is off, till the end of what is allowed by it. */
 static bool is_open(void)
 {
-	/* pairs with shares_open(): stocks are empty, ceilings and counts are new */
-	return likely(!smp_load_acquire(&closed));
+	/* pairs with shares_open() */
+	return likely(!smp_load_acquire(&shares_closed));
 }
 
 /**
@@ -72,7 +72,7 @@ static bool is_open(void)
 void shares_close(void)
 	__acquires(&shares_lock)
 {
-	WRITE_ONCE(closed, true);
+	WRITE_ONCE(shares_closed, true);
 	/* pairs with the sections of those who have seen it open */
 	synchronize_rcu_expedited();
 	spin_lock(&shares_lock);
@@ -81,8 +81,8 @@ void shares_close(void)
 void shares_open(void)
 	__releases(&shares_lock)
 {
-	/* pairs with is_open() */
-	smp_store_release(&closed, false);
+	/* who finds it open finds stocks empty, ceilings and counts new: pairs with is_open() and shares.h */
+	smp_store_release(&shares_closed, false);
 	spin_unlock(&shares_lock);
 }
 
@@ -276,6 +276,28 @@ static void fill(struct shares_node *node, struct shares_stock *stock)
 		stock->credits += BATCH;
 }
 
+/* The stock is empty, or closed. */
+static struct shares_node *take_charged(struct shares_node *node)
+{
+	struct shares_node *full;
+
+	preempt_disable();
+	if (is_open()) {
+		full = try_charge(node);
+		if (!full) {
+			this_cpu_ptr(node->stock)->taken++;
+			fill(node, this_cpu_ptr(node->stock));
+		}
+		preempt_enable();
+		return full;
+	}
+	preempt_enable();
+	full = shares_try_charge(node);
+	if (!full)
+		this_cpu_inc(node->stock->taken);
+	return full;
+}
+
 /**
  * shares_take - one more for a group with stocks, if there is room
  * @node: group
@@ -285,29 +307,7 @@ static void fill(struct shares_node *node, struct shares_stock *stock)
  */
 struct shares_node *shares_take(struct shares_node *node)
 {
-	struct shares_node *full = NULL;
-	struct shares_stock *stock;
-
-	preempt_disable();
-	if (is_open()) {
-		stock = this_cpu_ptr(node->stock);
-		if (likely(stock->credits)) {
-			stock->credits--;
-		} else {
-			full = try_charge(node);
-			if (!full)
-				fill(node, stock);
-		}
-		if (likely(!full))
-			stock->taken++;
-		preempt_enable();
-		return full;
-	}
-	preempt_enable();
-	full = shares_try_charge(node);
-	if (!full)
-		this_cpu_inc(node->stock->taken);
-	return full;
+	return shares_take_stocked(node) ? NULL : take_charged(node);
 }
 
 /**
@@ -352,9 +352,9 @@ void shares_give(struct shares_node *node)
 	struct shares_stock *stock;
 
 	preempt_disable();
-	if (is_open() && likely(READ_ONCE(node->stocking))) {
+	if (is_open() && READ_ONCE(node->stocking)) {
 		stock = this_cpu_ptr(node->stock);
-		if (unlikely(++stock->credits > SHARES_STOCK_MAX)) {
+		if (++stock->credits > SHARES_STOCK_MAX) {
 			stock->credits -= BATCH;
 			uncharge(node, BATCH);
 		}
