@@ -20,6 +20,7 @@
 #include <linux/folio_batch.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/shmem_fs.h>
 
 #include "memory.h"
 
@@ -224,10 +225,15 @@ void mem_cgroup_uncharge_folios(struct folio_batch *folios)
 		memory_uncharge_data(run, run_nr);
 }
 
-/* Is it tmpfs's, and on its way back from swap? */
-static bool memory_comes_back(struct folio *folio)
+/*
+ * Are pages of tmpfs's file in swap, the one that comes perhaps? Then the file keeps its owner, whoever
+ * has none in memory. A snapshot: others may bring them back, or free them, meanwhile.
+ */
+static bool memory_has_swapped(struct container_mapping *cm, struct address_space *mapping,
+			       struct folio *folio)
 {
-	return folio_test_swapcache(folio);
+	return folio_test_swapcache(folio) ||
+	       (cm->shmem && READ_ONCE(SHMEM_I(mapping->host)->swapped));
 }
 
 /*
@@ -252,7 +258,8 @@ static struct container_memory *memory_of_mapping(struct address_space *mapping,
 	/* pairs with cmpxchg() in container_mapping_find() */
 	cm = smp_load_acquire(&mapping->container);
 	/* without pages it is who claimed it, or else whoever comes first */
-	if (cm && (READ_ONCE(cm->nr[MEMORY_FILE]) || READ_ONCE(cm->claimed) || memory_comes_back(folio)))
+	if (cm && (READ_ONCE(cm->nr[MEMORY_FILE]) || READ_ONCE(cm->claimed) ||
+		   memory_has_swapped(cm, mapping, folio)))
 		owner = READ_ONCE(cm->owner);
 	return owner ?: memory_of_first(folio);
 }
@@ -315,7 +322,7 @@ void container_memory_add_to_cache(struct address_space *mapping, struct folio *
 	memory = memory_of_first(folio);
 	if (test_bit(AS_KERNEL_FILE, &mapping->flags))
 		memory = css_memory(memory_subsys.root_css);
-	container_mapping_charge(cm, memory, nr, memory_comes_back(folio));
+	container_mapping_charge(cm, memory, nr, memory_has_swapped(cm, mapping, folio));
 	while (!try_cmpxchg(&folio->memcg_data, &old, (unsigned long)cm | MEMORY_MAPPING |
 			    (old & MEMORY_IS_ACTIVE)))
 		;

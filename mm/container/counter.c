@@ -7,7 +7,9 @@
  *
  * A CPU's number is never set back, as others look at it and no locked instruction
  * is to be spent on a page: beside it stands how much of it the container has had,
- * and who moves that on by a cmpxchg adds the difference.
+ * and who moves that on by a cmpxchg adds the difference. What has been added is what that
+ * says, always; a flush that an interrupt undoes between its look and its cmpxchg
+ * may move it too far, until the next one.
  *
  * Locking: none for counting, any context. memory_list_mutex for the list of
  * states, which is longer than the tree: a state whose directory is gone still

@@ -111,12 +111,12 @@ static void container_mapping_add_locked(struct container_mapping *cm, enum memo
  * @memory: becomes the owner if these are the first pages; may be NULL if the
  *	caller knows that they are not
  * @nr: pages
- * @back: they come from swap: a mapping that still has an owner keeps it
+ * @swapped: it has pages in swap: a mapping that still has an owner keeps it
  *
  * Context: rcu_read_lock(), process.
  */
 void container_mapping_charge(struct container_mapping *cm, struct container_memory *memory,
-			      long nr, bool back)
+			      long nr, bool swapped)
 {
 	struct container_memory *owner;
 	unsigned long flags;
@@ -129,7 +129,7 @@ void container_mapping_charge(struct container_mapping *cm, struct container_mem
 		if (!cm->nr[MEMORY_FILE]) {
 			while (memory->dead)
 				memory = memory_parent(memory);
-			if (!cm->claimed && !(back && cm->owner))
+			if (!cm->claimed && !(swapped && cm->owner))
 				container_mapping_set_owner_locked(cm, memory);
 			refcount_inc(&cm->refs);
 			container_mapping_add_locked(cm, MEMORY_FILES, 1);

@@ -20,7 +20,8 @@
  *     A charge from inside of a file system, which writing may need (a transaction,
  *     a locked folio), has no __GFP_FS. It never waits, and is let in: it cannot be
  *     undone without an error in the file system's own data. The same goes for
- *     __GFP_NOFAIL, for who frees memory (PF_MEMALLOC), and for who dies. The task
+ *     __GFP_NOFAIL, for who frees memory (PF_MEMALLOC), for swapoff (it brings in what is
+ *     others', and holds their address spaces), and for who dies. The task
  *     waits when it holds nothing any more, on its way to user mode (throttle.c).
  *   - Who may not sleep, readahead (__GFP_NORETRY) and folios of more than a batch
  *     are refused at once: they have another way.
@@ -46,6 +47,7 @@
 #include <linux/container_memory.h>
 #include <linux/gfp.h>
 #include <linux/jiffies.h>
+#include <linux/oom.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 
@@ -62,7 +64,7 @@ enum memory_at_max { LET_IN, REFUSE, WAIT };
 static enum memory_at_max memory_at_max(long nr, gfp_t gfp)
 {
 	if (gfp & __GFP_NOFAIL || !in_task() || fatal_signal_pending(current) ||
-	    current->flags & (PF_MEMALLOC | PF_EXITING | PF_KTHREAD))
+	    current->flags & (PF_MEMALLOC | PF_EXITING | PF_KTHREAD) || oom_task_origin(current))
 		return LET_IN;
 	if (!gfpflags_allow_blocking(gfp) || gfp & __GFP_NORETRY || nr > MEMORY_BATCH)
 		return REFUSE;

@@ -337,7 +337,7 @@ bool memory_owns(struct container_memory *top, struct folio *folio);
 /* mapping.c */
 struct container_mapping *container_mapping_find(struct address_space *mapping, gfp_t gfp);
 void container_mapping_charge(struct container_mapping *cm, struct container_memory *memory,
-			      long nr, bool back);
+			      long nr, bool swapped);
 void container_mapping_uncharge(struct container_mapping *cm, long nr);
 void container_mapping_count(struct container_mapping *cm, enum memory_item item, long nr);
 void container_mapping_put(struct container_mapping *cm);

@@ -38,11 +38,15 @@ static struct container_memory *state_create(struct kunit *test, struct containe
 	css->parent = &parent->css;
 	KUNIT_ASSERT_EQ(test, percpu_ref_init(&css->refcnt, state_released, 0, GFP_KERNEL), 0);
 	KUNIT_ASSERT_EQ(test, memory_subsys.online(css), 0);
+	/* memory_flush() looks for who is below only where there is somebody */
+	atomic_inc(&parent->css.nr_below);
 	return css_memory(css);
 }
 
 static void state_destroy(struct container_memory *memory)
 {
+	struct container_memory *parent = memory_parent(memory);
+
 	memory_subsys.offline(&memory->css);
 	reinit_completion(&state_gone);
 	percpu_ref_kill(&memory->css.refcnt);
@@ -50,6 +54,7 @@ static void state_destroy(struct container_memory *memory)
 	synchronize_rcu();
 	percpu_ref_exit(&memory->css.refcnt);
 	memory_subsys.destroy(&memory->css);
+	atomic_dec(&parent->css.nr_below);
 }
 
 static struct container_memory *root_memory(void)

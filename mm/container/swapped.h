@@ -14,8 +14,19 @@ void container_memory_swapped_out(struct folio *folio, struct swap_cluster_info 
 /* @nr places of this number are free. */
 void container_memory_swap_freed(unsigned short id, unsigned int nr);
 
+/*
+ * swap_cache_read_folio(): what nobody has asked for may be another container's, and is not to wait for
+ * room there, nor have anybody killed: it is refused instead (max.c).
+ */
+static inline gfp_t container_memory_swap_gfp(gfp_t gfp, bool readahead)
+{
+	return readahead ? gfp | __GFP_NORETRY | __GFP_NOWARN : gfp;
+}
+
 #define __memcg1_swapout	container_memory_swapped_out
 #define mem_cgroup_uncharge_swap	container_memory_swap_freed
 
+#else
+static inline gfp_t container_memory_swap_gfp(gfp_t gfp, bool readahead) { return gfp; }
 #endif
 #endif /* _MM_CONTAINER_SWAPPED_H */

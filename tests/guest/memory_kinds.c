@@ -345,6 +345,17 @@ static void file_out(struct actor *a, const char *dir)
 	set_limit(dir, "max");
 }
 
+static void append(struct actor *a)
+{
+	static char page[PAGE];
+	int fd = open(a->path, O_WRONLY | O_APPEND | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	for (unsigned long i = 0; i < a->arg; i++)
+		ck_assert_int_eq(write(fd, page, PAGE), PAGE);
+	close(fd);
+}
+
 /* A file of tmpfs is its owner's as long as it has pages anywhere, in memory or not. */
 TEST_LIMIT(file_from_swap_goes_back_to_its_owner, 60)
 {
@@ -358,9 +369,15 @@ TEST_LIMIT(file_from_swap_goes_back_to_its_owner, 60)
 	file_out(x, a);
 	ck_assert_uint_eq(settled(a), before);
 	check_accounting();
+	/* a page that was never there, before any of those in swap is back */
+	strcpy(y->path, "/tmp/big");
+	act(y, append, 1);
+	ck_assert_uint_eq(cached_pages("/tmp/big"), 1);
+	ck_assert_uint_eq(settled(a), before + 1);
+	ck_assert_uint_eq(settled(b), others);
 	read_as(y, "/tmp/big");
-	ck_assert_uint_eq(cached_pages("/tmp/big"), 400);
-	ck_assert_uint_eq(settled(a), before + 400);
+	ck_assert_uint_eq(cached_pages("/tmp/big"), 401);
+	ck_assert_uint_eq(settled(a), before + 401);
 	ck_assert_uint_eq(settled(b), others);
 	act(x, check_marks, 0);
 	check_accounting();

@@ -399,7 +399,9 @@ static void stop(struct run *r)
 	sigset_t tstp, mask;
 
 	stopped = 0;
-	terminal_restore(r);
+	/* in the background its modes are somebody else's */
+	if (!terminal_in_background())
+		terminal_restore(r);
 	sigaction(SIGTSTP, &sa, &old);
 	raise(SIGTSTP);
 	sigemptyset(&tstp);
