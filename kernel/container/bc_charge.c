@@ -299,7 +299,7 @@ struct bc *bc_get_current(void)
 int bc_charge_task(struct bc *bc, struct task_struct *task, enum bc_resource res,
 		   unsigned long val)
 {
-	enum bc_severity severity = task->flags & PF_KTHREAD ? BC_FORCE : BC_BARRIER;
+	enum bc_severity severity = READ_ONCE(task->flags) & PF_KTHREAD ? BC_FORCE : BC_BARRIER;
 	struct bc *full = bc_try_charge(bc, res, val, severity);
 
 	if (unlikely(full) && has_capability_noaudit(task, CAP_SYS_ADMIN)) {

@@ -10,7 +10,8 @@
  *	refused		where RLIMIT_SIGPENDING would be: signals that kill(2) may not lose are
  *			charged by force; of others the caller says what it says then, EAGAIN, or
  *			sends the signal without what comes with it
- *	given back	when it is freed: the signal was taken, or its task or timer has ended
+ *	given back	when it is freed: the signal was taken, its task or timer has ended, or the
+ *			process that it was for was reaped
  *
  * The owner stands behind what Linux allocates, as with files: so no struct of Linux grows. A
  * sigqueue that is part of a timer has nothing behind it; Linux knows these by

@@ -428,7 +428,7 @@ static int cpuset_can_attach(struct container_subsys_state *css, struct containe
 	/* the root takes back all */
 	if (is_root(cs))
 		return 0;
-	/* what has been given some keeps some, so half of two masks will do */
+	/* what has been given some keeps some, so half of two masks of a word will do */
 	if (data_race(cpumask_empty(&cs->cpus)))
 		return container_refuse(set->to, set->tasks[0], &cpuset_subsys, "attach",
 					"it has no CPUs", -ENOSPC);

@@ -38,10 +38,13 @@ static void tell_one(struct container *cont)
 
 static void changed_work_fn(struct work_struct *work)
 {
-	/* oldest first */
-	struct llist_node *list = llist_reverse_order(llist_del_all(&changed_containers));
+	struct llist_node *list;
 	struct container *cont, *next;
 
+	/* before the list is taken: who finds it empty then waits for the next tick */
+	WRITE_ONCE(changed_told, jiffies);
+	/* oldest first */
+	list = llist_reverse_order(llist_del_all(&changed_containers));
 	llist_for_each_entry_safe(cont, next, list, changed) {
 		clear_bit(CONTAINER_CHANGED, &cont->flags);
 		/*
@@ -53,7 +56,6 @@ static void changed_work_fn(struct work_struct *work)
 		container_put(cont);
 		cond_resched();
 	}
-	WRITE_ONCE(changed_told, jiffies);
 }
 
 static DECLARE_DELAYED_WORK(changed_work, changed_work_fn);

@@ -239,8 +239,12 @@ static void numtasks_attach(struct container_subsys_state *css,
 			    struct container_subsys_state *from, struct task_struct *task)
 {
 	/* in this order, so that nobody forks into the room that it leaves above both */
-	shares_charge(&to_numtasks(css)->node);
+	struct shares_node *full = shares_charge(&to_numtasks(css)->node);
+
 	shares_uncharge(&to_numtasks(from)->node);
+	/* overfilled: nobody forks there out of what was put in stock before */
+	if (unlikely(full) && shares_is_stocked(full))
+		shares_empty(full);
 }
 
 /* While it is bound nowhere, nobody is counted. */

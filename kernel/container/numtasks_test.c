@@ -70,7 +70,10 @@ static void numtasks_test_exit(struct kunit *test)
 	container_unlock();
 }
 
-/* All that container_can_fork() and container_cancel_fork() look at. */
+/*
+ * All that container_can_fork() and container_cancel_fork() look at. With CLONE_VM: so what is
+ * looked at in between may sleep.
+ */
 static struct task_struct *new_child(struct kunit *test, pid_t pid)
 {
 	struct task_struct *child = kunit_kzalloc(test, sizeof(*child), GFP_KERNEL);
@@ -85,10 +88,10 @@ static void cancelled_fork_is_given_back(struct kunit *test)
 	struct task_struct *child = new_child(test, 1);
 	struct place *p = test->priv;
 
-	KUNIT_ASSERT_EQ(test, container_can_fork(child, 0), 0);
+	KUNIT_ASSERT_EQ(test, container_can_fork(child, CLONE_VM), 0);
 	KUNIT_EXPECT_EQ(test, usage(p), 2);
 	KUNIT_EXPECT_EQ(test, shares_taken(&state_of(p)->node), 1);
-	container_cancel_fork(child, 0);
+	container_cancel_fork(child, CLONE_VM);
 	KUNIT_EXPECT_EQ(test, usage(p), 1);
 	KUNIT_EXPECT_EQ(test, shares_taken(&state_of(p)->node), 0);
 	KUNIT_EXPECT_NULL(test, rcu_access_pointer(child->containers));
@@ -101,7 +104,7 @@ static void refused_fork_is_charged_to_nobody(struct kunit *test)
 	const char *reason;
 
 	KUNIT_ASSERT_EQ(test, shares_set_limit(&state_of(p)->node, 1, &reason), 0);
-	KUNIT_EXPECT_EQ(test, container_can_fork(child, 0), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, container_can_fork(child, CLONE_VM), -EAGAIN);
 	KUNIT_EXPECT_EQ(test, usage(p), 1);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&state_of(p)->failures), 1);
 	KUNIT_EXPECT_NULL(test, rcu_access_pointer(child->containers));
@@ -118,9 +121,9 @@ static void kernel_threads_are_never_refused(struct kunit *test)
 
 	child->flags = PF_KTHREAD;
 	KUNIT_ASSERT_EQ(test, shares_set_limit(&state_of(p)->node, 0, &reason), 0);
-	KUNIT_ASSERT_EQ(test, container_can_fork(child, 0), 0);
+	KUNIT_ASSERT_EQ(test, container_can_fork(child, CLONE_VM), 0);
 	KUNIT_EXPECT_EQ(test, usage(p), 2);
-	container_cancel_fork(child, 0);
+	container_cancel_fork(child, CLONE_VM);
 	KUNIT_EXPECT_EQ(test, usage(p), 1);
 }
 
@@ -129,9 +132,9 @@ static void idle_threads_are_not_counted(struct kunit *test)
 	struct task_struct *child = new_child(test, 0);
 	struct place *p = test->priv;
 
-	KUNIT_ASSERT_EQ(test, container_can_fork(child, 0), 0);
+	KUNIT_ASSERT_EQ(test, container_can_fork(child, CLONE_VM), 0);
 	KUNIT_EXPECT_EQ(test, usage(p), 1);
-	container_cancel_fork(child, 0);
+	container_cancel_fork(child, CLONE_VM);
 	KUNIT_EXPECT_EQ(test, usage(p), 1);
 }
 

@@ -8,7 +8,7 @@
  *
  * Locking: container_thread_rwsem, for writing, from before the tasks are
  * collected until attach() has been called: no task comes, and none leaves its
- * container (container_exit() holds it for reading), so that fork(), attach()
+ * container (container_exit() holds it for reading, or is over before), so that fork(), attach()
  * and exit() of a subsystem add up. Not held in a kernel without such
  * subsystems. Tasks are found under tasklist_lock.
  *

@@ -177,6 +177,23 @@ struct shares_node *shares_take_last(struct shares_node *node)
 }
 
 /**
+ * shares_empty - no CPU has anything in stock, where somebody has more than there is room for
+ * @node: group, anywhere in the tree
+ *
+ * After shares_charge() has said so, and shares_is_stocked(). Stocks are not filled again before there
+ * is room.
+ *
+ * Context: process; sleeps.
+ */
+void shares_empty(struct shares_node *node)
+{
+	mutex_lock(&shares_mutex);
+	close_locked(root_of(node));
+	shares_open();
+	mutex_unlock(&shares_mutex);
+}
+
+/**
  * shares_recount - nobody was charged for a while; these are
  * @root: root group, nobody else has a charge
  * @count: its charges

@@ -21,7 +21,9 @@
  * Giving into a stock and taking from it changes no count, and writes to nothing that another CPU
  * writes to. A credit is a charge in every respect: no ceiling is ever passed, and if a limit is
  * refused for credits, they are drained, and it is asked again (shares_take_last()); so
- * nobody is refused while there is room. To make that rare:
+ * nobody is refused while there is room. Who is charged all the same, as by a move, may leave
+ * a group above its ceiling with credits, out of which it would go on: so
+ * they are drained, too (shares_empty()). To make the former rare:
  *
  *	stocking	of a group: a stock is filled only where each that would lend has room for
  *			all that all CPUs may have of the group, and who gives keeps it in stock only
@@ -184,8 +186,7 @@ static struct shares_node *try_charge(struct shares_node *node)
 
 static struct shares_node *charge_one(struct shares_node *node)
 {
-	charge(node, 1);
-	return NULL;
+	return charge(node, 1);
 }
 
 static struct shares_node *uncharge_one(struct shares_node *node)
@@ -229,10 +230,12 @@ struct shares_node *shares_try_charge(struct shares_node *node)
  * @node: group
  *
  * Context: as shares_try_charge().
+ * Return: NULL, or a group that has more than it may have now. If shares_is_stocked(), somebody may
+ * go on taking of its stocks: shares_empty().
  */
-void shares_charge(struct shares_node *node)
+struct shares_node *shares_charge(struct shares_node *node)
 {
-	in_section(charge_one, node);
+	return in_section(charge_one, node);
 }
 
 /**
@@ -276,18 +279,25 @@ static void fill(struct shares_node *node, struct shares_stock *stock)
 		stock->credits += BATCH;
 }
 
-/* The stock is empty, or closed. */
+/* The stock was empty, or is closed. */
 static struct shares_node *take_charged(struct shares_node *node)
 {
-	struct shares_node *full;
+	struct shares_node *full = NULL;
+	struct shares_stock *stock;
 
 	preempt_disable();
 	if (is_open()) {
-		full = try_charge(node);
-		if (!full) {
-			this_cpu_ptr(node->stock)->taken++;
-			fill(node, this_cpu_ptr(node->stock));
+		stock = this_cpu_ptr(node->stock);
+		/* it may be that of another CPU by now */
+		if (unlikely(stock->credits)) {
+			stock->credits--;
+		} else {
+			full = try_charge(node);
+			if (!full)
+				fill(node, stock);
 		}
+		if (!full)
+			stock->taken++;
 		preempt_enable();
 		return full;
 	}

@@ -187,6 +187,33 @@ TEST_LIMIT(who_moves_leaves_the_stock, 60)
 	expect(remove_dir(a) | remove_dir(b), 0);
 }
 
+/* A move may overfill; then nobody forks, not out of what was put in stock before either. */
+TEST_LIMIT(no_fork_out_of_the_stock_of_who_is_overfilled, 60)
+{
+	char *root = mount_hierarchy("numtasks"), *a = at(root, "a"), *b = at(root, "a/b"), *c = at(root, "c");
+	struct worker in_b, in_c;
+
+	expect(make_dir(a) | make_dir(b) | make_dir(c), 0);
+	expect(write_u64(at(a, "numtasks.limit"), LIMIT), 0);
+	in_b = worker_in(b);
+	in_c = worker_in(c);
+	for (int i = 1; i < LIMIT; i++)
+		expect(ask(&in_c, 'f'), 0);
+	stock_everywhere(b);
+	expect(ask(&in_b, 'v'), 0);
+	/* with all its children, one by one */
+	for (char *line, *rest = read_file(at(c, "procs")); (line = strsep(&rest, "\n")) && *line;)
+		expect(write_file(at(a, "procs"), line), 0);
+	ck_assert_int_eq(tasks_in(a), LIMIT);
+	ck_assert_uint_eq(used(a), LIMIT + 1);
+	for (int i = 0; i < 20; i++)
+		expect(ask(&in_b, 'v'), EAGAIN);
+	worker_end(&in_c);
+	expect(ask(&in_b, 'v'), 0);
+	worker_end(&in_b);
+	expect(remove_dir(c) | remove_dir(b) | remove_dir(a), 0);
+}
+
 #define FORKERS 6
 #define PLACES 4
 
