@@ -168,6 +168,8 @@ TEST_LIMIT(releases_come_in_bursts, 60)
 		stop(sleeper_in(at(root, "%d", i)));
 	}
 	trace("release");
+	/* the kernel's own ticks, which it counts by: on a busy host they come late, and then several at once */
+	expect(write_file(at(tracefs, "trace_clock"), "uptime"), 0);
 	expect(write_file(at(root, "release_agent"), "/bin/true"), 0);
 	eventually(lines_with("release", "path=") == MANY, 20);
 	for (p = read_file(at(tracefs, "trace")); (line = strsep(&p, "\n"));) {
@@ -183,6 +185,7 @@ TEST_LIMIT(releases_come_in_bursts, 60)
 	ck_assert_double_ge(last - first, 0.17);
 	for (int i = 0; i < MANY; i++)
 		expect(remove_dir(at(root, "%d", i)), 0);
+	expect(write_file(at(tracefs, "trace_clock"), "local"), 0);
 	off();
 }
 

@@ -334,7 +334,7 @@ test_no_shared_memory()
 test_read_only_host()
 {
 	set_apart || return 0
-	out=$($apart bash -c 'mount -o remount,bind,ro / || exit 99; cd / && TMPDIR= "$0" sh -c "echo x >/tmp/x && cat /tmp/x"' "$uml" 2>&1)
+	out=$($apart bash -c 'mount -o remount,bind,ro / || exit 99; cd / && TMPDIR= "$0" sh -c "echo x >/tmp/uml-x-$$ && cat /tmp/uml-x-$$"' "$uml" 2>&1)
 	equal output x "$out"
 }
 

@@ -120,7 +120,7 @@ test_terminal_that_bash_has_by_then()
 	sleep 0.3
 	kill -CONT "$janitor"
 	wait_for 5 gone "$janitor" || fail "the janitor: expected it to end, got $(ps -o stat= -p "$janitor")"
-	type_until "echo twice; echo do''ne" done
+	type_until "echo twice; echo do''ne" 'done'
 	equal 'lines that are the command' 1 "$(screen capture-pane -p | grep -c 'echo twice')"
 }
 
