@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # `./uml check --long smp`: ten minutes of the smp suites with 4 CPUs (or CPUS=N), in the kernel
 # of flavour default (or FLAVOUR=F); at least 1,000,000 pages must have been moved or paged out,
-# without one wrong byte. Ends with the counts.
+# without one wrong byte. Before that each reproducer is run on Linux as it is (flavour vanilla) with 2, 4
+# and 8 CPUs, where it must lose bytes, as in `./uml check`, but anew. Ends with the counts.
 set -u
 
 cd "$(dirname "$0")/../.." || exit 1
@@ -34,6 +35,7 @@ run()
 	[ $code = 0 ] || { failed=1; echo "smp: $2:$3 ended with status $code"; }
 }
 
+tools/check.sh --fresh --only 'smp*@vanilla' || failed=1
 run 30 smp compaction
 run 170 smp_nodes migration 2
 run 300 smp pageout
