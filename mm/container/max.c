@@ -185,7 +185,9 @@ static int memory_pass_or_fail(struct container_memory *full, enum memory_at_max
 	memory_start_handler(full);
 	if (what == REFUSE)
 		return -ENOMEM;
-	memory_owe(full);
+	/* what swapoff brings in is not its own */
+	if (!oom_task_origin(current))
+		memory_owe(full);
 	return 0;
 }
 

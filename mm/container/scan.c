@@ -46,6 +46,23 @@ static void memory_scan_written(struct memory_scan *scan, struct folio *folio, b
 	scan->want -= folio_nr_pages(folio);
 }
 
+/*
+ * Is swapoff bringing back what has a place where this one has? It would be written there again, and neither of
+ * the two come to an end.
+ */
+static bool memory_scan_comes_back(struct folio *folio)
+{
+	bool back;
+
+	/* reclaim does not get it either, if somebody else has it locked */
+	if (!folio_test_swapcache(folio) || !folio_trylock(folio))
+		return false;
+	back = folio_test_swapcache(folio) &&
+	       !(data_race(__swap_entry_to_info(folio->swap)->flags) & SWP_WRITEOK);
+	folio_unlock(folio);
+	return back;
+}
+
 /**
  * memory_scan_isolate - take a folio off the LRU for reclaim
  * @scan: the run of the handler
@@ -63,6 +80,8 @@ void memory_scan_isolate(struct memory_scan *scan, struct folio *folio)
 	if (scan->want <= 0)
 		return;
 	if (swapbacked && !scan->swap && !folio_test_swapcache(folio))
+		return;
+	if (swapbacked && memory_scan_comes_back(folio))
 		return;
 	/* reclaim would only make it active: the walk over mappings writes it */
 	if (!swapbacked && folio_test_dirty(folio))
