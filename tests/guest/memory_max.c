@@ -17,7 +17,6 @@
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/swap.h>
 #include <sys/wait.h>
 
 #define NR_ACTORS 8
@@ -229,32 +228,6 @@ static void hog(struct actor *a, unsigned long pages)
 {
 	act_begin(a, touch, pages);
 	expect_killed(a);
-}
-
-/* swapoff brings in what is others' and holds their memory meanwhile: it waits for no room, and has nobody killed. */
-TEST_LIMIT(max_does_not_stop_swapoff, 60)
-{
-	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", NULL, "300");
-	char *text = read_file("/proc/swaps"), *device = strchr(text, '\n');
-	struct actor *actor = actor_in(a);
-
-	ck_assert_msg(device && device[1] == '/', "there is no swap: %s", text);
-	device++;
-	device[strcspn(device, " \t")] = 0;
-	act(actor, touch, 600);
-	ck_assert_uint_gt(swapped_out(actor), 200);
-	ck_assert_msg(!swapoff(device), "swapoff: %s", error_name(errno));
-	ck_assert_uint_eq(swapped_out(actor), 0);
-	drain_batches();
-	ck_assert_uint_ge(anon_pages(a), 600);
-	ck_assert_uint_eq(stat_of(a, "ooms"), 0);
-	/* before it needs a page itself */
-	expect(write_file(at(a, "memory.page_max"), "max"), 0);
-	act(actor, check, 0);
-	dismiss(actor);
-	/* the tests after this one have it again */
-	ck_assert_msg(!swapon(device, 0), "swapon: %s", error_name(errno));
-	expect(remove_dir(a), 0);
 }
 
 TEST_LIMIT(oom_takes_the_biggest, 120)
