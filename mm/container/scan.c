@@ -57,8 +57,8 @@ static bool memory_scan_comes_back(struct folio *folio)
 	/* reclaim does not get it either, if somebody else has it locked */
 	if (!folio_test_swapcache(folio) || !folio_trylock(folio))
 		return false;
-	/* data_race(): swapoff clears it before it looks at any page */
 	back = folio_test_swapcache(folio) &&
+	       /* swapoff clears it before it looks at any page */
 	       !(data_race(__swap_entry_to_info(folio->swap)->flags) & SWP_WRITEOK);
 	folio_unlock(folio);
 	return back;
