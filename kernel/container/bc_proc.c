@@ -42,9 +42,9 @@ static int show_table(struct seq_file *sf, void *v)
 		cont = rcu_dereference(css->container);
 		for (res = 0; res < BC_RESOURCES; res++) {
 			if (res)
-				seq_printf(sf, "%11s ", "");
+				seq_printf(sf, "%10s  ", "");
 			else
-				seq_printf(sf, "%10llu: ",
+				seq_printf(sf, "%9llu:  ",
 					   css->parent ? (u64)kernfs_ino(cont->kn) : 0);
 			show_amount(sf, css_bc(css), res);
 		}

@@ -384,7 +384,7 @@ static char *line_of(uint64_t id)
 {
 	char *text = read_file("/proc/user_beancounters"), *line, wanted[32];
 
-	snprintf(wanted, sizeof(wanted), "%10lu: ", id);
+	snprintf(wanted, sizeof(wanted), "%9lu:  ", id);
 	while ((line = strsep(&text, "\n")))
 		if (!strncmp(line, wanted, strlen(wanted)))
 			return line;
@@ -426,6 +426,8 @@ TEST(the_table_of_openvz)
 	ck_assert_ptr_nonnull(strstr(line_of(0), "  9223372036854775807  9223372036854775807"));
 	text = read_file("/proc/user_beancounters");
 	ck_assert(!strncmp(text, "Version: 2.5\n       uid  resource ", 34));
+	/* "0:" ends where "uid" does */
+	ck_assert_ptr_nonnull(strstr(text, "\n        0:  numfile "));
 	dismiss(actor);
 	remove_all();
 }

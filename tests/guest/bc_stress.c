@@ -114,8 +114,10 @@ TEST_LIMIT(nothing_is_left_after_kill, 40)
 	struct actor *actor[CONTAINERS];
 
 	make_tree();
-	for (int turn = 0; turn < 3; turn++) {
+	/* at once, and then later and later */
+	for (int turn = 0; turn < 12; turn++) {
 		run_in_all(actor);
+		usleep(turn * 700);
 		for (int i = 0; i < CONTAINERS; i++)
 			kill(actor[i]->pid, SIGKILL);
 		for (int i = 0; i < CONTAINERS; i++) {

@@ -72,12 +72,12 @@ static void undo_mkdir(void)
  */
 TEST_LIMIT(each_allocation_of_a_mkdir, 60)
 {
-	char *root = mount_hierarchy("cpuacct,memset,numtasks,cpu,debug");
+	char *root = mount_hierarchy("cpuacct,memset,numtasks,cpu,bc,debug");
 
 	parent = at(root, "a");
 	child = at(root, "a/b");
 	expect(make_dir(parent), 0);
-	ck_assert_int_ge(fail_each(try_mkdir, undo_mkdir, root), 2 + 3 * 5);
+	ck_assert_int_ge(fail_each(try_mkdir, undo_mkdir, root), 2 + 3 * 6);
 	expect(remove_dir(parent), 0);
 }
 
@@ -141,7 +141,7 @@ static void make_home(const char *dir)
  */
 TEST_LIMIT(each_allocation_of_a_move, 60)
 {
-	char *root = mount_hierarchy("cpuacct,memory,cpuset,memset,numtasks,cpu,debug"), *away = at(root, "c");
+	char *root = mount_hierarchy("cpuacct,memory,cpuset,memset,numtasks,cpu,bc,debug"), *away = at(root, "c");
 	char *beside = mount_hierarchy("none,name=beside");
 	pid_t pid, host;
 

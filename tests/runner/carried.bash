@@ -230,6 +230,9 @@ test_files()
 	# what opens more than that is refused, and told
 	guest --files 20 bash -c 'while exec {fd}</dev/null; do :; done' </dev/null
 	contains message 'Too many open files in system' "$err"
+	guest --files 20 --container a bash -c '(while exec {fd}</dev/null; do :; done) 2>/dev/null; head -n 1 /containers/a/why' </dev/null
+	contains why 'refused by bc: ' "$out"
+	contains why '/a has 20 of 20 files (ENFILE)' "$out"
 }
 
 test_tasks()
@@ -238,6 +241,9 @@ test_tasks()
 	equal 'status of one task' 0 $status
 	guest --tasks 3 --memory 5000 sh -c 'cd /containers/run; cat numtasks.limit memory.page_limit'
 	equal 'both limits' $'3\n5000' "$out"
+	# dash gives up at once, and needs no task to read
+	guest --tasks 4 --container a sh -c '(for i in 1 2 3 4 5 6; do sleep 9 >/dev/null 2>&1 & done) 2>/dev/null; read -r why </containers/a/why; echo "$why"'
+	contains why 'refused by numtasks: /a has 4 of 4 tasks (EAGAIN)' "$out"
 }
 
 test_many_files()
