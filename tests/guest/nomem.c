@@ -141,7 +141,7 @@ static void make_home(const char *dir)
  */
 TEST_LIMIT(each_allocation_of_a_move, 60)
 {
-	char *root = mount_hierarchy("cpuacct,memory,cpuset,memset,numtasks,cpu,bc,debug"), *away = at(root, "c");
+	char *root = mount_hierarchy("cpuacct,memory,cpuset,memset,numtasks,cpu,debug"), *away = at(root, "c");
 	char *beside = mount_hierarchy("none,name=beside");
 	pid_t pid, host;
 
