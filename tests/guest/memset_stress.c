@@ -21,6 +21,8 @@
 /* 8 s on two idle cores, 27 s beside other work; times STRESS_TIMES for a long run. */
 #define CHANGES 100
 #define MOVES 60
+/* Mappings that a parent has besides, without pages: so that a fork takes longer than a change. */
+#define MAPPINGS 1000
 /*
  * A child can be found some instants before fork() has looked at it. It has not
  * run by then, and this is for how long its parent may not get a CPU.
@@ -91,8 +93,21 @@ static int times(void)
 	return text ? atoi(text) : 1;
 }
 
+/* One that is split again and again is many; whoever forks copies each. */
+static void make_forks_long(void)
+{
+	char *mem = mmap(NULL, 2 * MAPPINGS * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ck_assert_ptr_ne(mem, MAP_FAILED);
+	for (int i = 0; i < MAPPINGS; i++)
+		ck_assert_int_eq(mprotect(mem + 2 * i * PAGE, PAGE, PROT_READ), 0);
+}
+
 static void begin(const char *container, pid_t *parent)
 {
+	/* they are long enough in the debug kernel, which checks all mappings with each change of one */
+	if (lib_slow == 1)
+		make_forks_long();
 	seed = lib_seed;
 	printf("# --seed %u\n", seed);
 	work = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);

@@ -132,6 +132,7 @@ static void move_whole(void)
 
 static void move_halves(void)
 {
+	char *beside = at(a, "../beside");
 	pid_t ids[4];
 
 	expect(write_u64(at(a, "tasks"), tid), 0);
@@ -140,9 +141,13 @@ static void move_halves(void)
 	expect(write_file(at(a, "procs"), "0"), EPERM);
 	ck_assert_int_eq(read_ids(at(a, "tasks"), ids, 4), 1);
 	ck_assert_int_eq(ids[0], tid);
-	/* they are in two places: not both are right above */
+	/* they are in two places: not both are right above, whichever is asked first */
 	expect(write_file(at(b, "procs"), "0"), EPERM);
 	ck_assert_int_eq(read_ids(at(b, "tasks"), ids, 4), 0);
+	expect(make_dir(beside), 0);
+	expect(write_file(at(beside, "procs"), "0"), EPERM);
+	ck_assert_int_eq(read_ids(at(beside, "tasks"), ids, 4), 0);
+	expect(remove_dir(beside), 0);
 }
 
 TEST(a_process_enters_whole)
