@@ -113,7 +113,7 @@ awk '
 
 # A mutation that does not apply any more proves nothing.
 for patch in tests/mutations/*.patch; do
-	grep -v '^# ' "$patch" | patch -p1 --dry-run --force --silent >/dev/null 2>&1 ||
+	grep -v '^# ' "$patch" | patch -p1 -F0 --dry-run --force --silent >/dev/null 2>&1 ||
 		echo "$patch:1: does not apply"
 done >>"$out"
 

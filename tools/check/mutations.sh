@@ -74,7 +74,7 @@ judge()
 	esac
 	[ -n "$test" ] || { echo "broken	its header names no test"; return; }
 	mkdir -p "$out"
-	grep -v '^# ' "$patch" | patch -d "$tree" -p1 -s --no-backup-if-mismatch >"$out/patch.log" 2>&1 || {
+	grep -v '^# ' "$patch" | patch -d "$tree" -p1 -F0 -s --no-backup-if-mismatch >"$out/patch.log" 2>&1 || {
 		echo "broken	does not apply: $(head -n 1 "$out/patch.log")"
 		return
 	}
