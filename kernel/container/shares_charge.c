@@ -279,8 +279,14 @@ static void fill(struct shares_node *node, struct shares_stock *stock)
 		stock->credits += BATCH;
 }
 
-/* The stock was empty, or is closed. */
-static struct shares_node *take_charged(struct shares_node *node)
+/**
+ * shares_take - one more for a group with stocks, if there is room
+ * @node: group
+ *
+ * Context: as shares_try_charge().
+ * Return: as shares_try_charge(). If shares_is_stocked(), the refusal is not final.
+ */
+struct shares_node *shares_take(struct shares_node *node)
 {
 	struct shares_node *full = NULL;
 	struct shares_stock *stock;
@@ -288,8 +294,7 @@ static struct shares_node *take_charged(struct shares_node *node)
 	preempt_disable();
 	if (is_open()) {
 		stock = this_cpu_ptr(node->stock);
-		/* it may be that of another CPU by now */
-		if (unlikely(stock->credits)) {
+		if (stock->credits) {
 			stock->credits--;
 		} else {
 			full = try_charge(node);
@@ -306,18 +311,6 @@ static struct shares_node *take_charged(struct shares_node *node)
 	if (!full)
 		this_cpu_inc(node->stock->taken);
 	return full;
-}
-
-/**
- * shares_take - one more for a group with stocks, if there is room
- * @node: group
- *
- * Context: as shares_try_charge().
- * Return: as shares_try_charge(). If shares_is_stocked(), the refusal is not final.
- */
-struct shares_node *shares_take(struct shares_node *node)
-{
-	return shares_take_stocked(node) ? NULL : take_charged(node);
 }
 
 /**

@@ -166,12 +166,11 @@ void memory_flush(struct container_memory *top)
 	/* most have nothing below, and the list may be long */
 	if (!atomic_read(&top->css.nr_below)) {
 		memory_flush_one(top);
-		goto out;
+	} else {
+		list_for_each_entry(memory, &memory_list, node)
+			if (memory_within(memory, top))
+				memory_flush_one(memory);
 	}
-	list_for_each_entry(memory, &memory_list, node)
-		if (memory_within(memory, top))
-			memory_flush_one(memory);
-out:
 	mutex_unlock(&memory_list_mutex);
 }
 

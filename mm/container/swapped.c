@@ -111,10 +111,10 @@ void memory_home_exit(struct container_memory *memory)
 
 /**
  * memory_of_swapped - whose a page is that comes back
- * @folio: locked; in the swap cache, or anything else
+ * @folio: locked, in the swap cache
  *
  * Context: rcu_read_lock(), process.
- * Return: the owner, maybe going offline; NULL for what is not on its way back from swap
+ * Return: the owner, maybe going offline; NULL if nobody is noted there
  */
 struct container_memory *memory_of_swapped(struct folio *folio)
 {
@@ -122,8 +122,6 @@ struct container_memory *memory_of_swapped(struct folio *folio)
 	struct memory_home *home;
 	unsigned short id;
 
-	if (!folio_test_swapcache(folio))
-		return NULL;
 	ci = swap_cluster_get_and_lock(folio);
 	id = __swap_cgroup_get(ci, swp_cluster_offset(folio->swap));
 	swap_cluster_unlock(ci);
