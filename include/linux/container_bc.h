@@ -14,6 +14,7 @@
 
 #include <linux/fs.h>
 #include <linux/mm_types.h>
+#include <linux/percpu_counter.h>
 
 struct bc;
 struct k_itimer;
@@ -61,11 +62,16 @@ struct bc_file {
 
 #define BC_FILE_SIZE sizeof(struct bc_file)
 
+/* fs/file_table.c, where it was static: what /proc/sys/fs/file-nr counts, and the root holds */
+extern struct percpu_counter nr_files;
+
+long container_bc_open_files(void);
 struct file *container_bc_charge_file(struct file *file);
 
 /*
  * The end of a struct file, in any context. One with FMODE_NOACCOUNT was never
- * charged; if it is a backing file, what follows it is something else.
+ * charged; if it is a backing file, what follows it is something else. One of the root's has
+ * no beancounter.
  */
 static inline void container_bc_uncharge_file(struct file *file)
 {
@@ -74,7 +80,7 @@ static inline void container_bc_uncharge_file(struct file *file)
 	if (file->f_mode & FMODE_NOACCOUNT)
 		return;
 	bc = container_of(file, struct bc_file, file)->bc;
-	if (likely(bc))
+	if (bc)
 		bc_uncharge(bc, BC_NUMFILES, 1);
 }
 

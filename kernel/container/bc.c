@@ -53,6 +53,7 @@ const struct bc_resource_info bc_resources[BC_RESOURCES] = {
 	[BC_NUMFILES] = {
 		.name = "numfiles", .openvz_name = "numfile",
 		.what = "open", .unit = "files", .error = -ENFILE,
+		.machine = container_bc_open_files,
 		.cure = {
 			[BC_BARRIER] = "close some, or raise bc.numfiles.barrier",
 			[BC_LIMIT] = "close some, or raise bc.numfiles.limit",
@@ -134,7 +135,7 @@ static u64 bc_amount_read(struct container *cont, const struct container_file *f
 	case BC_FAILCNT:
 		return atomic_long_read(&amount->failcnt);
 	default:
-		return max(atomic_long_read(&amount->held), 0L);
+		return bc_held(container_bc(cont), file_resource(file));
 	}
 }
 
@@ -369,6 +370,12 @@ static const struct container_file common_files[] = {
 static struct container_file bc_control_files[BC_RESOURCES * ARRAY_SIZE(resource_files) +
 					      ARRAY_SIZE(common_files) + 1] __ro_after_init;
 
+/* Who counts for the root does not tell of each charge. */
+static bool has_no_mark_in_root(enum bc_resource res, enum bc_attr attr)
+{
+	return bc_resources[res].machine && (attr == BC_MAXHELD || attr == BC_MINHELD);
+}
+
 static void make_control_files(void)
 {
 	struct container_file *file = bc_control_files;
@@ -380,6 +387,8 @@ static void make_control_files(void)
 			file->private = BC_PRIVATE(res, resource_files[i].private);
 			snprintf(file->name, sizeof(file->name), "%s.%s", bc_resources[res].name,
 				 resource_files[i].name);
+			if (has_no_mark_in_root(res, resource_files[i].private))
+				file->flags |= CONTAINER_FILE_NOT_ON_ROOT;
 		}
 	}
 	memcpy(file, common_files, sizeof(common_files));
@@ -468,7 +477,7 @@ static void bc_bind(struct container_subsys_state *root_css, struct container *r
 
 /*
  * bc leaves a tree: what is charged to the states that were in it counts in the
- * root already, but for what was flat, and does so until it is uncharged. What
+ * root already, but for what was flat and is no file, and does so until it is uncharged. What
  * holds it, an open file, is not to be found from here.
  */
 static void bc_recharge(struct container_subsys_state *root_css)

@@ -70,6 +70,8 @@ struct bc {
  * @openvz_name: in /proc/user_beancounters
  * @what: that is refused, in `why`
  * @unit: of the amounts, in `why`
+ * @machine: what Linux counts of it, exactly; then the root is not charged, and has no marks.
+ *	NULL where Linux does not count
  * @in_pages: a bound may also be written as a size, with K, M, G or T
  * @cure: in `why`, by severity
  * @error: what a refused charge returns
@@ -80,6 +82,7 @@ struct bc_resource_info {
 	const char *openvz_name;
 	const char *what;
 	const char *unit;
+	long (*machine)(void);
 	bool in_pages;
 	const char *cure[BC_FORCE];
 	int error;
@@ -105,6 +108,7 @@ struct bc *bc_common(struct bc *a, struct bc *b);
 unsigned long bc_amount_uncharge(struct bc_amount *amount, unsigned long val);
 void bc_amount_init(struct bc_amount *amount, const struct bc_bounds *bounds);
 void bc_amount_reset(struct bc_amount *amount);
+long bc_held(struct bc *bc, enum bc_resource res);
 long bc_minheld(struct bc_amount *amount);
 void bc_check_empty(struct bc *bc);
 

@@ -4,6 +4,8 @@
  *
  * A charge counts in the beancounter of the task's container and, unless that
  * was made flat, in those above it up to the root. All have room, or nothing is charged.
+ * The root, which has no bounds, is left out where Linux counts what the machine has: what a task
+ * of the root opens is not charged at all, see bc_held().
  * First they are looked at, then the amounts are raised one by one, each only
  * as far as its bound: no amount is ever above what the bound allowed, not
  * even for a moment. Who is overtaken between the two takes back what he added.
@@ -27,6 +29,14 @@
 #include <linux/container_why.h>
 #include <linux/cred.h>
 #include <linux/sched.h>
+
+/* The one above all that are charged. */
+static struct bc *end_of(enum bc_resource res)
+{
+	return bc_resources[res].machine ? css_bc(bc_subsys.root_css) : NULL;
+}
+
+#define for_each_charged(pos, bc, end)	for (pos = bc; pos && pos != (end); pos = pos->up)
 
 static unsigned long bound_of(const struct bc_amount *amount, enum bc_severity severity)
 {
@@ -114,18 +124,19 @@ unsigned long bc_amount_uncharge(struct bc_amount *amount, unsigned long val)
 struct bc *bc_try_charge(struct bc *bc, enum bc_resource res, unsigned long val,
 			 enum bc_severity severity)
 {
-	struct bc *pos, *undo;
+	struct bc *pos, *undo, *end = end_of(res);
 
-	for (pos = bc; pos; pos = pos->up)
+	for_each_charged(pos, bc, end)
 		if (!has_room(atomic_long_read(&pos->amount[res].held), val,
 			      bound_of(&pos->amount[res], severity)))
 			return pos;
-	for (pos = bc; pos; pos = pos->up)
+	for_each_charged(pos, bc, end)
 		if (!try_charge_one(pos, res, val, severity))
 			break;
-	if (pos)
-		for (undo = bc; undo != pos; undo = undo->up)
-			atomic_long_sub(val, &undo->amount[res].held);
+	if (likely(pos == end || !pos))
+		return NULL;
+	for_each_charged(undo, bc, pos)
+		atomic_long_sub(val, &undo->amount[res].held);
 	return pos;
 }
 
@@ -139,10 +150,11 @@ struct bc *bc_try_charge(struct bc *bc, enum bc_resource res, unsigned long val,
  */
 void bc_give_back(struct bc *bc, enum bc_resource res, unsigned long val)
 {
+	struct bc *pos, *end = end_of(res);
 	unsigned long taken;
 
-	for (; bc; bc = bc->up) {
-		taken = bc_amount_uncharge(&bc->amount[res], val);
+	for_each_charged(pos, bc, end) {
+		taken = bc_amount_uncharge(&pos->amount[res], val);
 		WARN_ONCE(taken != val, "bc: %lu %s uncharged where %lu were held\n", val,
 			  bc_resources[res].name, taken);
 	}
@@ -247,6 +259,22 @@ bool bc_tryget(struct bc *bc)
 	return percpu_ref_tryget(&bc->css.refcnt);
 }
 
+/* As bc_get(), but for @end. */
+static struct bc *get_below(struct task_struct *task, const struct bc *end)
+{
+	struct container_subsys_state *css;
+
+	/* container_init() has not been yet, or is at work */
+	if (!bc_subsys.root_css || !rcu_access_pointer(task->containers))
+		return NULL;
+	rcu_read_lock();
+	css = container_task_css(task, bc_subsys_id);
+	while (css && css_bc(css) != end && !bc_tryget(css_bc(css)))
+		css = css->parent;
+	rcu_read_unlock();
+	return css && css_bc(css) != end ? css_bc(css) : NULL;
+}
+
 /**
  * bc_get - whom a task charges, referenced
  * @task: current, or found under RCU
@@ -258,17 +286,7 @@ bool bc_tryget(struct bc *bc)
  */
 struct bc *bc_get(struct task_struct *task)
 {
-	struct container_subsys_state *css;
-
-	/* container_init() has not been yet, or is at work */
-	if (!bc_subsys.root_css || !rcu_access_pointer(task->containers))
-		return NULL;
-	rcu_read_lock();
-	css = container_task_css(task, bc_subsys_id);
-	while (css && !bc_tryget(css_bc(css)))
-		css = css->parent;
-	rcu_read_unlock();
-	return css ? css_bc(css) : NULL;
+	return get_below(task, NULL);
 }
 
 /**
@@ -335,11 +353,11 @@ int bc_charge(struct bc *bc, enum bc_resource res, unsigned long val)
  *
  * Context: process.
  * Return: what bc_uncharge() takes; NULL, for nothing to uncharge, early at
- * boot; or ERR_PTR() of the resource's error.
+ * boot, and in the root of what the machine counts; or ERR_PTR() of the resource's error.
  */
 struct bc *bc_charge_current(enum bc_resource res, unsigned long val)
 {
-	struct bc *bc = bc_get_current();
+	struct bc *bc = get_below(current, end_of(res));
 	int ret;
 
 	if (!bc)
@@ -407,6 +425,24 @@ void bc_amount_reset(struct bc_amount *amount)
 	atomic_long_set(&amount->failcnt, 0);
 }
 
+/**
+ * bc_held - what is charged
+ * @bc: anyone's
+ * @res: resource
+ *
+ * In the root, what the machine has, if Linux counts that: with what was there before the first
+ * container, and what is in flat ones.
+ *
+ * Context: any.
+ * Return: exact for a moment.
+ */
+long bc_held(struct bc *bc, enum bc_resource res)
+{
+	if (bc == end_of(res))
+		return bc_resources[res].machine();
+	return max(atomic_long_read(&bc->amount[res].held), 0L);
+}
+
 /* The least that was held since something was first uncharged; before that, what is held. */
 long bc_minheld(struct bc_amount *amount)
 {
@@ -423,15 +459,17 @@ long bc_minheld(struct bc_amount *amount)
  */
 void bc_check_empty(struct bc *bc)
 {
-	struct bc *pos;
+	struct bc *pos, *end;
 	int res;
 	long left;
 
 	for (res = 0; res < BC_RESOURCES; res++) {
 		left = atomic_long_read(&bc->amount[res].held);
 		WARN_ONCE(left, "bc: ends with %ld %s\n", left, bc_resources[res].name);
-		if (left)
-			for (pos = bc->up; pos; pos = pos->up)
-				atomic_long_sub(left, &pos->amount[res].held);
+		if (!left)
+			continue;
+		end = end_of(res);
+		for_each_charged(pos, bc->up, end)
+			atomic_long_sub(left, &pos->amount[res].held);
 	}
 }

@@ -99,7 +99,7 @@ TEST(every_kind_of_file_counts_once)
 	expect(remove_dir(a), 0);
 }
 
-/* What the root holds and what the machine has; a file each is our reading. */
+/* What the root holds and what the machine has: either has the file that it is read from. */
 static int64_t difference(void)
 {
 	uint64_t machine = strtoull(read_file("/proc/sys/fs/file-nr"), NULL, 10);
@@ -109,21 +109,75 @@ static int64_t difference(void)
 
 TEST(the_root_holds_what_the_machine_has)
 {
-	int64_t before;
 	struct actor *actor;
-	uint64_t machine;
+	int64_t before;
+	int fd[7];
 
 	mount_with_wire();
 	actor = quiet_actor_in(a);
-	before = settled(difference);
-	machine = strtoull(read_file("/proc/sys/fs/file-nr"), NULL, 10);
+	before = settled(held_by_root);
 	act(actor, open_files, 200);
+	for (int i = 0; i < 7; i++)
+		keep(fd[i] = open("/dev/null", O_RDONLY));
 	/* what others do meanwhile comes to an end */
-	eventually(difference() == before, SOON);
+	eventually(held_by_root() == before + 207, SOON);
+	eventually(difference() == 0, SOON);
 	ck_assert_uint_eq(held(a), 200);
-	ck_assert_uint_ge(strtoull(read_file("/proc/sys/fs/file-nr"), NULL, 10), machine + 150);
+	for (int i = 0; i < 7; i++)
+		ck_assert_int_eq(close(fd[i]), 0);
+	act(actor, close_files, 150);
+	eventually(held_by_root() == before + 50, SOON);
+	eventually(difference() == 0, SOON);
+	ck_assert_uint_eq(held(a), 50);
 	dismiss(actor);
-	eventually(difference() == before, SOON);
+	expect(remove_dir(a), 0);
+}
+
+/* The machine has them, whoever counts them below. */
+TEST(the_root_holds_what_is_flat)
+{
+	struct actor *actor;
+	int64_t before;
+
+	mount_with_wire();
+	expect(write_file(at(root, "bc.hierarchical"), "0"), 0);
+	expect(make_dir(b), 0);
+	actor = quiet_actor_in(b);
+	before = settled(held_by_root);
+	act(actor, open_files, 10);
+	eventually(held_by_root() == before + 10, SOON);
+	/* without the container, too */
+	expect(move_to(root, actor->pid), 0);
+	expect(remove_dir(b), 0);
+	ck_assert_int_eq(dying(), 1);
+	eventually(held_by_root() == before + 10, SOON);
+	act(actor, close_files, 10);
+	eventually(held_by_root() == before, SOON);
+	eventually(dying() == 0, SOON);
+	dismiss(actor);
+	expect(remove_dir(a), 0);
+}
+
+TEST(the_root_has_no_marks)
+{
+	unsigned long holds, maxheld;
+	struct actor *actor;
+	char *text;
+
+	mount_with_wire();
+	ck_assert(!exists(at(root, "bc.numfiles.maxheld")) && !exists(at(root, "bc.numfiles.minheld")));
+	ck_assert(exists(at(a, "bc.numfiles.maxheld")) && exists(at(root, "bc.numproc.maxheld")));
+	actor = quiet_actor_in(root);
+	act(actor, open_files, 100);
+	text = strstr(read_file("/proc/user_beancounters"), "\n        0:  numfile ");
+	ck_assert_ptr_nonnull(text);
+	ck_assert_int_eq(sscanf(text, " 0: numfile %lu %lu", &holds, &maxheld), 2);
+	ck_assert_uint_gt(holds, 100);
+	ck_assert_uint_eq(holds, maxheld);
+	/* and nothing to begin again */
+	expect(write_file(at(root, "bc.reset"), "1"), 0);
+	ck_assert_uint_gt(held(root), 100);
+	dismiss(actor);
 	expect(remove_dir(a), 0);
 }
 
