@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Beancounters with many at once: what is held is the truth, and never above a
- * bound. The number of rounds ends it, not the clock. (jobs 4 4@debug)
+ * bound; what is written to several bounds is read as one. The number of rounds ends it, not the clock. (jobs 4 4@debug)
  */
 #include "lib-bc.h"
 
@@ -151,5 +151,86 @@ TEST_LIMIT(bounds_that_change_under_load, 40)
 		dismiss(actor[i]);
 	ck_assert_uint_eq(held(top), 0);
 	ck_assert_uint_eq(numfiles(top, "minheld"), 0);
+	remove_tree();
+}
+
+#define WRITERS 3
+#define SETS 4
+#define READINGS 3000
+
+/* What writer W writes in its round R: all numbers say whose it is, and which. */
+static char *set_of(unsigned int w, unsigned int r)
+{
+	static char text[160];
+	unsigned int n = 1000 * (w + 1) + 10 * (r % SETS);
+
+	snprintf(text, sizeof(text), "numfiles %u %u\nnumproc %u %u\nnumsiginfo %u %u\n", n, n + 1, n + 2, n + 3, n + 4, n + 5);
+	return text;
+}
+
+static void write_sets(struct actor *a)
+{
+	for (unsigned int r = 0; !atomic_load(&shared->refused); r++)
+		expect(write_file(at(top, "bc.set"), set_of(a->arg, r)), 0);
+}
+
+/* One bound at a time; what the other one allows changes meanwhile, so some are refused. */
+static void write_single_bounds(struct actor *a)
+{
+	static const char *const files[] = { "bc.privvmpages.barrier", "bc.privvmpages.limit" };
+	unsigned int seed = a->arg;
+	char text[16];
+
+	while (!atomic_load(&shared->refused)) {
+		int err;
+
+		snprintf(text, sizeof(text), "%d", 1000000 + rand_r(&seed) % 100);
+		err = write_file(at(top, "%s", files[rand_r(&seed) / 7 % 2]), text);
+		ck_assert_msg(!err || err == EINVAL, "%s", error_name(err));
+	}
+}
+
+/* The numbers of a line of bc.set, and that they are two. */
+static void read_set(const char *text, const char *resource, unsigned long *bound)
+{
+	const char *line = strstr(text, resource);
+
+	ck_assert_ptr_nonnull(line);
+	ck_assert_int_eq(sscanf(line + strlen(resource), " %lu %lu", &bound[0], &bound[1]), 2);
+}
+
+/* Several write several bounds; who reads has what one of them wrote in one write. */
+TEST_LIMIT(a_set_is_of_one_write, 60)
+{
+	struct actor *writer[WRITERS + 2];
+	unsigned int seen[WRITERS] = {};
+
+	make_tree();
+	for (int i = 0; i < WRITERS + 2; i++)
+		writer[i] = actor_in(root);
+	expect(write_file(at(top, "bc.set"), set_of(0, 0)), 0);
+	expect(write_file(at(top, "bc.set"), "privvmpages 1000050 1000050"), 0);
+	for (int i = 0; i < WRITERS + 2; i++)
+		act_begin(writer[i], i < WRITERS ? write_sets : write_single_bounds, i);
+	for (int i = 0; i < READINGS || !seen[0] || !seen[1] || !seen[2]; i++) {
+		char *text = read_file(at(top, "bc.set"));
+		unsigned long n[8];
+
+		read_set(text, "numfiles", n);
+		read_set(text, "numproc", n + 2);
+		read_set(text, "privvmpages", n + 6);
+		read_set(text, "numsiginfo", n + 4);
+		for (int k = 1; k < 6; k++)
+			ck_assert_msg(n[k] == n[0] + k, "of two writes:\n%s", text);
+		ck_assert_msg(n[6] <= n[7], "a barrier above its limit:\n%s", text);
+		seen[n[0] / 1000 - 1]++;
+		free(text);
+	}
+	atomic_store(&shared->refused, 1);
+	for (int i = 0; i < WRITERS + 2; i++) {
+		act_end(writer[i]);
+		dismiss(writer[i]);
+	}
+	printf("# readings of each writer: %u %u %u\n", seen[0], seen[1], seen[2]);
 	remove_tree();
 }
