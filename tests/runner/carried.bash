@@ -246,6 +246,29 @@ test_tasks()
 	contains why 'refused by numtasks: /a has 4 of 4 tasks (EAGAIN)' "$out"
 }
 
+# dash needs no task to read. It forks for the brackets and for each of the others.
+test_parameters_of_numtasks()
+{
+	local read='for p in total_numtasks forkrate forkrate_interval; do read -r n </sys/module/numtasks/parameters/$p; echo $n; done'
+	local stats='while read -r _ line; do case $line in Max*|*succ*|*forkrate*) echo "$line" ;; esac; done </containers/a/numtasks.stats'
+
+	guest --append numtasks.forkrate=3 --append numtasks.forkrate_interval=100000 --container a sh -c "$read"'
+		(for i in 1 2 3 4 5 6; do : & done) 2>/dev/null
+		'"$stats"'; read -r why </containers/a/why; echo "$why"'
+	equal 'a rate from the first fork on' $'2147483647\n3\n100000' "$(head -n 3 <<<"$out")"
+	contains stats $'Number of successes 3\nNumber of forkrate failures 1\n' "$out"
+	contains why 'refused by numtasks: it has had all forks of this forkrate_interval (EAGAIN)' "$out"
+	# what the root has, the kernel's own threads among them, is what everybody has
+	guest --append numtasks.total_numtasks=150 --container a sh -c "$read; $stats"'
+		(while :; do sleep 99 & done) >/dev/null 2>&1; read -r why </containers/a/why; echo "$why"'
+	equal 'a total' $'150\n2147483647\n1' "$(head -n 3 <<<"$out")"
+	contains stats $'\nMaximum 150\n' "$out"
+	contains why 'refused by numtasks: / has 150 of 150 tasks (EAGAIN)' "$out"
+	# what is no number of at least 1 is none
+	guest --append numtasks.total_numtasks=0 --append numtasks.forkrate=x --append numtasks.forkrate_interval=-1 sh -c "$read"
+	equal 'wrong ones' $'2147483647\n2147483647\n1' "$out"
+}
+
 test_many_files()
 {
 	ulimit -Sn 256
