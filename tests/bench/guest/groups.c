@@ -239,8 +239,42 @@ static void end_hierarchy(const char *path, const char *subsystem)
 		die("%s is in hierarchy %d with %d groups still", subsystem, bound, groups);
 }
 
+/* Room for so many tasks more than this one. */
+static void limit(int room)
+{
+	char text[16];
+
+	snprintf(text, sizeof(text), "%d", 1 + room);
+	put(text, ROOT "x/bench/%s", kind == CONTAINERS ? "numtasks.limit" : "pids.max");
+}
+
+/* Less room than a CPU of ours would keep in stock for the next fork; and into the limit and back. */
+static void forks_at_the_limit(void)
+{
+	double ns[BATCHES];
+
+	limit(8);
+	if (wanted("fork_hooks/near")) {
+		ask(ns, 1, "fork_hooks", 1000, NO_WORDS);
+		ask(ns, batches(60), "fork_hooks", 1000, NO_WORDS);
+		report("fork_hooks/near", ns, batches(60));
+	}
+	limit(100);
+	if (wanted("fork_hooks/edge")) {
+		ask(ns, 1, "fork_edge", 10, NO_WORDS);
+		ask(ns, batches(60), "fork_edge", 10, NO_WORDS);
+		report("fork_hooks/edge", ns, batches(60));
+	}
+	limit(4);
+	if (wanted("fork_hooks/full")) {
+		ask(ns, 1, "fork_edge", 250, NO_WORDS);
+		ask(ns, batches(60), "fork_edge", 250, NO_WORDS);
+		report("fork_hooks/full", ns, batches(60));
+	}
+}
+
 /* One hierarchy with only this subsystem, which is gone afterwards. v2 has but one hierarchy. */
-static void forks_with(const char *hierarchies, const char *subsystem)
+static void forks_with(const char *hierarchies, const char *subsystem, void (*more)(void))
 {
 	if (kind == CGROUP2)
 		return;
@@ -250,6 +284,8 @@ static void forks_with(const char *hierarchies, const char *subsystem)
 	make(ROOT "x/bench");
 	put("0", ROOT "x/bench/%s", words[kind].processes);
 	forks(hierarchies);
+	if (more)
+		more();
 	put("0", ROOT "x/%s", words[kind].processes);
 	if (rmdir(ROOT "x/bench"))
 		die("rmdir " ROOT "x/bench: %s", strerror(errno));
@@ -290,8 +326,8 @@ void groups(void)
 	file("file/0");
 	if (kind == VANILLA)
 		return;
-	forks_with("time", "cpuacct");
-	forks_with("count", kind == CONTAINERS ? "numtasks" : "pids");
+	forks_with("time", "cpuacct", NULL);
+	forks_with("count", kind == CONTAINERS ? "numtasks" : "pids", forks_at_the_limit);
 	hierarchy(h++);
 	forks("1");
 	if (wanted("charge")) {

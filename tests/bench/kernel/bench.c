@@ -19,7 +19,7 @@
 #include "bench.h"
 
 static const struct bench_op *const ops[] = {
-	&bench_fork_hooks, &bench_charge, &bench_page,
+	&bench_fork_hooks, &bench_fork_edge, &bench_charge, &bench_page,
 	&bench_fault, &bench_file, &bench_munmap, &bench_fork, &bench_switch,
 	&bench_move,
 	&bench_write, &bench_mkdir, &bench_read,

@@ -20,12 +20,12 @@
 
 #include "bench.h"
 
-static int child_start(struct bench_job *job)
+static struct task_struct *new_child(void)
 {
 	struct task_struct *child = kmemdup(current, arch_task_struct_size, GFP_KERNEL);
 
 	if (!child)
-		return -ENOMEM;
+		return NULL;
 	child->__state = TASK_NEW;
 	child->on_rq = 0;
 	child->on_cpu = 0;
@@ -38,13 +38,40 @@ static int child_start(struct bench_job *job)
 	INIT_LIST_HEAD(&child->sibling);
 	INIT_LIST_HEAD(&child->tasks);
 	INIT_LIST_HEAD(&child->thread_node);
-	job->data = child;
-	return 0;
+	return child;
+}
+
+static int child_start(struct bench_job *job)
+{
+	job->data = new_child();
+	return job->data ? 0 : -ENOMEM;
 }
 
 static void child_end(struct bench_job *job)
 {
 	kfree(job->data);
+}
+
+static __always_inline int is_born(struct task_struct *child)
+{
+	struct kernel_clone_args args = { .exit_signal = SIGCHLD };
+	int err;
+
+	child->flags &= ~PF_EXITING;
+	cgroup_fork(child);
+	err = cgroup_can_fork(child, &args);
+	if (!err)
+		cgroup_post_fork(child, &args);
+	return err;
+}
+
+static __always_inline void exits(struct task_struct *child)
+{
+	child->flags |= PF_EXITING;
+	cgroup_task_exit(child);
+	cgroup_task_dead(child);
+	cgroup_task_release(child);
+	cgroup_task_free(child);
 }
 
 static int fork_hooks(struct bench_job *job, u64 *ns)
@@ -54,19 +81,10 @@ static int fork_hooks(struct bench_job *job, u64 *ns)
 	int err;
 
 	for (unsigned long i = 0; i < job->count; i++) {
-		struct kernel_clone_args args = { .exit_signal = SIGCHLD };
-
-		child->flags &= ~PF_EXITING;
-		cgroup_fork(child);
-		err = cgroup_can_fork(child, &args);
+		err = is_born(child);
 		if (err)
 			return err;
-		cgroup_post_fork(child, &args);
-		child->flags |= PF_EXITING;
-		cgroup_task_exit(child);
-		cgroup_task_dead(child);
-		cgroup_task_release(child);
-		cgroup_task_free(child);
+		exits(child);
 	}
 	*ns = ktime_to_ns(ktime_sub(ktime_get(), begin));
 	return 0;
@@ -77,6 +95,69 @@ const struct bench_op bench_fork_hooks = {
 	.start	= child_start,
 	.batch	= fork_hooks,
 	.end	= child_end,
+};
+
+#define CHILDREN 128
+
+static void children_end(struct bench_job *job)
+{
+	struct task_struct **child = job->data;
+
+	for (int i = 0; i < CHILDREN; i++)
+		kfree(child[i]);
+	kfree(child);
+}
+
+static int children_start(struct bench_job *job)
+{
+	struct task_struct **child = kzalloc_objs(*child, CHILDREN);
+
+	if (!child)
+		return -ENOMEM;
+	job->data = child;
+	for (int i = 0; i < CHILDREN; i++) {
+		child[i] = new_child();
+		if (!child[i]) {
+			children_end(job);
+			return -ENOMEM;
+		}
+	}
+	return 0;
+}
+
+/* Children until one is refused, and then all exit. One is a child with its part of the refusal. */
+static int fork_edge(struct bench_job *job, u64 *ns)
+{
+	struct task_struct **child = job->data;
+	ktime_t begin = ktime_get();
+	u64 born = 0;
+
+	for (unsigned long i = 0; i < job->count; i++) {
+		int n = 0, err = 0;
+
+		while (n < CHILDREN && !err) {
+			err = is_born(child[n]);
+			n += !err;
+		}
+		born += n;
+		while (n)
+			exits(child[--n]);
+		/* no limit, or another reason */
+		if (err != -EAGAIN)
+			return err ?: -ERANGE;
+		cond_resched();
+	}
+	if (!born)
+		return -ERANGE;
+	*ns = div64_u64(ktime_to_ns(ktime_sub(ktime_get(), begin)) * job->count, born);
+	return 0;
+}
+
+const struct bench_op bench_fork_edge = {
+	.name	= "fork_edge",
+	.start	= children_start,
+	.batch	= fork_edge,
+	.end	= children_end,
 };
 
 static int charge_start(struct bench_job *job)
