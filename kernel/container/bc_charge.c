@@ -18,6 +18,9 @@
  * began with, which pins those above it. So one that is charged outlives its
  * directory, counting in those above it, and goes with the last uncharge.
  *
+ * Inline is what an open and a close of a file in a container one below the root pass through: calls, and
+ * `current`, which is one, are what they would cost most beside the atomics.
+ *
  * Surprises: a charge that is overtaken may have been seen in the amounts below
  * the bound that stopped it, in maxheld for good. An uncharge of more than is
  * held warns once, and leaves 0; but bc_leave() may come before its bc_enter(), and
@@ -78,7 +81,7 @@ static bool has_passed(const struct bc_amount *amount, long held, unsigned long 
 	return has_room(held, 0, barrier) && !has_room(held, val, barrier);
 }
 
-static bool try_charge_one(struct bc *bc, enum bc_resource res, unsigned long val,
+static __always_inline bool try_charge_one(struct bc *bc, enum bc_resource res, unsigned long val,
 			   enum bc_severity severity)
 {
 	struct bc_amount *amount = &bc->amount[res];
@@ -90,13 +93,13 @@ static bool try_charge_one(struct bc *bc, enum bc_resource res, unsigned long va
 		/* fully ordered: pairs with the xchg in bc_amount_reset() */
 	} while (!atomic_long_try_cmpxchg(&amount->held, &held, held + val));
 	raise_to(&amount->maxheld, held + val);
-	if (unlikely(has_passed(amount, held, val)))
+	/* what has kept the barrier has not passed it */
+	if (severity != BC_BARRIER && unlikely(has_passed(amount, held, val)))
 		bc_hit(bc, res, BC_BARRIER);
 	return true;
 }
 
-/* Returns what was taken: less than @val if less was held, which is somebody's mistake. */
-unsigned long bc_amount_uncharge(struct bc_amount *amount, unsigned long val)
+static __always_inline unsigned long uncharge_one(struct bc_amount *amount, unsigned long val)
 {
 	long held = atomic_long_sub_return(val, &amount->held);
 	unsigned long excess = 0;
@@ -111,20 +114,16 @@ unsigned long bc_amount_uncharge(struct bc_amount *amount, unsigned long val)
 	return val - excess;
 }
 
-/**
- * bc_try_charge - charge a beancounter and those above it
- * @bc: pinned by the caller
- * @res: resource
- * @val: how much
- * @severity: which bounds must be kept
- *
- * Context: any.
- * Return: NULL when all are charged, else the one that had no room, and nothing is.
- */
-struct bc *bc_try_charge(struct bc *bc, enum bc_resource res, unsigned long val,
-			 enum bc_severity severity)
+/* Returns what was taken: less than @val if less was held, which is somebody's mistake. */
+unsigned long bc_amount_uncharge(struct bc_amount *amount, unsigned long val)
 {
-	struct bc *pos, *undo, *end = end_of(res);
+	return uncharge_one(amount, val);
+}
+
+static struct bc *try_charge_chain(struct bc *bc, struct bc *end, enum bc_resource res,
+				   unsigned long val, enum bc_severity severity)
+{
+	struct bc *pos, *undo;
 
 	for_each_charged(pos, bc, end)
 		if (!has_room(atomic_long_read(&pos->amount[res].held), val,
@@ -140,6 +139,46 @@ struct bc *bc_try_charge(struct bc *bc, enum bc_resource res, unsigned long val,
 	return pos;
 }
 
+/* As bc_try_charge(). */
+static __always_inline struct bc *try_charge(struct bc *bc, enum bc_resource res,
+					     unsigned long val, enum bc_severity severity)
+{
+	struct bc *end = end_of(res);
+
+	/* nobody above who could have no room */
+	if (bc->up == end)
+		return likely(try_charge_one(bc, res, val, severity)) ? NULL : bc;
+	return try_charge_chain(bc, end, res, val, severity);
+}
+
+/**
+ * bc_try_charge - charge a beancounter and those above it
+ * @bc: pinned by the caller
+ * @res: resource
+ * @val: how much
+ * @severity: which bounds must be kept
+ *
+ * Context: any.
+ * Return: NULL when all are charged, else the one that had no room, and nothing is.
+ */
+struct bc *bc_try_charge(struct bc *bc, enum bc_resource res, unsigned long val,
+			 enum bc_severity severity)
+{
+	return try_charge(bc, res, val, severity);
+}
+
+static __always_inline void give_back(struct bc *bc, enum bc_resource res, unsigned long val)
+{
+	struct bc *pos, *end = end_of(res);
+	unsigned long taken;
+
+	for_each_charged(pos, bc, end) {
+		taken = uncharge_one(&pos->amount[res], val);
+		WARN_ONCE(taken != val, "bc: %lu %s uncharged where %lu were held\n", val,
+			  bc_resources[res].name, taken);
+	}
+}
+
 /**
  * bc_give_back - undo bc_try_charge()
  * @bc: what was charged, pinned by the caller
@@ -150,14 +189,7 @@ struct bc *bc_try_charge(struct bc *bc, enum bc_resource res, unsigned long val,
  */
 void bc_give_back(struct bc *bc, enum bc_resource res, unsigned long val)
 {
-	struct bc *pos, *end = end_of(res);
-	unsigned long taken;
-
-	for_each_charged(pos, bc, end) {
-		taken = bc_amount_uncharge(&pos->amount[res], val);
-		WARN_ONCE(taken != val, "bc: %lu %s uncharged where %lu were held\n", val,
-			  bc_resources[res].name, taken);
-	}
+	give_back(bc, res, val);
 }
 
 /**
@@ -260,7 +292,7 @@ bool bc_tryget(struct bc *bc)
 }
 
 /* As bc_get(), but for @end. */
-static struct bc *get_below(struct task_struct *task, const struct bc *end)
+static __always_inline struct bc *get_below(struct task_struct *task, const struct bc *end)
 {
 	struct container_subsys_state *css;
 
@@ -300,6 +332,30 @@ struct bc *bc_get_current(void)
 	return bc_get(current);
 }
 
+/* @full has no room for it, by that severity. */
+static noinline int charge_more(struct bc *bc, struct bc *full, struct task_struct *task,
+				enum bc_resource res, unsigned long val,
+				enum bc_severity severity)
+{
+	if (has_capability_noaudit(task, CAP_SYS_ADMIN)) {
+		severity = BC_LIMIT;
+		full = bc_try_charge(bc, res, val, severity);
+	}
+	if (!full)
+		return 0;
+	refuse(bc, full, task, res, severity);
+	return bc_resources[res].error;
+}
+
+static __always_inline int charge_task(struct bc *bc, struct task_struct *task,
+				       enum bc_resource res, unsigned long val)
+{
+	enum bc_severity severity = READ_ONCE(task->flags) & PF_KTHREAD ? BC_FORCE : BC_BARRIER;
+	struct bc *full = try_charge(bc, res, val, severity);
+
+	return likely(!full) ? 0 : charge_more(bc, full, task, res, val, severity);
+}
+
 /**
  * bc_charge_task - charge a beancounter for a task
  * @bc: pinned by the caller; undone with bc_give_back() or bc_leave()
@@ -317,17 +373,7 @@ struct bc *bc_get_current(void)
 int bc_charge_task(struct bc *bc, struct task_struct *task, enum bc_resource res,
 		   unsigned long val)
 {
-	enum bc_severity severity = READ_ONCE(task->flags) & PF_KTHREAD ? BC_FORCE : BC_BARRIER;
-	struct bc *full = bc_try_charge(bc, res, val, severity);
-
-	if (unlikely(full) && has_capability_noaudit(task, CAP_SYS_ADMIN)) {
-		severity = BC_LIMIT;
-		full = bc_try_charge(bc, res, val, severity);
-	}
-	if (likely(!full))
-		return 0;
-	refuse(bc, full, task, res, severity);
-	return bc_resources[res].error;
+	return charge_task(bc, task, res, val);
 }
 
 /**
@@ -357,12 +403,13 @@ int bc_charge(struct bc *bc, enum bc_resource res, unsigned long val)
  */
 struct bc *bc_charge_current(enum bc_resource res, unsigned long val)
 {
-	struct bc *bc = get_below(current, end_of(res));
+	struct task_struct *task = current;
+	struct bc *bc = get_below(task, end_of(res));
 	int ret;
 
 	if (!bc)
 		return NULL;
-	ret = bc_charge(bc, res, val);
+	ret = charge_task(bc, task, res, val);
 	if (likely(!ret))
 		return bc;
 	container_css_put(&bc->css);
@@ -379,7 +426,7 @@ struct bc *bc_charge_current(enum bc_resource res, unsigned long val)
  */
 void bc_uncharge(struct bc *bc, enum bc_resource res, unsigned long val)
 {
-	bc_give_back(bc, res, val);
+	give_back(bc, res, val);
 	container_css_put(&bc->css);
 }
 
