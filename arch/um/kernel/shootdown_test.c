@@ -156,6 +156,27 @@ static void shootdown_sees_the_next_stay(struct kunit *test)
 	EXPECT_KICKS(&a, 1);
 }
 
+/*
+ * One that was killed from outside says nothing. Interrupts are off, so SIGCHLD is not heard, and who waits looks
+ * by itself. Without that it waits until another makes the word odd in its place, in five seconds.
+ */
+static void shootdown_stub_was_killed(struct kunit *test)
+{
+	struct actor a = an_actor(test, STAY, 0, false);
+	struct actor late = an_actor(test, OUTSIDE, 5000, false);
+	unsigned long flags;
+
+	late.stub->word = a.stub->word;
+	os_alarm_process(late.mm->context.id.pid);
+	local_irq_save(flags);
+	os_test_stub_kill(a.stub);
+	flush_tlb_page(a.vma, AT);
+	os_test_stub_end(a.stub);
+	local_irq_restore(flags);
+	KUNIT_EXPECT_EQ(test, word_of(&a), STAY);
+	KUNIT_EXPECT_TRUE(test, marked(&a));
+}
+
 static void take_pages(struct arch_tlbflush_unmap_batch *batch, struct actor *a)
 {
 	for (int i = 0; i < MANY; i++)
@@ -272,6 +293,7 @@ static struct kunit_case shootdown_cases[] = {
 	KUNIT_CASE(shootdown_waits_for_who_runs),
 	KUNIT_CASE(shootdown_goes_on_after_a_tick),
 	KUNIT_CASE(shootdown_sees_the_next_stay),
+	KUNIT_CASE(shootdown_stub_was_killed),
 	KUNIT_CASE(shootdown_batch_of_one_stay),
 	KUNIT_CASE(shootdown_batch_of_who_left),
 	KUNIT_CASE(shootdown_batch_of_two),

@@ -5,7 +5,9 @@
  * no bound depends on what the host does meanwhile.
  */
 #include <kunit/test.h>
+#include <linux/completion.h>
 #include <linux/irqflags.h>
+#include <linux/kthread.h>
 #include <linux/sched.h>
 #include <linux/sched/clock.h>
 #include <linux/signal.h>
@@ -118,10 +120,104 @@ static void vtime_stub_that_tells_nothing(struct kunit *test)
 	KUNIT_EXPECT_LE(test, s.stime, s.all);
 }
 
+/**
+ * struct other - a thread that takes turns with the test
+ * @go: it may compute
+ * @done: it has
+ * @end: it is not to go on; the test's, before @go
+ * @told: ns that it was at it for certain; between @done and @go it is the test's
+ */
+struct other {
+	struct completion go;
+	struct completion done;
+	bool end;
+	u64 told;
+};
+
+/* Keeps this CPU for @ns and returns how long it did. */
+static u64 compute(u64 ns)
+{
+	unsigned long flags;
+	u64 begin, told;
+
+	local_irq_save(flags);
+	begin = sched_clock();
+	do {
+		cpu_relax();
+		told = sched_clock() - begin;
+	} while (told < ns);
+	local_irq_restore(flags);
+	return told;
+}
+
+static int other(void *arg)
+{
+	struct other *o = arg;
+
+	for (;;) {
+		wait_for_completion(&o->go);
+		if (o->end)
+			break;
+		o->told += compute(200 * NSEC_PER_USEC);
+		complete(&o->done);
+	}
+	complete(&o->done);
+	return 0;
+}
+
+static u64 my_stime(void)
+{
+	unsigned long flags;
+	u64 stime;
+
+	local_irq_save(flags);
+	vtime_account_kernel(current);
+	vtime_flush(current);
+	stime = current->stime;
+	local_irq_restore(flags);
+	return stime;
+}
+
+/* Of two that take turns within a tick each has its own time, told when it is switched away. */
+static void take_turns(struct kunit *test, struct task_struct *thread, struct other *o)
+{
+	u64 stime = my_stime(), others = thread->stime, told = 0;
+
+	o->told = 0;
+	for (int i = 0; i < 10; i++) {
+		told += compute(200 * NSEC_PER_USEC);
+		complete(&o->go);
+		wait_for_completion(&o->done);
+	}
+	/* with another CPU it may not have been switched away yet */
+	wait_task_inactive(thread, TASK_ANY);
+	KUNIT_EXPECT_GE(test, thread->stime - others, o->told);
+	KUNIT_EXPECT_GE(test, my_stime() - stime, told);
+}
+
+static void vtime_each_has_its_own(struct kunit *test)
+{
+	struct other o = {};
+	struct task_struct *thread;
+
+	init_completion(&o.go);
+	init_completion(&o.done);
+	thread = kthread_run(other, &o, "um-vtime-other");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(thread));
+	for (int i = 0; i < 10; i++) {
+		wait_task_inactive(thread, TASK_ANY);
+		take_turns(test, thread, &o);
+	}
+	o.end = true;
+	complete(&o.go);
+	wait_for_completion(&o.done);
+}
+
 static struct kunit_case vtime_test_cases[] = {
 	KUNIT_CASE(vtime_stay_is_user_time),
 	KUNIT_CASE(vtime_short_stays_add_up),
 	KUNIT_CASE(vtime_stub_that_tells_nothing),
+	KUNIT_CASE(vtime_each_has_its_own),
 	{}
 };
 

@@ -35,7 +35,7 @@ static void leave(struct os_test_stub *stub)
 static int play(void *arg)
 {
 	struct os_test_stub *stub = arg;
-	struct timespec delay = { .tv_nsec = stub->delay_ms * NSEC_PER_MSEC };
+	struct timespec delay = { stub->delay_ms / 1000, stub->delay_ms % 1000 * NSEC_PER_MSEC };
 	sigset_t heard;
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -71,19 +71,39 @@ int os_test_stub_start(struct os_test_stub *stub)
 	/* it must not handle a signal of ours */
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before);
-	stub->pid = run_helper_thread(play, stub, 0, &stub->stack);
+	/* as a stub, it is a child that is waited for without __WALL */
+	stub->pid = run_helper_thread(play, stub, SIGCHLD, &stub->stack);
 	sigprocmask(SIG_SETMASK, &before, NULL);
 	return stub->pid;
 }
 
-/** os_test_stub_end() - the end of what os_test_stub_start() began */
+/**
+ * os_test_stub_kill() - its end as the host's OOM killer makes it: the word stays what it is
+ * @stub: which one
+ *
+ * Context: interrupts are off until os_test_stub_end(), or it is reaped before.
+ */
+void os_test_stub_kill(struct os_test_stub *stub)
+{
+	siginfo_t info;
+	int err;
+
+	kill(stub->pid, SIGKILL);
+	CATCH_EINTR(err = waitid(P_PID, stub->pid, &info, WEXITED | WNOWAIT));
+}
+
+/** os_test_stub_end() - the end of what os_test_stub_start() began; once more does nothing */
 void os_test_stub_end(struct os_test_stub *stub)
 {
 	int status;
 
+	if (!stub->pid)
+		return;
 	kill(stub->pid, SIGKILL);
+	/* the interrupt of SIGCHLD may have reaped it already */
 	CATCH_EINTR(waitpid(stub->pid, &status, __WALL));
 	free_stack(stub->stack, 0);
+	stub->pid = 0;
 }
 
 /**

@@ -28,11 +28,11 @@ void os_cpu_relax(void);
 /**
  * struct os_test_stub - a process of the host that plays a stub
  * @word: its stub_data->futex; it makes it odd, and with @enters_again even
- * @delay_ms: how long it stays on when it is told to leave; below 1000
+ * @delay_ms: how long it stays on when it is told to leave
  * @enters_again: it is in its next stay before anybody sees it out; immutable, as is @delay_ms
  * @kicks: how often it was told to; it counts
  * @asked: how often os_test_stub_kicks() was answered; it counts
- * @pid: its process, immutable after os_test_stub_start()
+ * @pid: its process, from os_test_stub_start() to os_test_stub_end()
  * @stack: what it runs on, the same
  */
 struct os_test_stub {
@@ -47,6 +47,7 @@ struct os_test_stub {
 
 /* os-Linux/shootdown_test.c */
 int os_test_stub_start(struct os_test_stub *stub);
+void os_test_stub_kill(struct os_test_stub *stub);
 void os_test_stub_end(struct os_test_stub *stub);
 unsigned int os_test_stub_kicks(struct os_test_stub *stub);
 long os_test_sleeps(void);
