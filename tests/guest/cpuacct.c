@@ -342,68 +342,6 @@ TEST(only_zero_can_be_written)
 	expect(remove_dir(a), 0);
 }
 
-/* Time of this machine that was not idle, in nanoseconds: five numbers, each cut to ticks. */
-static double busy_ns(void)
-{
-	unsigned long user, nice, system, irq, softirq;
-
-	ck_assert_int_eq(sscanf(read_file("/proc/stat"), "cpu %lu %lu %lu %*u %*u %lu %lu", &user,
-				&nice, &system, &irq, &softirq), 5);
-	return (user + nice + system + irq + softirq) * TICK;
-}
-
-static double user_and_system(const char *container)
-{
-	const char *file = at(container, "cpuacct.stat");
-
-	return read_field(file, "user") + read_field(file, "system");
-}
-
-/*
- * What a container is told as user or system time the machine is told in the same
- * breath, so /proc/stat grows by no less. Each of its five numbers may have lost
- * a tick to cutting at the second reading, and none more at the first. It may
- * grow by far more: others ran too. From below stat is held against usage, of which
- * it lacks what a task had used since the last tick when it came or went: a time
- * slice of the host at worst, where half of 500 ms is allowed.
- */
-TEST(stat_agrees_with_proc_stat)
-{
-	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
-	double before, got, wanted;
-
-	expect(make_dir(a), 0);
-	before = busy_ns();
-	burn_in(a, 500);
-	got = user_and_system(a);
-	wanted = busy_ns() - before;
-	ck_assert_msg(got < wanted + 5 * TICK, "user + system: %.1f ms, all CPUs by /proc/stat: %.0f ms",
-		      got / MS, wanted / MS);
-	ck_assert_msg(got > usage(a) / 2, "user + system: %.1f ms, usage %.1f ms", got / MS, usage(a) / MS);
-	expect(remove_dir(a), 0);
-}
-
-/* A child that computes, and one that does nothing but system calls; tests/guest/utime.c has more of the kind. */
-TEST(stat_tells_user_from_system)
-{
-	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a"), *b = at(root, "b");
-	pid_t spins, calls;
-
-	expect(make_dir(a), 0);
-	expect(make_dir(b), 0);
-	spins = start_in(a, spin_for_ever, NULL);
-	calls = start_in(b, call_for_ever, NULL);
-	eventually(usage(a) >= 200 * MS && usage(b) >= 200 * MS, 15);
-	stop(spins);
-	stop(calls);
-	ck_assert_uint_gt(read_field(at(a, "cpuacct.stat"), "user"),
-			  read_field(at(a, "cpuacct.stat"), "system"));
-	ck_assert_uint_gt(read_field(at(b, "cpuacct.stat"), "system"),
-			  read_field(at(b, "cpuacct.stat"), "user"));
-	expect(remove_dir(a), 0);
-	expect(remove_dir(b), 0);
-}
-
 TEST(usage_percpu_adds_up)
 {
 	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a"), *text, *end;

@@ -4,7 +4,7 @@
  *
  * The doors: a process's own count of faults; "Referenced" of smaps, which is the young entries;
  * clear_refs, which looks; the referenced flag of /proc/kpageflags. Nobody else looks here: there is
- * no memory pressure, and no limit.
+ * no memory pressure, and no limit. (jobs 1 4 1p 4@debug)
  */
 #include "lib-memory.h"
 

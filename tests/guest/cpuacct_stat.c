@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * cpuacct.stat: user time and system time of a container, against what Linux tells of its processes and of the
+ * machine. (jobs 1 4 1p 4@debug 1p@debug)
+ */
+#include "lib-cpu.h"
+
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#define MS 1e6
+#define TICK (10 * MS)
+
+static void burn(void *ms)
+{
+	burn_ms(*(unsigned int *)ms);
+}
+
+static uint64_t usage(const char *container)
+{
+	return read_u64(at(container, "cpuacct.usage"));
+}
+
+/* Time of this machine that was not idle, in nanoseconds: five numbers, each cut to ticks. */
+static double busy_ns(void)
+{
+	unsigned long user, nice, system, irq, softirq;
+
+	ck_assert_int_eq(sscanf(read_file("/proc/stat"), "cpu %lu %lu %lu %*u %*u %lu %lu", &user,
+				&nice, &system, &irq, &softirq), 5);
+	return (user + nice + system + irq + softirq) * TICK;
+}
+
+static double user_and_system(const char *container)
+{
+	const char *file = at(container, "cpuacct.stat");
+
+	return read_field(file, "user") + read_field(file, "system");
+}
+
+/*
+ * What a container is told as user or system time the machine is told in the same
+ * breath, so /proc/stat grows by no less. Each of its five numbers may have lost
+ * a tick to cutting at the second reading, and none more at the first. It may
+ * grow by far more: others ran too. From below stat is held against usage, of which
+ * it lacks what a task had used since the last tick when it came or went: a time
+ * slice of the host at worst, where half of 500 ms is allowed.
+ */
+TEST(stat_agrees_with_proc_stat)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+	double before, got, wanted;
+	unsigned int ms = 500;
+
+	expect(make_dir(a), 0);
+	before = busy_ns();
+	finish(start_in(a, burn, &ms));
+	got = user_and_system(a);
+	wanted = busy_ns() - before;
+	ck_assert_msg(got < wanted + 5 * TICK, "user + system: %.1f ms, all CPUs by /proc/stat: %.0f ms",
+		      got / MS, wanted / MS);
+	ck_assert_msg(got > usage(a) / 2, "user + system: %.1f ms, usage %.1f ms", got / MS, usage(a) / MS);
+	expect(remove_dir(a), 0);
+}
+
+/* A child that computes, and one that does nothing but system calls; utime.c has more of the kind. */
+TEST(stat_tells_user_from_system)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a"), *b = at(root, "b");
+	pid_t spins, calls;
+
+	expect(make_dir(a), 0);
+	expect(make_dir(b), 0);
+	spins = start_in(a, spin_for_ever, NULL);
+	calls = start_in(b, call_for_ever, NULL);
+	eventually(usage(a) >= 200 * MS && usage(b) >= 200 * MS, 15);
+	stop(spins);
+	stop(calls);
+	ck_assert_uint_gt(read_field(at(a, "cpuacct.stat"), "user"),
+			  read_field(at(a, "cpuacct.stat"), "system"));
+	ck_assert_uint_gt(read_field(at(b, "cpuacct.stat"), "system"),
+			  read_field(at(b, "cpuacct.stat"), "user"));
+	expect(remove_dir(a), 0);
+	expect(remove_dir(b), 0);
+}
+
+static double ns_of(struct timeval t)
+{
+	return t.tv_sec * 1e9 + t.tv_usec * 1e3;
+}
+
+static void expect_to_a_tick(const char *container, const char *field, double wanted)
+{
+	double got = read_field(at(container, "cpuacct.stat"), field);
+
+	ck_assert_msg(got > wanted - TICK && got < wanted + TICK, "cpuacct.stat: %s %.1f ms, getrusage() %.1f ms", field,
+		      got / MS, wanted / MS);
+}
+
+/* To a tick: the process came some system calls after its birth. */
+static void expect_what_was_waited_for(void (*fn)(void *))
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+	struct rusage used;
+	int status;
+	pid_t pid;
+
+	expect(make_dir(a), 0);
+	pid = start_in(a, fn, NULL);
+	eventually(usage(a) >= 200 * MS, 15);
+	ck_assert_int_eq(kill(pid, SIGKILL), 0);
+	ck_assert_int_eq(wait4(pid, &status, 0, &used), pid);
+	expect_to_a_tick(a, "user", ns_of(used.ru_utime));
+	expect_to_a_tick(a, "system", ns_of(used.ru_stime));
+	expect(remove_dir(a), 0);
+}
+
+TEST(stat_is_what_wait4_tells_of_user_code)
+{
+	expect_what_was_waited_for(spin_for_ever);
+}
+
+TEST(stat_is_what_wait4_tells_of_system_calls)
+{
+	expect_what_was_waited_for(call_for_ever);
+}
