@@ -226,6 +226,8 @@ void paths(int cpus)
 	kernel("fork/kernel", "fork", 10, false, 60);
 	user("switch/user", switches, 20, false, 60);
 	kernel("switch/kernel", "switch", 100, false, 60);
+	if (kind != VANILLA)
+		kernel("stay/kernel", "stay", 1000, false, 60);
 	move_idle("move64m/idle");
 	move_busy("move64m/writer", 1);
 	if (cpus > 2)

@@ -22,6 +22,9 @@ static const struct bench_op *const ops[] = {
 	&bench_fork_hooks, &bench_fork_edge, &bench_charge, &bench_page,
 	&bench_fault, &bench_file, &bench_munmap, &bench_fork, &bench_switch,
 	&bench_move,
+#ifdef CONFIG_VIRT_CPU_ACCOUNTING_NATIVE
+	&bench_stay,
+#endif
 	&bench_write, &bench_mkdir, &bench_read,
 };
 

@@ -54,7 +54,7 @@ struct bench_op {
 };
 
 extern const struct bench_op bench_fork_hooks, bench_fork_edge, bench_charge, bench_page;
-extern const struct bench_op bench_fault, bench_file, bench_munmap, bench_fork, bench_switch;
+extern const struct bench_op bench_fault, bench_file, bench_munmap, bench_fork, bench_switch, bench_stay;
 extern const struct bench_op bench_move;
 extern const struct bench_op bench_write, bench_mkdir, bench_read;
 

@@ -13,6 +13,8 @@
 #include <linux/pagemap.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/signal.h>
+#include <linux/slab.h>
 
 #include "bench.h"
 
@@ -142,3 +144,31 @@ static int switch_tasks(struct bench_job *job, u64 *ns)
 }
 
 const struct bench_op bench_switch = { .name = "switch", .batch = switch_tasks };
+
+#ifdef CONFIG_VIRT_CPU_ACCOUNTING_NATIVE
+#include <skas.h>
+#include <skas/user_time.h>
+#include <stub-data.h>
+
+/* What telling user time from system time adds to the way into user code and back; the stub's two stamps are of it. */
+static int stay(struct bench_job *job, u64 *ns)
+{
+	struct stub_data *data = kzalloc(sizeof(*data), GFP_KERNEL);
+	struct mm_id id = { .stack = (unsigned long)data };
+	ktime_t begin = ktime_get();
+
+	if (!data)
+		return -ENOMEM;
+	for (unsigned long i = 0; i < job->count; i++) {
+		um_user_enter(&id);
+		data->stamps.entered = um_time_stamp();
+		data->stamps.left = um_time_stamp();
+		um_user_leave(&id, SIGALRM);
+	}
+	*ns = ktime_to_ns(ktime_sub(ktime_get(), begin));
+	kfree(data);
+	return 0;
+}
+
+const struct bench_op bench_stay = { .name = "stay", .batch = stay };
+#endif
