@@ -152,7 +152,7 @@ flavour_of()
 {
 	case $1 in
 	*@*) echo "${1#*@}" ;;
-	kunit) echo kunit ;;
+	kunit | kunit_*) echo kunit ;;
 	lint | budget | spin) echo - ;;
 	*) echo default ;;
 	esac
@@ -172,8 +172,10 @@ all_jobs()
 	# the debug kernel has the KUnit suites too: a third kernel only without it
 	if [ $debug = 0 ] || [ "$flavour" = kunit ]; then
 		echo kunit
+		echo kunit_time-1p
 	else
 		echo kunit@debug
+		echo kunit_time-1p@debug
 	fi
 	for suite in $(suites); do jobs_of "$suite"; done | awk -v debug="$debug" '
 		{ rank = /@debug$/ ? (debug ? 1 : 0) : /@vanilla$/ ? 2 : 4 }
@@ -218,6 +220,7 @@ wanted()
 plan_of()
 {
 	case $1 in
+	kunit_time*) sed -n 's/.*KUNIT_CASE[A-Z_]*(\([a-z0-9_]*\).*/\1/p' arch/um/kernel/vtime_test.c ;;
 	kunit*) sed -n 's/.*KUNIT_CASE[A-Z_]*(\([a-z0-9_]*\).*/\1/p' kernel/container/*.c mm/container/*.c arch/um/kernel/*_test.c 2>/dev/null ;;
 	runner) tests/runner/run.sh --kernel "$build/default/linux" --list ;;
 	lint | budget) echo "$1" ;;
@@ -302,6 +305,10 @@ guest()
 	esac
 	case $1 in
 	kunit*) set -- "$@" --boot-timeout 120 --append kunit.enable=1 --append kunit.autorun=1 ;;
+	esac
+	# what the stub tells depends on the mode; the other suites are of several CPUs, or of none
+	case $1 in
+	kunit_time*) set -- "$@" --append kunit.filter_glob=um-vtime ;;
 	esac
 	job=$1 pattern=$3
 	shift 3

@@ -98,6 +98,18 @@ static void idle_interrupted_in_the_look(struct kunit *test)
 	}
 }
 
+/* An interrupt is sent where the host keeps no signal (RLIMIT_SIGPENDING), too: a real-time one would be refused. */
+static void idle_where_no_signal_is_kept(struct kunit *test)
+{
+	unsigned long kept = os_test_keep_signals(0);
+
+	kunit_activate_static_stub(test, uml_need_resched, come_in_the_look);
+	signal_to_come = IPI;
+	if (comes(IPI))
+		expect_no_sleep(test, -1);
+	os_test_keep_signals(kept);
+}
+
 static void idle_with_a_task_to_run(struct kunit *test)
 {
 	kunit_activate_static_stub(test, uml_need_resched, yes);
@@ -107,6 +119,7 @@ static void idle_with_a_task_to_run(struct kunit *test)
 static struct kunit_case idle_cases[] = {
 	KUNIT_CASE(idle_with_a_note),
 	KUNIT_CASE(idle_interrupted_in_the_look),
+	KUNIT_CASE(idle_where_no_signal_is_kept),
 	KUNIT_CASE(idle_with_a_task_to_run),
 	{}
 };

@@ -101,6 +101,12 @@ void um_stub_enter_unlock(struct mm_id *mm_id)
 }
 
 #ifdef CONFIG_SMP
+/*
+ * A flusher that preempts the entry of this mm, between the store of the word and the wake-up of the stub, would wait for
+ * a stub that nobody wakes: tests/models/, flusher_wakes_nobody.
+ */
+static_assert(!IS_ENABLED(CONFIG_PREEMPTION));
+
 /**
  * um_tlb_shootdown() - let no user code of @mm go on with what was marked
  * @mm: its ranges were marked with um_tlb_mark_sync()

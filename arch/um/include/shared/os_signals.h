@@ -20,5 +20,6 @@ static inline int os_ipi_pending(void) { return 0; }
 
 /* idle_test.c */
 void os_test_signal(int sig);
+unsigned long os_test_keep_signals(unsigned long n);
 
 #endif
