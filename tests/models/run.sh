@@ -46,6 +46,12 @@ variants()
 	flusher_wakes_nobody shootdown stuck   -DFLUSHER_WAKES_NOBODY
 	both_wake_one        shootdown stuck   -DNO_STALL -DFLUSHER_WAKES_NOBODY -DENTRY_WAKES_ONE
 	stalled_under_lock   shootdown stuck   -DSTALLED_UNDER_LOCK
+	batch                shootdown ok      -DBATCH -DNO_STALL
+	batch_progress       shootdown ok      -DBATCH -DNO_STALL -DLIVENESS -DTICKS=0
+	batch_oldest_stay    shootdown stale   -DBATCH -DNO_STALL -DOLDEST_STAY
+	batch_not_flushed    shootdown stale   -DBATCH -DNO_STALL -DNO_BATCH_FLUSH
+	batch_read_first     shootdown stale   -DBATCH -DNO_STALL -DREAD_BEFORE_MARK
+	batch_no_kick        shootdown stuck   -DBATCH -DNO_STALL -DNO_KICK
 	membership           membership ok
 	threads              membership ok     -DTHREADS
 	exiting_unlocked     membership ghost  -DEXITING_UNLOCKED

@@ -346,6 +346,59 @@ inline free_page(page)
 	atomic { freed[page] = 1; no_stale_mapping() }
 }
 
+#ifdef BATCH
+/* Takes a page and remembers the newest stay in which that was, to be ended later. */
+inline take(page)
+{
+	lock(ptl);
+	pte[page] = NEW;
+#ifdef READ_BEFORE_MARK
+	seen = word;
+#endif
+	lock(sync_lock);
+	pending[page] = 1;
+	unlock(sync_lock);
+#ifndef READ_BEFORE_MARK
+	seen = word;
+#endif
+	if
+#ifdef OLDEST_STAY
+	:: IN_CHILD(seen) && !IN_CHILD(stay) -> stay = seen
+#else
+	:: IN_CHILD(seen) -> stay = seen
+#endif
+	:: else
+	fi;
+	unlock(ptl)
+}
+
+/* Reclaim: two pages, one flush, and then both are free. */
+active proctype reclaim()
+{
+	byte seen, stay = 1;
+
+	if
+	:: true -> take(0); take(1)
+	:: true -> take(1); take(0)
+	fi;
+#ifndef NO_BATCH_FLUSH
+	seen = word;
+	if
+	:: IN_CHILD(stay) && seen == stay ->
+#ifndef NO_KICK
+		kick();
+#endif
+		do
+		:: FUTEX_QUEUE(FLUSH, stay); futex_sleep(FLUSH)
+		:: word != stay -> break
+		od
+	:: else
+	fi;
+#endif
+	free_page(0);
+	free_page(1)
+}
+#else
 /* Holds the page-table lock, which the entry needs to sync, until the page is free. */
 active proctype flush_under_ptl()
 {
@@ -369,6 +422,7 @@ active proctype flush_irqs_off()
 	flush(FLUSH + 1, 1);
 	free_page(1)
 }
+#endif
 
 #ifdef LIVENESS
 /* Every flush ends, though user code may never leave by itself. */
