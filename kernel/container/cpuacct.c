@@ -20,6 +20,7 @@
 #include <linux/containers.h>
 
 #include <linux/container_hooks.h>
+#include <linux/container_why.h>
 #include <linux/jiffies.h>
 #include <linux/math64.h>
 #include <linux/percpu.h>
@@ -332,7 +333,7 @@ static struct container_subsys_state *cpuacct_create(struct container_subsys_sta
 
 	if (!ca)
 		return ERR_PTR(-ENOMEM);
-	ca->cpu = alloc_percpu(struct cpuacct_cpu);
+	ca->cpu = container_alloc_percpu(struct cpuacct_cpu);
 	if (!ca->cpu) {
 		kfree(ca);
 		return ERR_PTR(-ENOMEM);

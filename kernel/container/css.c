@@ -33,6 +33,7 @@
 #include "internal.h"
 
 #include <linux/rculist.h>
+#include <linux/slab.h>
 #include <linux/spinlock.h>
 #include <linux/wait.h>
 #include <trace/events/container.h>
@@ -131,6 +132,17 @@ static void css_release(struct percpu_ref *ref)
 	queue_rcu_work(container_wq, &css->free_work);
 }
 
+bool container_percpu_fails(void)
+{
+	void *probe;
+
+	if (!IS_ENABLED(CONFIG_FAILSLAB))
+		return false;
+	probe = kmalloc(1, GFP_KERNEL);
+	kfree(probe);
+	return !probe;
+}
+
 /**
  * container_css_init - make what create() returned a state of the core
  * @css: the state
@@ -146,7 +158,8 @@ int container_css_init(struct container_subsys_state *css, struct container_subs
 {
 	int ret;
 
-	ret = percpu_ref_init(&css->refcnt, css_release, PERCPU_REF_ALLOW_REINIT, GFP_KERNEL);
+	ret = container_percpu_fails() ? -ENOMEM :
+	      percpu_ref_init(&css->refcnt, css_release, PERCPU_REF_ALLOW_REINIT, GFP_KERNEL);
 	if (ret)
 		return ret;
 	css->ss = ss;

@@ -39,6 +39,7 @@
  */
 #include "shares.h"
 
+#include <linux/container_why.h>
 #include <linux/ctype.h>
 #include <linux/kernel.h>
 #include <linux/math64.h>
@@ -387,7 +388,7 @@ void shares_add(struct shares_node *node, struct shares_node *parent, long amoun
  */
 int shares_add_stocked(struct shares_node *node, struct shares_node *parent, long amount)
 {
-	struct shares_stock __percpu *stock = alloc_percpu(struct shares_stock);
+	struct shares_stock __percpu *stock = container_alloc_percpu(struct shares_stock);
 
 	if (!stock)
 		return -ENOMEM;

@@ -19,6 +19,7 @@
  * before the one that charged; readers clamp. At the end of a state's life it
  * has to be zero: memory_counter_exit() warns once and mends the ancestors.
  */
+#include <linux/container_why.h>
 #include <linux/cpumask.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
@@ -290,7 +291,7 @@ bool memory_charged_below(struct container_memory *root)
 int memory_counter_init(struct container_memory *memory)
 {
 	INIT_LIST_HEAD(&memory->node);
-	memory->pending = alloc_percpu(struct memory_pending);
+	memory->pending = container_alloc_percpu(struct memory_pending);
 	return memory->pending ? 0 : -ENOMEM;
 }
 

@@ -10,8 +10,11 @@
 #include "lib-nomem.h"
 #include "lib-rebind.h"
 
+#include <ctype.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 
@@ -410,5 +413,64 @@ TEST_LIMIT(allocations_of_who_is_over_the_limit, 120)
 	}
 	ck_assert_uint_gt(stat_of(dir_a, "rounds"), 0);
 	ck_assert_uint_gt(stat_of(dir_a, "swapped"), 0);
+	remove_tree(a);
+}
+
+/* Kernel threads, the handler's worker among them and those that come, and nobody else. */
+static void let_workers_fail(void)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+
+	ck_assert_ptr_ne(proc, NULL);
+	while ((entry = readdir(proc))) {
+		char *stat = NULL, *field;
+
+		if (!isdigit(entry->d_name[0]) || try_read(at("/proc", "%s/stat", entry->d_name), &stat))
+			continue;
+		/* PID (NAME) STATE PARENT: kthreadd is their parent, and has none */
+		field = strrchr(stat, ')');
+		if (field && (atoi(field + 4) == 2 || atoi(stat) == 2))
+			write_file(at("/proc", "%s/make-it-fail", entry->d_name), "1");
+		free(stat);
+	}
+	closedir(proc);
+}
+
+/*
+ * The worker has no file that says which allocation fails: here it is one in ten of what kernel threads ask for,
+ * while it brings a container under its limit.
+ */
+TEST_LIMIT(allocations_of_the_handler, 60)
+{
+	struct actor *a = make_tree();
+	char *debugfs = new_dir(), *slab = at(debugfs, "failslab");
+	unsigned long slack = stat_of(dir_a, "unflushed_bound"), swapped = stat_of(dir_a, "swapped");
+
+	act(a, touch, 600);
+	set_up_failslab();
+	ck_assert_msg(!mount("none", debugfs, "debugfs", 0, NULL), "debugfs: %s", error_name(errno));
+	expect(write_file(at(slab, "task-filter"), "Y"), 0);
+	expect(write_file(at(slab, "times"), "1000000"), 0);
+	let_workers_fail();
+	for (int turn = 0; turn < 5; turn++) {
+		set_limit(dir_a, "max");
+		act(a, check, 0);
+		ck_assert_uint_ge(anon_pages(dir_a), 600);
+		expect(write_file(at(slab, "probability"), "10"), 0);
+		set_limit(dir_a, "100");
+		usleep(200000 * lib_slow);
+		expect(write_file(at(slab, "probability"), "0"), 0);
+		/* it may have given up, for up to 32 s; who writes the limit has it begin at once */
+		eventually((set_limit(dir_a, "100"), drain_batches(), anon_pages(dir_a) <= 100 + slack), 20);
+	}
+	ck_assert_uint_gt(stat_of(dir_a, "swapped"), swapped + 1000);
+	ck_assert_msg(read_u64(at(slab, "times")) < 1000000, "no allocation failed");
+	printf("# %lu allocations failed\n", 1000000 - (unsigned long)read_u64(at(slab, "times")));
+	expect(write_file(at(slab, "task-filter"), "N"), 0);
+	expect(write_file(at(slab, "times"), "-1"), 0);
+	set_limit(dir_a, "max");
+	act(a, check, 0);
+	ck_assert_int_eq(umount(debugfs), 0);
 	remove_tree(a);
 }
