@@ -344,7 +344,7 @@ void container_css_each_task(struct container_subsys_state *css,
  * @buf: "N" (pages), "N[K|M|G|T]" (bytes, rounded down), or "max"
  * @pages: result; ULONG_MAX for "max"
  *
- * Return: 0, -EINVAL (not a number) or -ERANGE.
+ * Return: 0, -EINVAL (not a number) or -ERANGE (too big, or bytes but less than a page).
  */
 int container_parse_pages(const char *buf, unsigned long *pages);
 

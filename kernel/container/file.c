@@ -494,5 +494,6 @@ int container_parse_pages(const char *buf, unsigned long *pages)
 	if (check_mul_overflow(bytes, 1ULL << (10 * (suffix - suffixes + 1)), &bytes))
 		return -ERANGE;
 	*pages = bytes >> PAGE_SHIFT;
-	return 0;
+	/* who wrote that meant another letter, and would get a limit of nothing */
+	return *pages || !bytes ? 0 : -ERANGE;
 }

@@ -17,6 +17,7 @@
  * word and starts the handler; readings flush.
  */
 #include <linux/container_memory.h>
+#include <linux/container_why.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
 #include <linux/swap.h>
@@ -136,6 +137,10 @@ static int limit_write(struct container *cont, const struct container_file *file
 	unsigned long limit;
 	int err = container_parse_pages(buf, &limit);
 
+	if (err == -ERANGE)
+		return container_refuse(cont, current, &memory_subsys, "write",
+					"a limit of less than a page, or too big; give pages, or 4K and more",
+					err);
 	if (err)
 		return err;
 	WRITE_ONCE(*memory_limit_of(cont, file), limit);

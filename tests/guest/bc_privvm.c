@@ -79,12 +79,13 @@ TEST(sizes)
 	ck_assert_str_eq(read_file(barrier), "16384\n");
 	expect(write_file(barrier, "1t"), 0);
 	ck_assert_str_eq(read_file(barrier), "268435456\n");
-	/* what is less than a page is none */
+	/* part of a page is none */
 	expect(write_file(set, "privvmpages 10K 1G\n"), 0);
 	ck_assert_str_eq(bounds(set, "privvmpages"), "2 262144");
 	for (unsigned int i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++)
 		expect(write_file(barrier, wrong[i]), EINVAL);
 	expect(write_file(barrier, "99999999T"), ERANGE);
+	expect(write_file(barrier, "1K"), ERANGE);
 	expect(write_file(set, "privvmpages 1G 1M"), EINVAL);
 	/* files and tasks have no size */
 	expect(write_file(at(a, "bc.numfiles.limit"), "1K"), EINVAL);

@@ -341,6 +341,8 @@ TEST(bad_input_changes_nothing)
 		{ "abc\n", EINVAL }, { "-1\n", EINVAL }, { "+1\n", EINVAL }, { "+1K\n", EINVAL }, { "1.5\n", EINVAL }, { "1X\n", EINVAL },
 		{ "K\n", EINVAL }, { "10 20\n", EINVAL }, { "maximum\n", EINVAL },
 		{ "99999999999999999999\n", ERANGE }, { "99999999999999999T\n", ERANGE },
+		/* less than a page, which is not no limit at all */
+		{ "1k\n", ERANGE }, { "3K\n", ERANGE },
 	};
 	char *root = mount_hierarchy("memory"), *a = container(root, "a");
 	char *limit = at(a, "memory.page_limit"), *policy = at(a, "memory.overlimit"), *big;
@@ -358,6 +360,9 @@ TEST(bad_input_changes_nothing)
 			      limits[i].text, error_name(got), error_name(limits[i].err));
 		ck_assert_str_eq(read_file(limit), "4096\n");
 	}
+	ck_assert_ptr_ne(strstr(read_file(at(a, "why")), "less than a page"), NULL);
+	expect(write_file(at(a, "memory.page_max"), "1k"), ERANGE);
+	ck_assert_str_eq(read_file(at(a, "memory.page_max")), "max\n");
 	big = malloc(8192);
 	memset(big, '1', 8191);
 	big[8191] = 0;

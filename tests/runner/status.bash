@@ -53,7 +53,7 @@ test_unknown_option()
 
 test_bad_values()
 {
-	for o in '--memory x' '--memory 10Q' '--memory -1' '--cpus 0' '--cpus two' '--mem 1K' '--swap 1' '--swap 3T' '--swap 17592186085376' \
+	for o in '--memory x' '--memory 1k' '--memory 3K' '--memory 10Q' '--memory -1' '--cpus 0' '--cpus two' '--mem 1K' '--swap 1' '--swap 3T' '--swap 17592186085376' \
 		'--files 0' '--files some' '--files -1' '--cpuset x' '--cpuset 1' '--cpuset 0-' '--cpuset ,' '--memset x' '--memset 1' '--memset 0-' '--tasks 0' '--tasks x' '--timeout soon' '--mode fast' '--pin here' '--container /' '--container a/../b' \
 		'--rootfs /no/such/dir' '--env NOT_SET_AT_ALL' \
 		'--env =x' '--pin 1023' '--pin 99999999999' '--log /no/such/dir/log' '--log /' '--verdict /no/such/dir/v' '--verdict /proc' '--memory'; do
@@ -63,6 +63,16 @@ test_bad_values()
 		# it is this that is wrong, and nothing else
 		contains "$o: message" "uml-run: ${o%% *}" "$err"
 	done
+}
+
+# What it is, and what to give instead; 4K is a page.
+test_less_than_a_page()
+{
+	guest --memory 1k -- true
+	contains '1k' '--memory 1k: less than a page' "$err"
+	contains 'the cure' 'give pages, or 4K and more' "$err"
+	guest --memory 4K --dry-run -- true
+	equal '4K: status' 0 $status
 }
 
 # Neither the default nor nothing: a variable of a script that is not set.

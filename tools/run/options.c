@@ -181,11 +181,21 @@ static void set_swap(struct options *o, const char *arg)
 		usage_error("--swap %s: at most 2T", arg);
 }
 
+static void set_limit(struct options *o, const char *arg)
+{
+	unsigned long long size = bytes("--memory", arg, PAGE);
+
+	if (size && size < PAGE)
+		usage_error("--memory %s: less than a page, so nothing could be in memory; give pages, or 4K and "
+			    "more", arg);
+	o->page_limit = size / PAGE;
+	o->has_limit = true;
+}
+
 static void set_value(struct options *o, const char *name, const char *arg)
 {
 	if (!strcmp(name, "memory")) {
-		o->page_limit = bytes("--memory", arg, PAGE) / PAGE;
-		o->has_limit = true;
+		set_limit(o, arg);
 	} else if (!strcmp(name, "tasks")) {
 		o->tasks = count("--tasks", arg, INT_MAX);
 	} else if (!strcmp(name, "container")) {
