@@ -14,7 +14,7 @@
  *
  * Who is charged: the container of the current task, whoever's address space
  * the page is for. Kernel threads charge the root. A page that comes back from swap
- * is charged to whom it belonged (swapped.c).
+ * is charged to whom it belonged (swapped.c), but for one that has no room and can make none.
  */
 #include <linux/container_memory.h>
 #include <linux/folio_batch.h>
@@ -138,6 +138,33 @@ static void memory_uncharge_data(unsigned long data, long nr)
 	container_css_put_many(&data_memory(data)->css, nr);
 }
 
+/*
+ * Its owner had no room for @folio, nothing to free and nobody to kill. Is it one page from swap, asked for by
+ * somebody who has left the owner? He would wait for ever; then it is charged to where he is now.
+ */
+static int memory_ask_current(struct folio *folio, gfp_t gfp, int err)
+{
+	struct container_memory *own;
+
+	if (!folio_test_swapcache(folio) || folio_test_large(folio) || !gfpflags_allow_blocking(gfp) ||
+	    gfp & __GFP_NORETRY || fatal_signal_pending(current))
+		return err;
+	rcu_read_lock();
+	own = memory_of_current();
+	if (memory_within(own, memory_of_new(folio)))
+		own = NULL;
+	own = memory_get_online(own);
+	rcu_read_unlock();
+	if (!own)
+		return err;
+	err = memory_ask(own, 1, gfp);
+	if (err)
+		return err;
+	guard(rcu)();
+	memory_charge_to(memory_of_current(), folio, 0);
+	return 0;
+}
+
 /**
  * container_memory_charge - charge a folio that has no mapping yet
  * @folio: new, or in the swap cache
@@ -165,7 +192,7 @@ int container_memory_charge(struct folio *folio, gfp_t gfp)
 	rcu_read_unlock();
 	ret = memory_ask(memory, nr, gfp);
 	if (ret)
-		return ret;
+		return memory_ask_current(folio, gfp, ret);
 	/* we may have slept, and be elsewhere */
 	guard(rcu)();
 	memory_charge_to(memory_of_new(folio), folio, 0);

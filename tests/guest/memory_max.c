@@ -223,6 +223,150 @@ TEST_LIMIT(max_holds_when_others_read, 60)
 	expect(remove_dir(b), 0);
 }
 
+/* Pages of one mapping that are its first container's and others', in turn, as they are on the swap device. */
+#define MIXED 800
+/* Pages of A that cannot be freed. */
+#define LOCKED 300
+
+static void touch_half(struct actor *a, unsigned long first)
+{
+	for (unsigned long i = first; i < MIXED; i += 2)
+		a->mem[i * PAGE] = a->mem[i * PAGE + PAGE - 1] = (char)(i % 127 + 1);
+}
+
+/* The even ones. */
+static void begin_mixed(struct actor *a)
+{
+	a->pages = MIXED;
+	a->mem = mmap(NULL, MIXED * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(a->mem, MAP_FAILED);
+	touch_half(a, 0);
+}
+
+static void end_mixed(struct actor *a)
+{
+	touch_half(a, 1);
+}
+
+static void page_out(struct actor *a)
+{
+	ck_assert_int_eq(madvise(a->mem, a->pages * PAGE, MADV_PAGEOUT), 0);
+}
+
+/* Those of one kind, from ARG on. */
+static void check_half(struct actor *a)
+{
+	for (unsigned long i = a->arg; i < MIXED; i += 2)
+		ck_assert_int_eq(a->mem[i * PAGE + PAGE - 1], (char)(i % 127 + 1));
+}
+
+static void move(struct actor *a, const char *dir)
+{
+	expect(write_file(at(dir, "procs"), at("", "%d", a->pid) + 1), 0);
+}
+
+/* In this order; and what has been written is not kept in the swap cache by containers that have next to nothing. */
+static void all_to_swap(struct actor *actor, const char *a, const char *b)
+{
+	eventually((drain_batches(), act(actor, page_out, 0), swapped_out(actor) == actor->pages), 20);
+	eventually((set_limit(a, "1"), set_limit(b, "1"), drain_batches(),
+		    anon_pages(a) + anon_pages(b) <= LOCKED + FEW), 20);
+	set_limit(a, "max");
+	set_limit(b, "max");
+}
+
+/* In A it has the even pages, in B, where it stays, the odd ones; all of them go to swap. */
+static void mix(struct actor *actor, const char *a, const char *b)
+{
+	move(actor, a);
+	act(actor, begin_mixed, 0);
+	move(actor, b);
+	act(actor, end_mixed, 0);
+	all_to_swap(actor, a, b);
+}
+
+static void lock(struct actor *a)
+{
+	touch(a);
+	ck_assert_int_eq(mlock(a->mem, a->pages * PAGE), 0);
+}
+
+/*
+ * What is read from swap before anybody asks for it may be another container's, which is full: it is left there. B
+ * does not wait for room in A, nobody in A is killed for it, and A gets no more than it may have.
+ */
+TEST_LIMIT(swap_readahead_stops_at_the_owners_max, 120)
+{
+	char *root = mount_memory(), *a = container(root, "a"), *b = container(root, "b");
+	struct actor *full = actor_in(a), *actor = actor_in(b);
+	unsigned long before, read, hits;
+
+	/* nothing of this can be freed */
+	act(full, lock, LOCKED);
+	mix(actor, a, b);
+	drain_batches();
+	before = anon_pages(a);
+	read = vmstat("swap_ra");
+	act(actor, check_half, 1);
+	/* where there is room they do come: how many is Linux's choice, a window that follows the hits */
+	ck_assert_uint_gt(vmstat("swap_ra") - read, MIXED / 16);
+	ck_assert_uint_gt(anon_pages(a), before + MIXED / 32);
+	act(actor, check_half, 0);
+	act(actor, release, 0);
+
+	mix(actor, a, b);
+	drain_batches();
+	before = anon_pages(a);
+	ck_assert_uint_lt(before, LOCKED + FEW);
+	expect(write_file(at(a, "memory.page_max"), "300"), 0);
+	hits = stat_of(a, "max_hits");
+	read = vmstat("swap_ra");
+	act(actor, check_half, 1);
+	/* the first batch of each CPU is not asked for */
+	ck_assert_uint_gt(stat_of(a, "max_hits"), hits);
+	ck_assert_uint_le(anon_pages(a), bound(a, LOCKED, FEW));
+	/* its own come all the same */
+	ck_assert_uint_gt(vmstat("swap_ra") - read, MIXED / 32);
+	ck_assert_uint_eq(stat_of(a, "ooms") + stat_of(b, "ooms"), 0);
+	ck_assert_uint_eq(stat_of(b, "throttled_ns"), 0);
+	ck_assert_uint_eq(resident(full), LOCKED);
+	expect(write_file(at(a, "memory.page_max"), "max"), 0);
+	act(actor, check_half, 0);
+	act(full, check, 0);
+	dismiss(actor);
+	dismiss(full);
+	expect(remove_dir(a), 0);
+	expect(remove_dir(b), 0);
+}
+
+/*
+ * Whoever had pages there has left; nothing of it can be freed, and nobody be killed. Who needs what
+ * is in swap does not wait for ever for room in a container that he is not in: it is his then.
+ */
+TEST_LIMIT(swapped_pages_of_who_left_a_full_one, 60)
+{
+	char *root = mount_memory(), *a = container(root, "a"), *b = container(root, "b");
+	struct actor *full = actor_in(a), *actor = actor_in(a);
+	unsigned long had;
+
+	act(full, lock, LOCKED);
+	act(actor, touch, 150);
+	all_to_swap(actor, a, b);
+	move(full, b);
+	move(actor, b);
+	expect(write_file(at(a, "memory.page_max"), "300"), 0);
+	had = anon_pages(b);
+	act(actor, check, 0);
+	ck_assert_uint_le(anon_pages(a), bound(a, LOCKED, FEW));
+	/* all but what went to A before anybody looked */
+	ck_assert_uint_ge(anon_pages(b) + 3 * stat_of(a, "unflushed_bound"), had + 150);
+	ck_assert_uint_eq(stat_of(a, "ooms") + stat_of(b, "ooms"), 0);
+	dismiss(actor);
+	dismiss(full);
+	expect(remove_dir(a), 0);
+	expect(remove_dir(b), 0);
+}
+
 /* A child that must be able to die: nobody waits for its answer. */
 static void hog(struct actor *a, unsigned long pages)
 {
