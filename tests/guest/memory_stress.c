@@ -8,6 +8,8 @@
  * Takes MEMORY_STRESS_SECONDS (default 4, times 6 in the debug kernel). The guest's swap device becomes the disk;
  * swap is a smaller one, in memory, so that a process can keep it full.
  *
+ * Beside them a crowd has a container with nothing but a page_max, which no reading may be above.
+ *
  * Each worker has pages of its own memory, a file of tmpfs and one on the disk. A page says whose it is,
  * which, and how often it was written: begun and done are counted where all see it, so that after a kill in
  * the midst of a write there are two texts that a page may have, and no other.
@@ -15,6 +17,7 @@
 #include "accounting.h"
 #include "lib-memory.h"
 #include "lib-stress.h"
+#include "stress_devices.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -22,17 +25,15 @@
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/swap.h>
 #include <sys/wait.h>
 
-#define BOXES 6
+#define BOXES 12
 #define WORKERS 8
 #define PAGES 400		/* of each file, and of memory */
-#define DISK_MB 8		/* less than all workers want to write there */
-#define SWAP_MB 12
+#define CROWD 4
+#define FULL_MAX 500		/* of what they all want a third */
 #define HOG (SWAP_MB * 256 + 1000)
 #define OWNERS "/tmp/accounting/container_memory/owners"
-#define NULLB "/sys/kernel/config/nullb/stress"
 
 enum { TMPFS, DISK, FILES };
 
@@ -42,7 +43,7 @@ struct count {
 
 static struct world {
 	atomic_bool over;
-	atomic_uint disk_full, refused, killed, removed, unmounted, claims, looks, swap_full;
+	atomic_uint disk_full, refused, killed, removed, unmounted, claims, looks, swap_full, max_hits, ooms;
 	struct count file[WORKERS][FILES];
 } *world;
 
@@ -322,6 +323,32 @@ static void hog(void *arg)
 	}
 }
 
+/* With others it wants more than their page_max, and while swap is full somebody dies of it. */
+static void crowd(void *arg)
+{
+	unsigned int who = (long)arg, rand = lib_seed + getpid() * 16;
+
+	enter(at(top, "full"));
+	mem = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ck_assert(mem != MAP_FAILED);
+	while (!atomic_load(&world->over))
+		use_memory(who, &rand);
+}
+
+/*
+ * Nobody changes that one, and only memory is charged there: what CPUs have not told and each of them charges before
+ * it looks again, and a page for each of the crowd that charges, or dies, just then.
+ */
+static void look_at_full(void)
+{
+	const char *full = at(top, "full");
+	unsigned long pages = anon_pages(full), most = FULL_MAX + 3 * stat_of(full, "unflushed_bound") + 2 * CROWD;
+
+	ck_assert_msg(pages <= most, "%lu pages at a page_max of %d, wanted at most %lu", pages, FULL_MAX, most);
+	atomic_store(&world->max_hits, stat_of(full, "max_hits"));
+	atomic_store(&world->ooms, stat_of(full, "ooms"));
+}
+
 /* Containers come, are changed, are emptied and go. */
 static void change(unsigned int *rand)
 {
@@ -371,16 +398,19 @@ static void mounter(void *arg)
 		int fd, i;
 
 		may(write_file(at(some_box(&rand), "procs"), "0"), "enter", lost);
-		ck_assert_msg(!mount("none", dir, "tmpfs", 0, NULL), "mount: %s", error_name(errno));
-		fd = open(file, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-		ck_assert_msg(fd >= 0, "%s: %s", file, error_name(errno));
+		ck_assert_msg(!mount("/dev/come", dir, draw_from(&rand, 2) ? "tmpfs" : "ext4", 0, NULL), "mount: %s",
+			      error_name(errno));
+		fd = open(file, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+		/* at a page_max a file system may have no room for its own pages, either */
+		ck_assert_msg(fd >= 0 || errno == ENOMEM, "%s: %s", file, error_name(errno));
 		memset(page, 'm', PAGE);
-		for (i = 0; i < 200 && pwrite(fd, page, PAGE, i * PAGE) == PAGE; i++)
+		for (i = 0; fd >= 0 && i < 200 && pwrite(fd, page, PAGE, i * PAGE) == PAGE; i++)
 			;
 		for (int j = 0; j < i; j++)
 			if (pread(fd, page, PAGE, j * PAGE) > 0)
 				ck_assert_int_eq(page[j], 'm');
-		close(fd);
+		if (fd >= 0)
+			close(fd);
 		/* a list that is printed uses mounts, and so does a handler that looks at the file */
 		while (umount2(dir, 0))
 			ck_assert_msg(errno == EBUSY, "umount: %s", error_name(errno));
@@ -407,6 +437,7 @@ static void reader(void *arg)
 		free(path);
 		if (read_field("/proc/meminfo", "SwapFree:") < 400)
 			atomic_fetch_add(&world->swap_full, 1);
+		look_at_full();
 		/* all pages against all counters, at one moment (debug) */
 		if (exists(OWNERS) && now() > next) {
 			acc_take(acc_open());
@@ -416,37 +447,12 @@ static void reader(void *arg)
 	}
 }
 
-/* A swap device of SWAP_MB in memory, in place of the guest's, which is the disk. */
-static void make_devices(void)
-{
-	static const char *const set[][2] = { { "memory_backed", "1" }, { "blocksize", "4096" }, { "power", "1" } };
-
-	no_swap();
-	mount("none", "/sys/kernel/config", "configfs", 0, NULL);
-	expect(make_dir(NULLB), 0);
-	expect(write_u64(NULLB "/size", SWAP_MB), 0);
-	for (unsigned int i = 0; i < sizeof(set) / sizeof(set[0]); i++)
-		expect(write_file(at(NULLB, "%s", set[i][0]), set[i][1]), 0);
-	ck_assert_int_eq(system("PATH=/usr/sbin:/sbin:$PATH; mkswap /dev/stress >/dev/null"), 0);
-	ck_assert_msg(!swapon("/dev/stress", 0), "swapon: %s", error_name(errno));
-	ck_assert_int_eq(system(at("", "PATH=/usr/sbin:/sbin:$PATH; mkfs.ext4 -q -F -b 4096 -m 0 /dev/ubdb %dM", DISK_MB) + 1), 0);
-	expect(make_dir("/tmp/disk"), 0);
-	expect(make_dir("/tmp/files"), 0);
-	expect(make_dir("/tmp/come"), 0);
-	expect(make_dir("/tmp/accounting"), 0);
-	mount("none", "/tmp/accounting", "debugfs", 0, NULL);
-}
-
-static void mount_disk(void)
-{
-	ck_assert_msg(!mount("/dev/ubdb", "/tmp/disk", "ext4", 0, NULL), "the disk: %s", error_name(errno));
-}
-
 static void make_tree(void)
 {
 	root = mount_memory();
 	top = container(root, "top");
 	container_with(top, "hog", "400", NULL);
+	container_with(top, "full", NULL, at("", "%d", FULL_MAX) + 1);
 	for (int i = 0; i < BOXES; i++)
 		container_with(top, at("", "c%d", i) + 1, "300", i % 3 ? NULL : "1500");
 	world = mmap(NULL, sizeof(*world), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
@@ -463,7 +469,7 @@ struct part {
 
 static bool may_die(const struct part *part)
 {
-	return part->play == worker || part->play == hog || part->play == mounter;
+	return part->play == worker || part->play == hog || part->play == mounter || part->play == crowd;
 }
 
 /* One has ended: well, when all is over, or by a kill. */
@@ -482,7 +488,8 @@ static void ended(struct part *part, int nr, pid_t pid, int status)
 
 static bool all_was_seen(void)
 {
-	return world->killed && world->removed && world->unmounted && world->swap_full && world->disk_full;
+	return world->killed && world->removed && world->unmounted && world->swap_full && world->disk_full && world->max_hits &&
+	       world->ooms;
 }
 
 static void direct(struct part *part, int nr, double seconds)
@@ -537,13 +544,14 @@ static void check_files(void)
 static void nothing_is_left(void)
 {
 	/* of what was killed in the midst of a mount */
-	while (!umount2("/tmp/come", 0))
+	while (!umount2("/tmp/come", 0) || errno == EBUSY)
 		;
 	for (int who = 0; who < WORKERS; who++)
 		unlink(path_of(who, TMPFS));
 	for (int i = 0; i < BOXES; i++)
 		eventually(remove_dir(at(top, "c%d", i)) != EBUSY, 10);
 	expect(remove_dir(at(top, "hog")), 0);
+	expect(remove_dir(at(top, "full")), 0);
 	ck_assert_int_eq(directories_in(top), 0);
 	eventually((drain_batches(), anon_pages(top) + file_pages(top) == 0), 20);
 	eventually(no_dying("memory"), 10);
@@ -552,15 +560,13 @@ static void nothing_is_left(void)
 	ck_assert_uint_eq(read_u64(at(top, "memory.num_files")), 0);
 	expect(remove_dir(top), 0);
 	umount("/tmp/accounting");
-	ck_assert_msg(!swapoff("/dev/stress"), "swapoff: %s", error_name(errno));
-	expect(write_file(NULLB "/power", "0"), 0);
-	expect(remove_dir(NULLB), 0);
+	remove_devices();
 }
 
 TEST_LIMIT(nothing_is_lost_under_pressure, 60 + seconds_of("MEMORY_STRESS_SECONDS", 0))
 {
 	double seconds = seconds_of("MEMORY_STRESS_SECONDS", 4 * lib_slow);
-	struct part part[WORKERS + 6];
+	struct part part[WORKERS + CROWD + 5];
 	int nr = 0;
 
 	make_devices();
@@ -568,6 +574,8 @@ TEST_LIMIT(nothing_is_lost_under_pressure, 60 + seconds_of("MEMORY_STRESS_SECOND
 	make_tree();
 	for (int i = 0; i < WORKERS; i++)
 		part[nr++] = (struct part) { .play = worker, .arg = i };
+	for (int i = 0; i < CROWD; i++)
+		part[nr++] = (struct part) { .play = crowd, .arg = WORKERS + i };
 	part[nr++] = (struct part) { .play = hog };
 	part[nr++] = (struct part) { .play = manager, .arg = 31 };
 	part[nr++] = (struct part) { .play = manager, .arg = 32 };
@@ -576,8 +584,8 @@ TEST_LIMIT(nothing_is_lost_under_pressure, 60 + seconds_of("MEMORY_STRESS_SECOND
 	printf("# seed %u\n", lib_seed);
 	direct(part, nr, seconds);
 	printf("# %u killed, %u containers removed, %u mounts, %u claims, %u looks; swap full at %u, disk full for %u writes, "
-	       "%u times no room\n", world->killed, world->removed, world->unmounted, world->claims, world->looks,
-	       world->swap_full, world->disk_full, world->refused);
+	       "%u times no room; %u waits at a page_max, %u ooms\n", world->killed, world->removed, world->unmounted,
+	       world->claims, world->looks, world->swap_full, world->disk_full, world->refused, world->max_hits, world->ooms);
 	check_files();
 	nothing_is_left();
 	ck_assert_uint_gt(world->killed, 0);
@@ -585,4 +593,6 @@ TEST_LIMIT(nothing_is_lost_under_pressure, 60 + seconds_of("MEMORY_STRESS_SECOND
 	ck_assert_uint_gt(world->unmounted, 0);
 	ck_assert_uint_gt(world->swap_full, 0);
 	ck_assert_uint_gt(world->disk_full, 0);
+	ck_assert_uint_gt(world->max_hits, 0);
+	ck_assert_uint_gt(world->ooms, 0);
 }
