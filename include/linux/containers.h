@@ -60,6 +60,7 @@ enum container_subsys_id {
  * @online: between online() and offline(); container_mutex
  * @closed: no new references for now, the subsystem is about to leave the
  *	hierarchy; container_mutex
+ * @sealed: goes with the state below it, see kernel/container/css.c; exchanged as a whole
  * @nr_below: states whose @parent this is, removed ones too
  * @free_work: runs destroy() after the last put and a grace period
  *
@@ -74,6 +75,7 @@ struct container_subsys_state {
 	struct list_head sibling;
 	bool online;
 	bool closed;
+	bool sealed;
 	atomic_t nr_below;
 	struct rcu_work free_work;
 };

@@ -466,6 +466,39 @@ static void a_removed_line_goes_in_parts(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, container_debug.destroyers, 2);
 }
 
+/*
+ * Regression: a container's seals were its own, not its states', so that the next state of
+ * a subsystem that had left and come back broke that of the one before, and stayed for ever.
+ */
+static void a_state_is_not_its_successor(struct kunit *test)
+{
+	struct container_hierarchy *h = test->priv;
+	struct container *a = make(test, h->root, "a");
+	struct container *b = make(test, a, "b");
+	struct container_subsys_state *lowest = b->state[debug_subsys_id], *next;
+
+	container_css_get(lowest);
+	KUNIT_EXPECT_EQ(test, unmake(b), 0);
+	KUNIT_EXPECT_EQ(test, unmake(a), 0);
+	container_lock();
+	KUNIT_ASSERT_EQ(test, container_css_create(a, &debug_subsys), 0);
+	next = a->state[debug_subsys_id];
+	KUNIT_EXPECT_EQ(test, container_css_online(next), 0);
+	container_css_get(next);
+	container_css_kill(next);
+	container_unlock();
+	/* the counts are exact */
+	rcu_barrier();
+	/* and the grace period in which a's first state goes with b's cannot end meanwhile */
+	rcu_read_lock();
+	container_css_put(lowest);
+	container_css_put(next);
+	a->state[debug_subsys_id] = NULL;
+	rcu_read_unlock();
+	EXPECT_SOON(test, !atomic_read(&h->root->nr_dying));
+	KUNIT_EXPECT_EQ(test, atomic_read(&container_debug.destroyed), 3);
+}
+
 static void parse_pages(struct kunit *test)
 {
 	static const struct {
@@ -513,6 +546,7 @@ static struct kunit_case core_test_cases[] = {
 	KUNIT_CASE(parents_wait_for_children),
 	KUNIT_CASE(a_removed_line_goes_at_once),
 	KUNIT_CASE(a_removed_line_goes_in_parts),
+	KUNIT_CASE(a_state_is_not_its_successor),
 	KUNIT_CASE(parse_pages),
 	{}
 };

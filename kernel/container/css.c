@@ -51,21 +51,10 @@ static bool css_is_last(struct container_subsys_state *css)
 	return atomic_long_read_acquire(&css->refcnt.data->count) == 1;
 }
 
-/* Who is sealed is no root, so its container is the same for life. */
-static unsigned long *css_seals(struct container_subsys_state *css)
-{
-	return &rcu_dereference_protected(css->container, 1)->sealed;
-}
-
-static bool css_is_sealed(struct container_subsys_state *css)
-{
-	return css->parent && test_bit(css->ss->id, css_seals(css));
-}
-
 /* Return: was there a seal, and are we the one who broke it? */
 static bool css_break_seal(struct container_subsys_state *css)
 {
-	return css->parent && test_and_clear_bit(css->ss->id, css_seals(css));
+	return xchg(&css->sealed, false);
 }
 
 /*
@@ -74,7 +63,7 @@ static bool css_break_seal(struct container_subsys_state *css)
  */
 static bool css_put_parent(struct container_subsys_state *parent)
 {
-	bool sealed = css_is_sealed(parent);
+	bool sealed = READ_ONCE(parent->sealed);
 
 	RCU_LOCKDEP_WARN(!rcu_read_lock_held(), "the parent may go");
 	/* one for whoever counts what else the parent is held by */
@@ -127,7 +116,7 @@ static void css_release(struct percpu_ref *ref)
 	if (css_break_seal(css))
 		return;
 	for (above = css->parent; above && css_is_last(above); above = above->parent)
-		set_bit(above->ss->id, css_seals(above));
+		WRITE_ONCE(above->sealed, true);
 	INIT_RCU_WORK(&css->free_work, css_destroy_work);
 	queue_rcu_work(container_wq, &css->free_work);
 }
@@ -166,6 +155,7 @@ int container_css_init(struct container_subsys_state *css, struct container_subs
 	css->parent = parent;
 	css->online = false;
 	css->closed = false;
+	css->sealed = false;
 	atomic_set(&css->nr_below, 0);
 	atomic_inc(&ss->nr_states);
 	INIT_LIST_HEAD(&css->children);

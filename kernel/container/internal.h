@@ -97,7 +97,6 @@ struct container_why {
  * @groups: container_group.link[] of groups with members here; group_lock.
  *	Unused in a root, where membership is the default.
  * @state: by subsystem id, NULL where not bound; container_mutex
- * @sealed: bits by subsystem id: the state goes with the one below it, see css.c; atomic
  * @files: by subsystem id, and the core's; container_mutex
  */
 struct container {
@@ -119,7 +118,6 @@ struct container {
 	struct container_why why;
 	struct list_head groups;
 	struct container_subsys_state *state[CONTAINER_SUBSYS_COUNT];
-	unsigned long sealed;
 	struct container_files files[CONTAINER_SUBSYS_COUNT + 1];
 	struct rcu_head rcu;
 };
