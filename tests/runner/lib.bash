@@ -58,12 +58,18 @@ runs_in_guest()
 	[ -s "$WORK/started" ]
 }
 
-# $apart: what starts a command with mounts of its own; as a user, by way of a user namespace. Fails where the machine
-# (most of the containers that CI runs in) lets nobody.
+# not_here WHY: this machine has no way to do this test. It counts as neither passed nor failed, and is named in the summary.
+not_here()
+{
+	echo "$*" >&3
+	exit 77
+}
+
+# $apart: what starts a command with mounts of its own; as a user, by way of a user namespace.
 set_apart()
 {
 	for apart in 'unshare -m' 'unshare -rm'; do
 		! $apart true 2>/dev/null || return 0
 	done
-	return 1
+	not_here 'nobody may have mounts of his own here: unshare -m and unshare -rm are refused'
 }

@@ -26,6 +26,7 @@ test_tap_fails_closed()
 	verdict 'one too many' tap 0 $'ok - a\nok - b\nok - c' $'ok a: \nok b: \nfail c: reported, but not in the plan'
 	verdict 'one twice' tap 0 $'ok - a\nok - b\nok - b' $'ok a: \nok b: \nfail b: reported twice'
 	verdict 'a skip' tap 0 $'ok - a\nok - b # SKIP no disk' $'ok a: \nfail b: skipped: SKIP no disk'
+	verdict 'a skip that failed' tap 1 $'ok - a\nnot ok - b # SKIP no disk' $'ok a: \nfail b: skipped: SKIP no disk'
 	verdict 'a status of the runner' tap 201 $'ok - a\nok - b' $'ok a: \nok b: \nfail (kernel): exit status 201: reason'
 	verdict 'a 1 without a failure' tap 1 $'ok - a\nok - b' $'ok a: \nok b: \nfail (kernel): exit status 1: reason'
 	verdict 'a 0 with a failure' tap 0 $'ok - a\nnot ok - b' $'ok a: \nfail b: \nfail (status): exit status 0 although 1 failed'
@@ -55,6 +56,37 @@ test_ktap_fails_closed()
 		$'ok a: \nfail s: the kernel ended inside this suite: exit status 202, reason\nfail (suites): its plan says 1 tests, 0 ended\nfail b: the source has this case, the log has no result of it: exit status 202, reason\nfail (kernel): exit status 202: reason'
 	verdict 'a kernel that failed afterwards' ktap 201 "$(ktap 2 ok '    ok 1 a' '    ok 2 b')" \
 		$'ok a: \nok b: \nfail (kernel): exit status 201: reason'
+}
+
+# What the machine does not allow is said, and counted as neither; but never for a guest, and never without a reason.
+test_what_cannot_be_done_here()
+{
+	rows=$(printf 'ok - a # 3 ms\nok - b # SKIP no mounts\n' | awk -f "$TOP/tools/check/tap.awk" -v job=runner -v code=0 -v plan=<(printf 'a\nb\n'))
+	equal rows $'ok\trunner\ta\t3\t\nskip\trunner\tb\t0\tskipped: SKIP no mounts' "$rows"
+	status=0
+	awk -F '\t' -f "$TOP/tools/check/report.awk" -v dir="$WORK" -v seed=1 -v seconds=2 <<<"$rows" >"$WORK/o" || status=$?
+	equal status 0 $status
+	contains summary $'1 could not be done on this machine and are neither passed nor failed:\n  runner:b: skipped: SKIP no mounts' "$(cat "$WORK/o")"
+	equal 'last line' '1 passed, 0 failed' "$(tail -n 1 "$WORK/o")"
+	equal results.json '1 0 1 skipped' "$(python3 -c '
+import json, sys
+r = json.load(open(sys.argv[1]))
+print(r["passed"], r["failed"], r["skipped"], r["tests"][1]["status"])' "$WORK/results.json" 2>&1 | tail -n 1)"
+	equal junit.xml '2 1' "$(python3 -c '
+import sys, xml.etree.ElementTree as e
+r = e.parse(sys.argv[1]).getroot()
+print(len(r.findall(".//testcase")), len(r.findall(".//skipped")))' "$WORK/junit.xml" 2>&1 | tail -n 1)"
+	# nothing but such: nobody has seen anything work
+	status=0
+	sed 1d <<<"$rows" | awk -F '\t' -f "$TOP/tools/check/report.awk" -v dir="$WORK" -v seed=1 -v seconds=2 >"$WORK/o" || status=$?
+	equal 'status of nothing' 1 $status
+	# a machine where unshare is refused, and a test that says no reason
+	mkdir "$WORK/bin" "$WORK/t"
+	printf '#!/bin/sh\nexit 1\n' >"$WORK/bin/unshare"
+	chmod +x "$WORK/bin/unshare"
+	out=$(PATH="$WORK/bin:$PATH" "$TOP/tests/runner/run.sh" --kernel "$UML_KERNEL" read_only_host)
+	contains 'a test that needs mounts' 'ok - read_only_host # SKIP nobody may have mounts' "$out"
+	contains totals '0 passed, 0 failed, 1 not done here' "$out"
 }
 
 # Both files can be read, whatever bytes a failed test has quoted.

@@ -37,14 +37,17 @@ function repeat(i,   r) {
 	kept += $1 == "ok" && $5 == "kept"
 	if ($1 == "ok")
 		passed++
+	else if ($1 == "skip")
+		skipped++
 	else
 		failures[job[n]]++
 }
 
 END {
-	failed = n - passed
+	said["ok"] = "passed"; said["skip"] = "skipped"; said["fail"] = "failed"
+	failed = n - passed - skipped
 	out = dir "/junit.xml"
-	printf "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites tests=\"%d\" failures=\"%d\" time=\"%d\">\n", n, failed, seconds > out
+	printf "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<testsuites tests=\"%d\" failures=\"%d\" skipped=\"%d\" time=\"%d\">\n", n, failed, skipped, seconds > out
 	for (j = 1; j <= nr_jobs; j++) {
 		printf "<testsuite name=\"%s\" tests=\"%d\" failures=\"%d\" time=\"%.3f\">\n", xml(jobs[j]), tests[jobs[j]], failures[jobs[j]], time[jobs[j]] / 1000 > out
 		for (i = 1; i <= n; i++) {
@@ -53,6 +56,8 @@ END {
 			printf "<testcase classname=\"%s\" name=\"%s\" time=\"%.3f\"", xml(job[i]), xml(test[i]), ms[i] / 1000 > out
 			if (status[i] == "ok")
 				print "/>" > out
+			else if (status[i] == "skip")
+				printf "><skipped message=\"%s\"/></testcase>\n", xml(message[i]) > out
 			else
 				printf "><failure message=\"%s\">%s</failure></testcase>\n", xml(message[i]), xml(repeat(i)) > out
 		}
@@ -62,10 +67,10 @@ END {
 	close(out)
 
 	out = dir "/results.json"
-	printf "{\n\"passed\": %d, \"failed\": %d, \"seconds\": %d, \"seed\": %d,\n\"tests\": [", passed, failed, seconds, seed > out
+	printf "{\n\"passed\": %d, \"failed\": %d, \"skipped\": %d, \"seconds\": %d, \"seed\": %d,\n\"tests\": [", passed, failed, skipped, seconds, seed > out
 	for (i = 1; i <= n; i++) {
 		printf("%s\n{\"job\": %s, \"test\": %s, \"status\": \"%s\", \"ms\": %d", (i == 1 ? "" : ","), json(job[i]),
-		       json(test[i]), (status[i] == "ok" ? "passed" : "failed"), ms[i]) > out
+		       json(test[i]), said[status[i]], ms[i]) > out
 		if (status[i] == "ok" && message[i] == "kept")
 			printf ", \"kept\": true" > out
 		if (status[i] != "ok")
@@ -78,11 +83,16 @@ END {
 	if (failed)
 		print ""
 	for (i = 1; i <= n; i++)
-		if (status[i] != "ok")
+		if (status[i] == "fail")
 			printf "FAILED %s:%s\n  %s\n  repeat: %s\n", job[i], test[i], message[i], repeat(i)
 	printf "\nin %d min %02d s; %s/junit.xml, %s/results.json\n", seconds / 60, seconds % 60, dir, dir
 	if (kept)
 		printf "%d verdicts are kept from before, as nothing they depend on has changed; --fresh runs them all\n", kept
+	if (skipped)
+		printf "%d could not be done on this machine and are neither passed nor failed:\n", skipped
+	for (i = 1; i <= n; i++)
+		if (status[i] == "skip")
+			printf "  %s:%s: %s\n", job[i], test[i], message[i]
 	printf "%d passed, %d failed\n", passed, failed
 	exit failed || !passed
 }
