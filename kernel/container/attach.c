@@ -111,21 +111,7 @@ static int find_groups(struct container_attach *set, struct container_membership
 	unsigned int i;
 
 	for (i = 0; i < set->nr; i++) {
-		struct container_membership *m;
-
-		/* RCU: an exit may drop the group that is copied from */
-		rcu_read_lock();
-		m = to_membership(rcu_dereference(set->tasks[i]->containers));
-		if (!refcount_inc_not_zero(&m->ref))
-			m = NULL;
-		rcu_read_unlock();
-		if (!m) {
-			/* it exits; move_task() will see that */
-			m = &init_membership;
-			refcount_inc(&m->ref);
-		}
-		groups[i] = container_group_find(m, set->to);
-		container_group_put(m);
+		groups[i] = container_group_find(set->tasks[i], set->to);
 		if (IS_ERR(groups[i]))
 			break;
 	}

@@ -119,6 +119,7 @@ int __init container_init(void)
 	container_wq = alloc_workqueue("container", WQ_UNBOUND, 0);
 	if (!container_wq)
 		panic("containers: no workqueue");
+	container_group_init();
 	container_fork_init();
 	for_each_container_subsys(ss, id) {
 		ret = subsys_init(ss, id);

@@ -7,13 +7,15 @@
  * memberships, so fork costs one reference and finding the group of a new
  * combination is a lookup in a hash.
  *
- * Locking: group_lock for the hash and the containers' lists of groups; it is
- * a leaf. Groups are made under container_mutex only, and dropped anywhere
- * that may take group_lock with interrupts on.
+ * Locking: group_lock for changes of the hash and for the containers' lists of
+ * groups; it is a leaf. A lookup is RCU. Groups are made under container_mutex
+ * only, and dropped anywhere that may take group_lock with interrupts on.
  *
- * Lifetime: tasks hold references. The last put unhashes and unlinks the group
- * in one section of group_lock, so a container without groups has no task and
- * nobody who is about to become one. init_membership is never freed, and neither is its
+ * Lifetime: tasks hold references; the memory goes after a grace period. The
+ * last put unhashes and unlinks the group in one section of group_lock, so a
+ * container without groups has no task and nobody who is about to become one. A
+ * lookup that meets a group between its last put and that finds nothing: its twin
+ * is made, and has other members. init_membership is never freed, and neither is its
  * twin exited_membership, on which exiting tasks are parked without a reference: it looks
  * like the roots, too, but no lookup finds it.
  *
@@ -26,9 +28,10 @@
  */
 #include "internal.h"
 
+#include <linux/bitops.h>
 #include <linux/hash.h>
 #include <linux/hashtable.h>
-#include <linux/jhash.h>
+#include <linux/rculist.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 
@@ -37,6 +40,7 @@
 static DEFINE_HASHTABLE(group_hash, GROUP_HASH_BITS);
 static DEFINE_SPINLOCK(group_lock);
 static unsigned int nr_groups = 1;	/* group_lock; counts init_membership */
+static struct kmem_cache *membership_cache __ro_after_init;
 
 struct container_membership init_membership = {
 	.ref = REFCOUNT_INIT(1),
@@ -46,28 +50,38 @@ struct container_membership exited_membership = {
 	.ref = REFCOUNT_INIT(1),
 };
 
-static u32 group_key(struct container *const *containers)
+void __init container_group_init(void)
 {
-	return jhash(containers, sizeof(*containers) * CONFIG_MAX_CONTAINER_HIERARCHIES, 0);
+	/* kmalloc()'s next size is twice as big, and a move makes a group and drops one */
+	membership_cache = KMEM_CACHE(container_membership, SLAB_PANIC);
 }
 
-/* The group for exactly these containers, referenced; NULL if there is none. @key is group_key(). */
-static struct container_membership *group_lookup_locked(struct container *const *containers, u32 key)
+/* What a container adds to the key of the groups that it is in; nothing as a root. */
+static u32 key_of(const struct container *cont)
+{
+	return cont ? hash_ptr(cont, 32) : 0;
+}
+
+static bool is_group_of(const struct container_membership *m,
+			const struct container_places *places)
+{
+	return m->key == places->key &&
+	       !memcmp(m->container, places->container, sizeof(m->container));
+}
+
+/* The group for exactly these containers, referenced; NULL if there is none. */
+static struct container_membership *group_lookup(const struct container_places *places)
 {
 	struct container_membership *m;
-	size_t size = sizeof(m->container);
 
-	lockdep_assert_held(&group_lock);
-	if (!memcmp(init_membership.container, containers, size)) {
+	if (is_group_of(&init_membership, places)) {
 		refcount_inc(&init_membership.ref);
 		return &init_membership;
 	}
-	/* in the hash means referenced: the last put unhashes under group_lock */
-	hash_for_each_possible(group_hash, m, hash, key) {
-		if (!memcmp(m->container, containers, size)) {
-			refcount_inc(&m->ref);
+	guard(rcu)();
+	hash_for_each_possible_rcu(group_hash, m, hash, places->key) {
+		if (is_group_of(m, places) && refcount_inc_not_zero(&m->ref))
 			return m;
-		}
 	}
 	return NULL;
 }
@@ -109,25 +123,25 @@ static void populated_changed_locked(struct container *cont, bool populated)
  */
 static void emptied_locked(struct container *cont)
 {
+	unsigned long old = READ_ONCE(cont->flags);
+
 	lockdep_assert_held(&group_lock);
-	if (test_and_clear_bit(CONTAINER_OCCUPIED, &cont->flags)) {
-		set_bit(CONTAINER_USED, &cont->flags);
-		set_bit(CONTAINER_RELEASE, &cont->flags);
-	}
+	while (old & BIT(CONTAINER_OCCUPIED) &&
+	       !try_cmpxchg(&cont->flags, &old, (old & ~BIT(CONTAINER_OCCUPIED)) |
+			    BIT(CONTAINER_USED) | BIT(CONTAINER_RELEASE)))
+		;
 	populated_changed_locked(cont, false);
 }
 
-static void group_insert_locked(struct container_membership *m, u32 key)
+static void group_insert_locked(struct container_membership *m)
 {
 	struct container *cont;
-	int slot;
+	unsigned int slot;
 
 	lockdep_assert_held(&group_lock);
-	hash_add(group_hash, &m->hash, key);
-	for (slot = 0; slot < CONFIG_MAX_CONTAINER_HIERARCHIES; slot++) {
+	hash_add_rcu(group_hash, &m->hash, m->key);
+	for_each_set_bit(slot, &m->slots, CONFIG_MAX_CONTAINER_HIERARCHIES) {
 		cont = m->container[slot];
-		if (!cont)
-			continue;
 		if (list_empty(&cont->groups))
 			populated_changed_locked(cont, true);
 		list_add(&m->link[slot], &cont->groups);
@@ -137,38 +151,39 @@ static void group_insert_locked(struct container_membership *m, u32 key)
 
 /**
  * container_group_find - the group of a task that moves
- * @from: where it is now; kept from being freed by the caller
- * @to: where it goes in one hierarchy; all others stay
+ * @task: where it is now, and stays in all other hierarchies
+ * @to: where it goes
  *
  * Context: container_mutex; may sleep.
  * Return: a referenced group, found or made, or ERR_PTR(-ENOMEM).
  */
-struct container_membership *container_group_find(struct container_membership *from,
-						  struct container *to)
+struct container_membership *container_group_find(struct task_struct *task, struct container *to)
 {
-	struct container *containers[CONFIG_MAX_CONTAINER_HIERARCHIES];
+	unsigned int slot = to->hierarchy->slot;
 	struct container_membership *m;
-	u32 key;
+	struct container_places places;
 
 	container_assert_locked();
-	memcpy(containers, from->container, sizeof(containers));
-	containers[to->hierarchy->slot] = container_is_root(to) ? NULL : to;
-	key = group_key(containers);
-	spin_lock(&group_lock);
-	m = group_lookup_locked(containers, key);
-	spin_unlock(&group_lock);
+	/* an exit may drop that group; move_task() will see that it exits */
+	scoped_guard(rcu)
+		places = to_membership(rcu_dereference(task->containers))->places;
+	places.key ^= key_of(places.container[slot]);
+	places.container[slot] = container_is_root(to) ? NULL : to;
+	places.key ^= key_of(places.container[slot]);
+	__assign_bit(slot, &places.slots, places.container[slot]);
+	m = group_lookup(&places);
 	if (m)
 		return m;
 
 	/* nobody else makes one meanwhile: container_mutex */
-	m = kzalloc_obj(*m);
+	m = kmem_cache_alloc(membership_cache, GFP_KERNEL);
 	if (!m)
 		return ERR_PTR(-ENOMEM);
-	memcpy(m->container, containers, sizeof(containers));
+	m->places = places;
 	refcount_set(&m->ref, 1);
 	group_fill_states(m);
 	spin_lock(&group_lock);
-	group_insert_locked(m, key);
+	group_insert_locked(m);
 	spin_unlock(&group_lock);
 	return m;
 }
@@ -225,15 +240,13 @@ struct container_membership *container_group_get_current(void)
 void container_group_put(struct container_membership *m)
 {
 	struct container *cont;
-	int slot;
+	unsigned int slot;
 
 	if (!refcount_dec_and_lock(&m->ref, &group_lock))
 		return;
-	hash_del(&m->hash);
-	for (slot = 0; slot < CONFIG_MAX_CONTAINER_HIERARCHIES; slot++) {
+	hash_del_rcu(&m->hash);
+	for_each_set_bit(slot, &m->slots, CONFIG_MAX_CONTAINER_HIERARCHIES) {
 		cont = m->container[slot];
-		if (!cont)
-			continue;
 		list_del(&m->link[slot]);
 		/* nobody can remove it before group_lock is dropped */
 		if (list_empty(&cont->groups))

@@ -183,15 +183,22 @@ struct container_hierarchy {
  * struct container_membership - the core's part of a container_group
  * @group: what the task points to; first, so that the two are one address
  * @ref: tasks, and transient users
+ * @places: the three that follow, by which groups differ; immutable
+ * @key: for the table; each container has its part in it, see key_of()
+ * @slots: bits of those where @container is not NULL
  * @container: by slot; NULL means the root container, so that mounting a
- *	hierarchy changes no group; immutable
+ *	hierarchy changes no group
  * @link: by slot, in container.groups; unused where @container is NULL; group_lock
  * @hash: in the table of groups; group_lock
  */
 struct container_membership {
 	struct container_group group;
 	refcount_t ref;
-	struct container *container[CONFIG_MAX_CONTAINER_HIERARCHIES];
+	struct_group_tagged(container_places, places,
+		u32 key;
+		unsigned long slots;
+		struct container *container[CONFIG_MAX_CONTAINER_HIERARCHIES];
+	);
 	struct list_head link[CONFIG_MAX_CONTAINER_HIERARCHIES];
 	struct hlist_node hash;
 	struct rcu_head rcu;
@@ -229,8 +236,8 @@ static inline struct container_membership *to_membership(struct container_group 
 
 struct container *container_of_group(struct container_membership *m,
 				     struct container_hierarchy *h);
-struct container_membership *container_group_find(struct container_membership *from,
-						  struct container *to);
+void container_group_init(void);
+struct container_membership *container_group_find(struct task_struct *task, struct container *to);
 struct container_membership *container_group_get(struct task_struct *task);
 struct container_membership *container_group_get_current(void);
 void container_group_put(struct container_membership *m);
