@@ -7,8 +7,8 @@
  * which cannot fail. A task that begins to exit meanwhile is left alone. Who may
  * move whom is permission.c's.
  *
- * Locking: container_thread_rwsem for writing when a whole process moves, so
- * that it gains no thread in between, and when tasks are counted by callbacks;
+ * Locking: container_thread_rwsem for writing when a process moves, so
+ * that it gains no thread in between, unless it has but one (container_moving_alone()), and when tasks are counted by callbacks;
  * container_mutex; task_lock around each swap, where PF_EXITING is looked at
  * again (fork.c has the other side).
  */
@@ -190,16 +190,26 @@ int container_attach_clone(struct container *to, struct task_struct *task, bool 
 	return attach_locked(&set, unborn);
 }
 
+/* What a write moves. */
+enum movement {
+	MOVE_THREAD,
+	MOVE_ALONE,	/* a process without container_thread_rwsem, which is possible if it has one thread */
+	MOVE_PROCESS,
+};
+
+/* container_attach_pid() only: it has more, or may soon have. */
+#define MOVE_NOT_ALONE	1
+
 /*
  * The task of a number as the writer sees it, or the writer; for a process all
- * threads that do not exit. Referenced. Returns how many, or -errno. @tasks has room for one;
- * for more it becomes an array, which the caller frees.
+ * threads that do not exit. Referenced. Returns how many, or -errno; 0 for a process that cannot be moved
+ * alone. @tasks has room for one; for more it becomes an array, which the caller frees.
  */
-static int collect(pid_t nr, bool process, struct task_struct ***tasks)
+static int collect(pid_t nr, enum movement how, struct task_struct ***tasks)
 {
 	struct task_struct **room = *tasks;
 	struct task_struct *task, *thread;
-	int n = 0, max = 1;
+	int n = 0, max;
 
 	rcu_read_lock();
 	task = nr ? find_task_by_vpid(nr) : current;
@@ -210,18 +220,21 @@ static int collect(pid_t nr, bool process, struct task_struct ***tasks)
 	get_task_struct(task);
 	rcu_read_unlock();
 
+	if (how == MOVE_THREAD || (how == MOVE_ALONE && container_moving_alone(task))) {
+		**tasks = task;
+		return 1;
+	}
+	if (how == MOVE_ALONE) {
+		put_task_struct(task);
+		return 0;
+	}
 	/* container_thread_rwsem: the number can only shrink */
-	if (process)
-		max = max(get_nr_threads(task), 1);
+	max = max(get_nr_threads(task), 1);
 	if (max > 1)
 		*tasks = kvmalloc_objs(**tasks, max);
 	if (!*tasks) {
 		put_task_struct(task);
 		return -ENOMEM;
-	}
-	if (!process) {
-		(*tasks)[0] = task;
-		return 1;
 	}
 	rcu_read_lock();
 	for_each_thread(task, thread) {
@@ -236,7 +249,7 @@ static int collect(pid_t nr, bool process, struct task_struct ***tasks)
 	return n ?: -ESRCH;
 }
 
-static int attach_pid_locked(struct container_node *node, pid_t pid, bool process,
+static int attach_pid_locked(struct container_node *node, pid_t pid, enum movement how,
 			     const struct file *file)
 {
 	struct container *cont = node->cont;
@@ -244,16 +257,35 @@ static int attach_pid_locked(struct container_node *node, pid_t pid, bool proces
 	int i, nr, ret;
 
 	container_assert_locked();
-	nr = collect(pid, process, &tasks);
-	if (nr < 0)
-		return nr;
+	nr = collect(pid, how, &tasks);
+	if (nr <= 0)
+		return nr ?: MOVE_NOT_ALONE;
 	ret = container_may_move(cont, tasks, nr, file, node->file->name);
 	if (!ret)
 		ret = container_attach_tasks(cont, tasks, nr);
+	if (how == MOVE_ALONE)
+		container_moved_alone();
 	for (i = 0; i < nr; i++)
 		put_task_struct(tasks[i]);
 	if (tasks != &one)
 		kvfree(tasks);
+	return ret;
+}
+
+/* With its locks. @mask becomes that of the subsystems that moved somebody. */
+static int try_to_move(struct container_node *node, pid_t pid, enum movement how,
+		       const struct file *file, unsigned long *mask)
+{
+	int ret = -ENODEV;
+
+	container_moving_begins(how == MOVE_PROCESS);
+	container_lock();
+	if (!node->cont->dead)
+		ret = attach_pid_locked(node, pid, how, file);
+	if (!ret)
+		*mask = node->cont->hierarchy->subsys_mask;
+	container_unlock();
+	container_moving_ends(how == MOVE_PROCESS);
 	return ret;
 }
 
@@ -289,17 +321,12 @@ int container_attach_pid(struct container_node *node, struct kernfs_node *kn, pi
 {
 	struct container *cont = node->cont;
 	unsigned long mask = 0;
-	int ret = -ENODEV;
+	int ret;
 
 	container_kn_enter(kn, cont);
-	container_moving_begins(process);
-	container_lock();
-	if (!cont->dead)
-		ret = attach_pid_locked(node, pid, process, file);
-	if (!ret)
-		mask = cont->hierarchy->subsys_mask;
-	container_unlock();
-	container_moving_ends(process);
+	ret = try_to_move(node, pid, process ? MOVE_ALONE : MOVE_THREAD, file, &mask);
+	if (ret == MOVE_NOT_ALONE)
+		ret = try_to_move(node, pid, MOVE_PROCESS, file, &mask);
 	container_settle(mask);
 	container_kn_leave(kn, cont);
 	return ret;

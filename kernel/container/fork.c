@@ -10,7 +10,11 @@
  * A child that is a thread holds container_thread_rwsem for reading meanwhile,
  * from before the parent's group is looked at: moving a process holds it for
  * writing and so misses no thread that is being made. (With the look first, a
- * process that moved in between left its new thread behind.) So does one that shares its
+ * process that moved in between left its new thread behind.) A process that has
+ * one thread is moved without: whoever makes a thread says so in its task first and then
+ * looks for such a move (thread_begins()), and the mover says which process it is at
+ * and then looks for such a thread (container_moving_alone()), so that one of the two sees the other, and
+ * gives way: the thread waits for container_mutex, the mover takes the semaphore. So does one that shares its
  * parent's memory, as Linux then makes a table for futexes, or gets namespaces: they have to sleep.
  *
  * While a subsystem with callbacks for tasks is bound, every fork and exit is a section that
@@ -188,6 +192,58 @@ static __always_inline bool is_quiet(unsigned long sleepers)
 	return !(READ_ONCE(told_mask) & sleepers) && rcu_sync_is_idle(&container_thread_rwsem.rss);
 }
 
+/* The process that is moved as if nobody made threads in it; container_mutex. */
+static struct signal_struct *moves_alone;
+
+/**
+ * container_moving_alone - is this task its whole process, and stays so?
+ * @task: referenced
+ *
+ * container_thread_rwsem costs more than all the rest of such a move.
+ *
+ * Context: container_mutex.
+ * Return: true until container_moved_alone(); or false.
+ */
+bool container_moving_alone(struct task_struct *task)
+{
+	container_assert_locked();
+	/* with the membership that the last one got */
+	smp_store_release(&moves_alone, task->signal);
+	/* pairs with thread_begins() */
+	smp_mb();
+	/* pairs with thread_ends(): a thread that is not being made any more is counted */
+	if (!smp_load_acquire(&task->container_clones) && get_nr_threads(task) == 1 &&
+	    !(READ_ONCE(task->flags) & PF_EXITING))
+		return true;
+	container_moved_alone();
+	return false;
+}
+
+void container_moved_alone(void)
+{
+	/* pairs with thread_begins(): who does not find it here finds the new membership */
+	smp_store_release(&moves_alone, NULL);
+}
+
+/* Before a thread gets its membership from us. */
+static void thread_begins(void)
+{
+	WRITE_ONCE(current->container_clones, true);
+	/* pairs with container_moving_alone() */
+	smp_mb();
+	if (smp_load_acquire(&moves_alone) == current->signal) {
+		container_lock();
+		container_unlock();
+	}
+}
+
+/* It can be found among the threads, or has come to nothing. */
+static void thread_ends(void)
+{
+	if (current->container_clones)
+		smp_store_release(&current->container_clones, false);
+}
+
 /* Of a fork or an exit. Returns whether it has the semaphore; else it must not sleep. */
 static __always_inline bool change_begins(bool sleeps, unsigned long sleepers)
 {
@@ -220,6 +276,7 @@ static void birth_begins(struct task_struct *child, bool sleeps)
 
 static void birth_ends(struct task_struct *child)
 {
+	thread_ends();
 	change_ends(child->container_locked);
 }
 
@@ -291,6 +348,8 @@ static __always_inline int try_birth(struct task_struct *child, u64 flags, bool 
 	int ret;
 
 	birth_begins(child, sleeps);
+	if (flags & CLONE_THREAD)
+		thread_begins();
 	m = container_group_get_current();
 	if (container_being_killed(m)) {
 		container_group_put(m);

@@ -6,7 +6,7 @@
  *
  *   kernfs/VFS directory locks    as the VFS takes them for mkdir and rmdir
  *   s_umount                      mount, remount and umount
- *   container_thread_rwsem        write: moving a whole process; binding and
+ *   container_thread_rwsem        write: moving a process of several threads; binding and
  *                                 unbinding a subsystem with callbacks for
  *                                 tasks; if there is one that counts tasks by
  *                                 them, every move. read: a clone that shares
@@ -411,6 +411,8 @@ extern struct percpu_rw_semaphore container_thread_rwsem;
 void container_fork_init(void);
 void container_moving_begins(bool process);
 void container_moving_ends(bool process);
+bool container_moving_alone(struct task_struct *task);
+void container_moved_alone(void);
 bool container_binding_begins(unsigned long mask);
 void container_binding_ends(bool begun);
 void container_tell_tasks(struct container_subsys *ss);

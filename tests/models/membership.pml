@@ -16,7 +16,7 @@
 #define NONE	255
 
 /* ---- Groups: objects that are made, shared, dropped and freed ---- */
-#define GROUPS	5
+#define GROUPS	6
 #define INIT	0		/* init_membership: never freed */
 byte ref[GROUPS];
 bit alive[GROUPS];		/* the memory is a group, or an RCU reader may still look at it */
@@ -41,6 +41,8 @@ bit group_lock;
 bit task_lock[TASKS];
 byte thread_readers;		/* container_thread_rwsem */
 bit thread_writer;
+bit clones;			/* task->container_clones of the first task */
+bit moves_alone;		/* is it that process? */
 
 byte running_processes;
 
@@ -102,32 +104,39 @@ inline put(g)
 	fi
 }
 
+#ifdef LOOKUP_UNCHECKED
+#define found(g, c)	(hashed[g] && where[g] == c)
+#else
+#define found(g, c)	(hashed[g] && where[g] == c && ref[g] > 0)
+#endif
+
 /* container_group_find(): the group of a container, found or made, referenced; in "to" */
 inline find_group(c)
 {
-	lock(group_lock);
-	atomic {
+	atomic {	/* refcount_inc_not_zero() */
 		to = (c == ROOT -> INIT : 1);
 		do
-		:: to < GROUPS && hashed[to] && where[to] == c -> break
-		:: to < GROUPS && !(hashed[to] && where[to] == c) -> to++
+		:: to < GROUPS && found(to, c) -> ref[to]++; break
+		:: to < GROUPS && !found(to, c) -> to++
 		:: to == GROUPS -> break
 		od
 	}
 	if
-	:: to < GROUPS -> ref[to]++
+	:: to < GROUPS
 	:: else ->
-		atomic {
+		atomic {	/* not seen by anybody yet */
 			to = 1;
 			do
 			:: !alive[to] -> break
 			:: else -> to++
 			od;
-			alive[to] = 1; ref[to] = 1; where[to] = c; hashed[to] = 1;
-			groups_of[c]++
+			alive[to] = 1; ref[to] = 1; where[to] = c
 		}
-	fi;
-	unlock(group_lock)
+		lock(group_lock);
+		hashed[to] = 1;
+		groups_of[c]++;
+		unlock(group_lock)
+	fi
 }
 
 /* no task that can be found is in a container that was removed */
@@ -206,6 +215,14 @@ proctype parent()
 #ifndef FORK_READS_FIRST
 		atomic { !thread_writer -> thread_readers++ }
 #endif
+		/* thread_begins() */
+		clones = 1;
+#ifndef THREAD_DOES_NOT_WAIT
+		if
+		:: moves_alone -> lock(mutex); unlock(mutex)
+		:: else
+		fi;
+#endif
 #else
 	:: true ->
 #endif
@@ -232,6 +249,7 @@ proctype parent()
 		visible[1] = 1;
 		nobody_in_the_dead();
 #ifdef THREADS
+		clones = 0;
 		thread_readers--;
 #endif
 		running_processes++;
@@ -248,7 +266,9 @@ proctype writer()
 {
 	byte to, from, c, t;
 	bit last;
-#ifndef THREADS
+#ifdef THREADS
+	bit alone;
+#else
 	bit leaves;
 #endif
 
@@ -266,6 +286,34 @@ proctype writer()
 	fi;
 #endif
 #ifdef THREADS
+	/* MOVE_ALONE: container_moving_alone() */
+	lock(mutex);
+	moves_alone = 1;
+#ifdef COUNT_FIRST
+	alone = !visible[1];
+	alone = alone && !clones;
+#else
+#ifdef CLONES_NOT_LOOKED_AT
+	alone = 1;
+#else
+	alone = !clones;
+#endif
+	alone = alone && !visible[1];
+#endif
+	if
+	:: alone && !dead[c] ->
+		find_group(c);
+		move_task(0);
+		nobody_in_the_dead()
+	:: else
+	fi;
+	moves_alone = 0;
+	unlock(mutex);
+	if
+	:: alone -> goto done
+	:: else
+	fi;
+	/* MOVE_PROCESS */
 	atomic { !thread_writer && thread_readers == 0 -> thread_writer = 1 }
 #endif
 	lock(mutex);
@@ -288,6 +336,7 @@ proctype writer()
 	unlock(mutex);
 #ifdef THREADS
 	thread_writer = 0;
+done:
 #endif
 	running_processes--
 }

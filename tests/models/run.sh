@@ -57,9 +57,13 @@ variants()
 	exiting_unlocked     membership ghost  -DEXITING_UNLOCKED
 	get_unchecked        membership freed  -DGET_UNCHECKED
 	no_grace             membership freed  -DNO_GRACE
-	put_outside_lock     membership ghost  -DPUT_OUTSIDE_LOCK
+	put_outside_lock     membership ok     -DPUT_OUTSIDE_LOCK
+	lookup_unchecked     membership ghost  -DLOOKUP_UNCHECKED
 	rmdir_unlocked       membership dead   -DRMDIR_UNLOCKED
 	fork_reads_first     membership apart  -DTHREADS -DFORK_READS_FIRST
+	thread_does_not_wait membership apart  -DTHREADS -DTHREAD_DOES_NOT_WAIT
+	clones_not_looked_at membership apart  -DTHREADS -DCLONES_NOT_LOOKED_AT
+	count_first          membership apart  -DTHREADS -DCOUNT_FIRST
 	ipi                  ipi        ok
 	ipi_no_look          ipi        lost   -DNO_LOOK
 	ipi_look_first       ipi        lost   -DLOOK_FIRST
