@@ -320,3 +320,16 @@ void herd_finish(struct herd *h)
 	for (int i = 0; i < h->n; i++)
 		finish(h->w[i].pid);
 }
+
+void hog(void *arg)
+{
+	volatile bool *quit = arg;
+	size_t size = (read_field("/proc/meminfo", "MemAvailable") + 24 * 1024) * 1024;
+	char *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ck_assert_ptr_ne(mem, MAP_FAILED);
+	/* the kernel alone fills memory ten times as fast as faults do, next to the writers */
+	while (!*quit)
+		for (size_t i = 0; i < size && !*quit; i += 64 * PAGE)
+			madvise(mem + i, size - i < 64 * PAGE ? size - i : 64 * PAGE, MADV_POPULATE_WRITE);
+}

@@ -105,4 +105,7 @@ void write_to(struct pair *p, void *mem, unsigned long stride);
 uint64_t next_write(struct pair *p);
 void pair_finish(struct pair *p);
 
+/* A process that writes to a little more than memory holds, again and again until *QUIT, which is a bool. */
+void hog(void *quit);
+
 #endif /* TESTS_GUEST_LIB_SMP_H */

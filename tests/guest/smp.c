@@ -132,22 +132,8 @@ TEST_LIMIT(pageout, 60)
 	herd_finish(h);
 }
 
-/* A little more than memory holds, written to again and again until *ARG. */
-static void hog(void *arg)
-{
-	volatile bool *quit = arg;
-	size_t size = (read_field("/proc/meminfo", "MemAvailable") + 24 * 1024) * 1024;
-	char *mem = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	ck_assert_ptr_ne(mem, MAP_FAILED);
-	/* the kernel alone fills memory ten times as fast as faults do, next to the writers */
-	while (!*quit)
-		for (size_t i = 0; i < size && !*quit; i += 64 * PAGE)
-			madvise(mem + i, size - i < 64 * PAGE ? size - i : 64 * PAGE, MADV_POPULATE_WRITE);
-}
-
 /*
- * No proof, that is reclaim_of_read: it passes on vanilla too. Reclaim takes what was not used for long, and
+ * No proof, that is smp_reclaim.c: it passes on vanilla too. Reclaim takes what was not used for long, and
  * MADV_COLD from outside makes it think so of pages that are being written; but a
  * page that it then takes within the one tick for which the writer's old mapping
  * lasts was not seen in some 20,000. pageout goes the same way without asking for
@@ -178,98 +164,6 @@ TEST_LIMIT(reclaim, 60)
 	finish(pid);
 	smp_count("reclaim", written, "pages written to swap");
 	herd_finish(h);
-}
-
-/*
- * Who only reads. What may be executed stays readable on the host when a look has made it old, and Linux
- * as it is takes no reading for a use: reclaim finds nothing but these pages, takes them, and gives the frames
- * to who waits for one, while for the rest of a tick the stub reads on through its old mapping. The
- * pages are in swap from the second time on and have not changed, so that a frame is free at once.
- */
-#define READERS 2
-#define READ_PAGES 2048
-
-struct readers {
-	volatile bool quit;
-	volatile bool ready[READERS];
-	char wrong[256];
-};
-
-static uint64_t page_value(int i)
-{
-	return 0x5eed000000000000 + i;
-}
-
-struct reader {
-	struct readers *all;
-	int nr;
-};
-
-static void read_for_ever(void *arg)
-{
-	struct reader *r = arg;
-	volatile uint64_t *mem = mmap(NULL, READ_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	ck_assert_ptr_ne((void *)mem, MAP_FAILED);
-	for (unsigned int i = 0; i < READ_PAGES * WORDS; i++)
-		mem[i] = page_value(i / WORDS);
-	ck_assert_int_eq(mprotect((void *)mem, READ_PAGES * PAGE, PROT_READ | PROT_EXEC), 0);
-	r->all->ready[r->nr] = true;
-	for (unsigned int k = 0; !r->all->quit; k = (k + 1) % WORDS)
-		for (int i = 0; i < READ_PAGES; i++) {
-			uint64_t got = mem[i * WORDS + k];
-
-			if (got == page_value(i))
-				continue;
-			snprintf(r->all->wrong, sizeof(r->all->wrong), "reader %d, page %d, word %u: got %#llx, wanted %#llx",
-				 r->nr, i, k, (unsigned long long)got, (unsigned long long)page_value(i));
-			return;
-		}
-}
-
-/* Faults of @pid for which something was read from swap. */
-static uint64_t major_faults(pid_t pid)
-{
-	unsigned long n = 0;
-
-	ck_assert_int_eq(sscanf(read_file(at("/proc", "%d/stat", pid)),
-				"%*d (%*[^)]) %*c %*d %*d %*d %*d %*d %*u %*u %*u %lu", &n), 1);
-	return n;
-}
-
-TEST_LIMIT(reclaim_of_read, 60)
-{
-	struct readers *all = shared(sizeof(*all));
-	struct reader r = { .all = all };
-	pid_t pid[READERS], presses;
-	bool *quit = shared(PAGE);
-	uint64_t before, written = 0, read_back = 0;
-	double end;
-
-	/* code is of this kind, too: that of this program, and of its children, stays */
-	ck_assert_int_eq(mlockall(MCL_CURRENT), 0);
-	for (r.nr = 0; r.nr < READERS; r.nr++)
-		pid[r.nr] = start(read_for_ever, &r);
-	for (int i = 0; i < READERS; i++)
-		eventually(all->ready[i], 20);
-	before = vmstat("pswpout");
-	presses = start(hog, quit);
-	end = now() + smp_seconds();
-	while (!all->wrong[0] && (now() < end || written < 200)) {
-		usleep(10000);
-		written = vmstat("pswpout") - before;
-	}
-	for (int i = 0; i < READERS; i++)
-		read_back += major_faults(pid[i]);
-	/* that it ends by itself can take long where all wait for swap */
-	stop(presses);
-	all->quit = true;
-	for (int i = 0; i < READERS; i++)
-		finish(pid[i]);
-	smp_count("reclaim_of_read", written, "pages swapped out");
-	smp_count("reclaim_of_read", read_back, "pages that the readers had to have back");
-	if (all->wrong[0])
-		corrupt("%s", all->wrong);
 }
 
 /* ksmd takes equal pages of the writers together; each is being written now and then. */

@@ -42,6 +42,7 @@ run 30 smp compaction
 run 170 smp_nodes migration 2
 run 300 smp pageout
 run 12 smp '[rsw]*'
+run 12 smp_reclaim '*'
 run 11 smp_threads '*'
 run 11 smp_copies '*'
 
