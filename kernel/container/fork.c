@@ -231,6 +231,7 @@ static void thread_begins(void)
 	WRITE_ONCE(current->container_clones, true);
 	/* pairs with container_moving_alone() */
 	smp_mb();
+	/* pairs with container_moved_alone() */
 	if (smp_load_acquire(&moves_alone) == current->signal) {
 		container_lock();
 		container_unlock();
@@ -240,8 +241,10 @@ static void thread_begins(void)
 /* It can be found among the threads, or has come to nothing. */
 static void thread_ends(void)
 {
-	if (current->container_clones)
-		smp_store_release(&current->container_clones, false);
+	if (!current->container_clones)
+		return;
+	/* pairs with container_moving_alone() */
+	smp_store_release(&current->container_clones, false);
 }
 
 /* Of a fork or an exit. Returns whether it has the semaphore; else it must not sleep. */

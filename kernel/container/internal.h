@@ -194,6 +194,7 @@ struct container_hierarchy {
 struct container_membership {
 	struct container_group group;
 	refcount_t ref;
+
 	struct_group_tagged(container_places, places,
 		u32 key;
 		unsigned long slots;
