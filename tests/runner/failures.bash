@@ -337,14 +337,40 @@ test_read_only_host()
 	equal output x "$out"
 }
 
-test_not_root()
+# $nobody: what starts a command as somebody who is not root, which we may be already.
+set_nobody()
 {
+	nobody=
 	[ "$(id -u)" = 0 ] || return 0
 	chmod 777 "$WORK" "$WORK/tmp" "$WORK/fail"
-	setpriv --reuid 65534 --regid 65534 --clear-groups test -x "$uml" || return 0
+	nobody='setpriv --reuid 65534 --regid 65534 --clear-groups'
+	$nobody test -x "$uml" || not_here "user 65534 may not look into this clone"
+}
+
+test_not_root()
+{
+	set_nobody
 	cd /
-	out=$(HOME=/nonexistent setpriv --reuid 65534 --regid 65534 --clear-groups "$uml" sh -c 'id -u; echo w >/etc/w && cat /etc/w' 2>"$WORK/e")
+	out=$(HOME=/nonexistent $nobody "$uml" sh -c 'id -u; echo w >/etc/w && cat /etc/w' 2>"$WORK/e")
 	equal 'root in the guest, nobody on the host' '0 w' "$(echo $out)"
+}
+
+# What is in a directory of PATH that may not be looked into is not known, and so not there.
+test_not_found_for_a_user()
+{
+	set_nobody
+	mkdir -m 0 "$WORK/shut"
+	status=0
+	HOME=/nonexistent PATH="$WORK/shut:$PATH" $nobody "$uml" no-such-command-here >"$WORK/o" 2>"$WORK/e" || status=$?
+	rmdir "$WORK/shut"
+	equal status 127 $status
+	contains message 'no such command' "$(cat "$WORK/e")"
+	# one that is there and may not be executed is another thing
+	mkdir "$WORK/open"
+	echo x >"$WORK/open/not-a-program"
+	status=0
+	HOME=/nonexistent PATH="$WORK/open:$PATH" $nobody "$uml" not-a-program >"$WORK/o" 2>"$WORK/e" || status=$?
+	equal 'status of a file' 126 $status
 }
 
 signal_ends_it()

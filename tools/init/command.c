@@ -3,6 +3,7 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <pty.h>
 #include <signal.h>
 #include <stdio.h>
@@ -50,6 +51,22 @@ static void child_fds(struct guest *g, const int fd[JOIN_STREAMS])
 		ioctl(0, TIOCSCTTY, 0);
 }
 
+/* Is there a file of that name in some directory of PATH? */
+static bool in_path(const char *name)
+{
+	char file[PATH_MAX];
+
+	for (const char *dir = getenv("PATH"), *end; dir; dir = *end ? end + 1 : NULL) {
+		int len;
+
+		end = strchrnul(dir, ':');
+		len = snprintf(file, sizeof(file), "%.*s%s%s", (int)(end - dir), dir, end > dir ? "/" : "", name);
+		if (len < (int)sizeof(file) && !access(file, F_OK))
+			return true;
+	}
+	return false;
+}
+
 static void child(struct guest *g, const int fd[JOIN_STREAMS], int report)
 {
 	const char *path = NULL;
@@ -73,7 +90,11 @@ static void child(struct guest *g, const int fd[JOIN_STREAMS], int report)
 	if (!path)
 		setenv("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", 1);
 	execvp(g->job.argv[0], g->job.argv);
-	child_fail(report, 2, errno);
+	err = errno;
+	/* that a directory of PATH may not be looked into is no answer to where the command is */
+	if (err == EACCES && !strchr(g->job.argv[0], '/') && !in_path(g->job.argv[0]))
+		err = ENOENT;
+	child_fail(report, 2, err);
 }
 
 static void open_terminal(struct guest *g, int fd[JOIN_STREAMS])
