@@ -115,7 +115,7 @@ static void css_release(struct percpu_ref *ref)
 	/* css_destroy() of the state below goes on with it */
 	if (css_break_seal(css))
 		return;
-	for (above = css->parent; above && css_is_last(above); above = above->parent)
+	for (above = css->parent; above->parent && css_is_last(above); above = above->parent)
 		WRITE_ONCE(above->sealed, true);
 	INIT_RCU_WORK(&css->free_work, css_destroy_work);
 	queue_rcu_work(container_wq, &css->free_work);

@@ -4,7 +4,8 @@
  *
  * A fork takes one reference to the parent's group, whatever the number of
  * hierarchies; neither container_mutex nor group_lock is taken, unless the
- * child gets namespaces of its own and with them a container (ns.c). The child
+ * child gets namespaces of its own and with them a container (ns.c), or is a thread
+ * whose process is just being moved. The child
  * has its group before it is visible, so whoever finds it finds it whole.
  *
  * A child that is a thread holds container_thread_rwsem for reading meanwhile,
@@ -14,8 +15,8 @@
  * one thread is moved without: whoever makes a thread says so in its task first and then
  * looks for such a move (thread_begins()), and the mover says which process it is at
  * and then looks for such a thread (container_moving_alone()), so that one of the two sees the other, and
- * gives way: the thread waits for container_mutex, the mover takes the semaphore. So does one that shares its
- * parent's memory, as Linux then makes a table for futexes, or gets namespaces: they have to sleep.
+ * gives way: the thread waits for container_mutex, the mover takes the semaphore. That is also held by a child
+ * that shares its parent's memory, as Linux then makes a table for futexes, or gets namespaces: they have to sleep.
  *
  * While a subsystem with callbacks for tasks is bound, every fork and exit is a section that
  * writers of the semaphore wait for: every rebinding is one, and every move if a subsystem
@@ -89,9 +90,9 @@ void __init container_fork_init(void)
 
 /**
  * container_moving_begins - no thread is born until container_moving_ends()
- * @process: all threads of a process are going to move
+ * @process: all threads of a process are going to move, and it may have several
  *
- * For one thread only if a subsystem counts by callbacks. Nor is anybody else born or
+ * For one thread, or a process that is tried as if it had one, only if a subsystem counts by callbacks. Nor is anybody else born or
  * exits, while somebody is told of it.
  *
  * Context: process; sleeps; outside of container_mutex.

@@ -52,6 +52,8 @@ struct container_membership exited_membership = {
 
 void __init container_group_init(void)
 {
+	/* container_places.slots */
+	BUILD_BUG_ON(CONFIG_MAX_CONTAINER_HIERARCHIES > BITS_PER_LONG);
 	/* kmalloc()'s next size is twice as big, and a move makes a group and drops one */
 	membership_cache = KMEM_CACHE(container_membership, SLAB_PANIC);
 }

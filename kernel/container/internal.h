@@ -189,7 +189,7 @@ struct container_hierarchy {
  * @container: by slot; NULL means the root container, so that mounting a
  *	hierarchy changes no group
  * @link: by slot, in container.groups; unused where @container is NULL; group_lock
- * @hash: in the table of groups; group_lock
+ * @hash: in the table of groups; group_lock, readers RCU
  */
 struct container_membership {
 	struct container_group group;

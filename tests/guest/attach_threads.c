@@ -10,54 +10,14 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-static volatile bool storm_ends;
-
-static void *short_thread(void *arg)
-{
-	return arg;
-}
-
-static void *make_threads(void *arg)
-{
-	pthread_t thread;
-
-	while (!storm_ends)
-		if (!pthread_create(&thread, NULL, short_thread, NULL))
-			pthread_join(thread, NULL);
-	return arg;
-}
-
-TEST_LIMIT(procs_misses_no_thread_that_is_being_made, 60)
-{
-	char *root = mount_hierarchy("cpuacct"), *dirs[] = { at(root, "a"), at(root, "b") };
-	pthread_t makers[4];
-
-	expect(make_dir(dirs[0]), 0);
-	expect(make_dir(dirs[1]), 0);
-	storm_ends = false;
-	for (int i = 0; i < 4; i++)
-		ck_assert_int_eq(pthread_create(&makers[i], NULL, make_threads, NULL), 0);
-	for (int i = 0; i < 300; i++) {
-		enter(dirs[i % 2]);
-		/* whoever is made from here on inherits; who was exiting goes by itself */
-		eventually(!*read_file(at(dirs[!(i % 2)], "tasks")), 5);
-	}
-	storm_ends = true;
-	for (int i = 0; i < 4; i++)
-		pthread_join(makers[i], NULL);
-	enter(root);
-	eventually(!remove_dir(dirs[0]), 5);
-	eventually(!remove_dir(dirs[1]), 5);
-}
-
-/* A process that has one thread, and often is just making its second, and who moves it. */
+/* What a process that moves and whoever moves it have in common. */
 static struct {
 	unsigned long made;	/* threads, with the one that is next */
 	unsigned long turn;	/* odd during a move */
 	unsigned long seen;	/* threads that looked between two moves */
 	unsigned long apart;	/* and were not where their leader was */
 	bool over;
-} *lone;
+} *moving;
 
 static unsigned long read_of(const unsigned long *where)
 {
@@ -78,27 +38,82 @@ static void read_into(const char *path, char *buf, size_t size)
 	close(fd);
 }
 
+static void move_begins_or_ends(void)
+{
+	add_to(&moving->turn);
+}
+
 static void *look_where_we_are(void *arg)
 {
 	char mine[512], leaders[512];
 	unsigned long before;
 
 	do {
-		before = read_of(&lone->turn);
+		before = read_of(&moving->turn);
 		read_into("/proc/thread-self/container", mine, sizeof(mine));
 		read_into("/proc/self/container", leaders, sizeof(leaders));
-	} while (before & 1 || before != read_of(&lone->turn));
-	lone->apart += strcmp(mine, leaders) != 0;
-	add_to(&lone->seen);
+	} while (before & 1 || before != read_of(&moving->turn));
+	if (!*mine || strcmp(mine, leaders))
+		add_to(&moving->apart);
+	add_to(&moving->seen);
 	return arg;
 }
 
+static void *shared_look(void)
+{
+	void *page = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	ck_assert_ptr_ne(page, MAP_FAILED);
+	return page;
+}
+
+static volatile bool storm_ends;
+
+static void *make_threads(void *arg)
+{
+	pthread_t thread;
+
+	while (!storm_ends)
+		if (!pthread_create(&thread, NULL, look_where_we_are, NULL))
+			pthread_join(thread, NULL);
+	return arg;
+}
+
+TEST_LIMIT(procs_misses_no_thread_that_is_being_made, 60)
+{
+	char *root = mount_hierarchy("cpuacct"), *dirs[] = { at(root, "a"), at(root, "b") };
+	pthread_t makers[4];
+
+	moving = shared_look();
+	expect(make_dir(dirs[0]), 0);
+	expect(make_dir(dirs[1]), 0);
+	storm_ends = false;
+	for (int i = 0; i < 4; i++)
+		ck_assert_int_eq(pthread_create(&makers[i], NULL, make_threads, NULL), 0);
+	for (int i = 0; i < 300; i++) {
+		move_begins_or_ends();
+		enter(dirs[i % 2]);
+		move_begins_or_ends();
+		/* whoever is made from here on inherits; who was exiting goes by itself */
+		eventually(!*read_file(at(dirs[!(i % 2)], "tasks")), 5);
+	}
+	storm_ends = true;
+	for (int i = 0; i < 4; i++)
+		pthread_join(makers[i], NULL);
+	ck_assert_uint_gt(moving->seen, 0);
+	ck_assert_uint_eq(moving->apart, 0);
+	enter(root);
+	eventually(!remove_dir(dirs[0]), 5);
+	eventually(!remove_dir(dirs[1]), 5);
+}
+
+/* A process that has one thread, and often is just making its second. */
 static void make_one_after_the_other(void *arg)
 {
 	pthread_t thread;
 
-	while (!__atomic_load_n(&lone->over, __ATOMIC_SEQ_CST)) {
-		add_to(&lone->made);
+	while (!__atomic_load_n(&moving->over, __ATOMIC_SEQ_CST)) {
+		add_to(&moving->made);
 		if (!pthread_create(&thread, NULL, look_where_we_are, arg))
 			pthread_join(thread, NULL);
 	}
@@ -113,8 +128,7 @@ TEST_LIMIT(procs_misses_no_second_thread, 60)
 	int fds[2];
 	pid_t pid;
 
-	lone = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	ck_assert_ptr_ne(lone, MAP_FAILED);
+	moving = shared_look();
 	for (int i = 0; i < 2; i++) {
 		expect(make_dir(dirs[i]), 0);
 		fds[i] = open(at(dirs[i], "procs"), O_WRONLY | O_CLOEXEC);
@@ -123,23 +137,20 @@ TEST_LIMIT(procs_misses_no_second_thread, 60)
 	pid = start(make_one_after_the_other, NULL);
 	snprintf(number, sizeof(number), "%d", pid);
 	for (moves = 0; moves < 2000; moves++) {
-		made = read_of(&lone->made);
-		while (read_of(&lone->made) == made)
+		made = read_of(&moving->made);
+		while (read_of(&moving->made) == made)
 			sched_yield();
 		/* each time at another moment of the making */
 		for (volatile unsigned long i = 0; i < moves % 256 * 128; i++)
 			;
-		add_to(&lone->turn);
+		move_begins_or_ends();
 		ck_assert_int_gt(write(fds[moves % 2], number, strlen(number)), 0);
-		add_to(&lone->turn);
-		/* its thread looks before the next move */
-		while (read_of(&lone->seen) < made)
-			sched_yield();
+		move_begins_or_ends();
 	}
-	__atomic_store_n(&lone->over, true, __ATOMIC_SEQ_CST);
+	__atomic_store_n(&moving->over, true, __ATOMIC_SEQ_CST);
 	finish(pid);
-	ck_assert_uint_eq(lone->apart, 0);
-	ck_assert_uint_ge(lone->seen, moves);
+	ck_assert_uint_eq(moving->apart, 0);
+	ck_assert_uint_ge(moving->seen, moves);
 	close(fds[0]);
 	close(fds[1]);
 	ck_assert_str_eq(container_of_pid(getpid(), "cpuacct"), "/");

@@ -61,7 +61,7 @@ runs_in_guest()
 # not_here WHY: this machine has no way to do this test. It counts as neither passed nor failed, and is named in the summary.
 not_here()
 {
-	echo "$*" >&3
+	echo "NOT HERE: $*" >&3
 	exit 77
 }
 

@@ -80,13 +80,46 @@ print(len(r.findall(".//testcase")), len(r.findall(".//skipped")))' "$WORK/junit
 	status=0
 	sed 1d <<<"$rows" | awk -F '\t' -f "$TOP/tools/check/report.awk" -v dir="$WORK" -v seed=1 -v seconds=2 >"$WORK/o" || status=$?
 	equal 'status of nothing' 1 $status
-	# a machine where unshare is refused, and a test that says no reason
-	mkdir "$WORK/bin" "$WORK/t"
+	# a machine where unshare is refused
+	mkdir "$WORK/bin"
 	printf '#!/bin/sh\nexit 1\n' >"$WORK/bin/unshare"
 	chmod +x "$WORK/bin/unshare"
 	out=$(PATH="$WORK/bin:$PATH" "$TOP/tests/runner/run.sh" --kernel "$UML_KERNEL" read_only_host)
 	contains 'a test that needs mounts' 'ok - read_only_host # SKIP nobody may have mounts' "$out"
 	contains totals '0 passed, 0 failed, 1 not done here' "$out"
+}
+
+# Only who says it in that way is excused, and leaves nothing behind.
+test_what_is_no_excuse()
+{
+	mkdir -p "$WORK/t/tests/runner" "$WORK/t/build/tools"
+	cp "$TOP/tests/runner/run.sh" "$TOP/tests/runner/lib.bash" "$WORK/t/tests/runner"
+	cp /bin/true "$WORK/t/build/tools/uml-run"
+	cat >"$WORK/t/tests/runner/x.bash" <<-'EOT'
+		test_no_reason()
+		{
+			exit 77
+		}
+		test_failed_before()
+		{
+			(fail 'what was wrong')
+			exit 77
+		}
+		test_leaves_a_file()
+		{
+			touch "$TMPDIR/uml-run.left"
+			not_here 'no disk'
+		}
+		test_excused()
+		{
+			not_here 'no disk'
+		}
+	EOT
+	status=0
+	out=$("$WORK/t/tests/runner/run.sh" --kernel /bin/true) || status=$?
+	equal status 1 $status
+	contains totals '0 passed, 3 failed, 1 not done here' "$out"
+	contains 'the one' 'ok - excused # SKIP no disk' "$out"
 }
 
 # Both files can be read, whatever bytes a failed test has quoted.

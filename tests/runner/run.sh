@@ -67,7 +67,7 @@ leftovers()
 
 one()
 {
-	local file=$1 name=$2 work why rc began ms limit
+	local file=$1 name=$2 work why rc began ms limit left
 	limit=$(sed -n "s/^# (limit of $name: \([0-9]*\) s)$/\1/p" "$file")
 	limit=${limit:-60}
 	began=$(date +%s%N)
@@ -82,12 +82,18 @@ one()
 	[ $rc -ne 124 ] || why="tests/runner/$(basename "$file"):$(grep -n "^test_$name()" "$file" | cut -d: -f1): expected an end within $limit s, got none"
 	[ $rc -eq 0 ] || [ -n "$why" ] || why="tests/runner/$(basename "$file"): expected 0, got exit status $rc: $(tail -n 1 "$work/err")"
 	[ -n "$why" ] || why=$(leftovers "$work/tmp")
-	if [ $rc -eq 77 ] && [ -n "$why" ]; then
-		echo "ok - $name # SKIP $why"
-		absent=$((absent + 1))
-		rm -rf "$work"
-		return
-	fi
+	# not_here() said so, and nothing else is wrong
+	case $rc:$why in
+	'77:NOT HERE: '*)
+		left=$(leftovers "$work/tmp")
+		if [ -z "$left" ]; then
+			echo "ok - $name # SKIP ${why#NOT HERE: }"
+			absent=$((absent + 1))
+			rm -rf "$work"
+			return
+		fi
+		why=$left ;;
+	esac
 	ms=$((($(date +%s%N) - began) / 1000000))
 	if [ -z "$why" ]; then
 		echo "ok - $name # $ms ms"

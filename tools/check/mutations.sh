@@ -85,7 +85,13 @@ judge()
 		(cd "$tree" && tools/check.sh --only "$test" --jobs 1 $args --no-build) >"$out/check.log" 2>&1
 		case $? in
 		0) echo "survived	$test passed" ;;
-		1) echo "killed	$(grep -m 1 -A 1 '^FAILED' "$out/check.log" | tail -n 1 | sed 's/^ *//')" ;;
+		1)
+			# no test that passed is not one that failed: it may not have been done
+			if grep -q '^FAILED' "$out/check.log"; then
+				echo "killed	$(grep -m 1 -A 1 '^FAILED' "$out/check.log" | tail -n 1 | sed 's/^ *//')"
+			else
+				echo "broken	no test failed: $(tail -n 1 "$out/check.log")"
+			fi ;;
 		*) echo "broken	$(tail -n 1 "$out/check.log")" ;;
 		esac
 	fi
