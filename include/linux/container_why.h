@@ -2,7 +2,6 @@
 /*
  * Saying why: what a subsystem calls when it refuses something, kills for a
  * limit, or cannot keep one. The file `why` of the container shows the last.
- * And per-CPU memory that can be refused, for tests.
  */
 #ifndef _LINUX_CONTAINER_WHY_H
 #define _LINUX_CONTAINER_WHY_H
@@ -41,21 +40,6 @@ int container_refuse(struct container *cont, struct task_struct *task,
 		     int error);
 void container_css_refuse(struct container_subsys_state *css, struct task_struct *task,
 			  const struct container_refusal *refusal);
-
-/**
- * container_percpu_fails - is this to be an allocation that fails?
- *
- * Linux's fault injection knows of slab objects and of pages, not of per-CPU memory. In a kernel that has it
- * an object of no use is asked for first, and counts.
- *
- * Context: process; sleeps.
- * Return: true where failslab says so; false in kernels without it
- */
-bool container_percpu_fails(void);
-
-/* alloc_percpu(), which can be made to fail */
-#define container_alloc_percpu(type) \
-	(container_percpu_fails() ? (type __percpu *)NULL : alloc_percpu(type))
 
 #endif /* CONFIG_CONTAINERS */
 #endif /* _LINUX_CONTAINER_WHY_H */

@@ -20,7 +20,7 @@
 #include <linux/containers.h>
 
 #include <linux/container_hooks.h>
-#include <linux/container_why.h>
+#include <linux/container_percpu.h>
 #include <linux/jiffies.h>
 #include <linux/math64.h>
 #include <linux/percpu.h>

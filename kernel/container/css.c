@@ -32,6 +32,7 @@
  */
 #include "internal.h"
 
+#include <linux/container_percpu.h>
 #include <linux/rculist.h>
 #include <linux/slab.h>
 #include <linux/spinlock.h>

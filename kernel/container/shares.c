@@ -39,7 +39,7 @@
  */
 #include "shares.h"
 
-#include <linux/container_why.h>
+#include <linux/container_percpu.h>
 #include <linux/ctype.h>
 #include <linux/kernel.h>
 #include <linux/math64.h>

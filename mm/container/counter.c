@@ -19,7 +19,7 @@
  * before the one that charged; readers clamp. At the end of a state's life it
  * has to be zero: memory_counter_exit() warns once and mends the ancestors.
  */
-#include <linux/container_why.h>
+#include <linux/container_percpu.h>
 #include <linux/cpumask.h>
 #include <linux/mm.h>
 #include <linux/percpu.h>
