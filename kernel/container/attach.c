@@ -7,9 +7,9 @@
  * which cannot fail. A task that begins to exit meanwhile is left alone. Who may
  * move whom is permission.c's.
  *
- * Locking: container_thread_rwsem for writing when a process moves, so
- * that it gains no thread in between, unless it has but one (container_moving_alone()), and when tasks are counted by callbacks;
- * container_mutex; task_lock around each swap, where PF_EXITING is looked at
+ * Locking: container_thread_rwsem for writing when a process of several threads
+ * moves, so that it gains none in between (one that has but one: see
+ * container_moving_alone()), and when tasks are counted by callbacks; container_mutex; task_lock around each swap, where PF_EXITING is looked at
  * again (fork.c has the other side).
  */
 #include "internal.h"
@@ -220,13 +220,13 @@ static int collect(pid_t nr, enum movement how, struct task_struct ***tasks)
 	get_task_struct(task);
 	rcu_read_unlock();
 
-	if (how == MOVE_THREAD || (how == MOVE_ALONE && container_moving_alone(task))) {
-		**tasks = task;
-		return 1;
-	}
-	if (how == MOVE_ALONE) {
+	if (how == MOVE_ALONE && !container_moving_alone(task)) {
 		put_task_struct(task);
 		return 0;
+	}
+	if (how != MOVE_PROCESS) {
+		**tasks = task;
+		return 1;
 	}
 	/* container_thread_rwsem: the number can only shrink */
 	max = max(get_nr_threads(task), 1);
