@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/io_uring.h>
 #include <signal.h>
+#include <sys/inotify.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -109,6 +110,15 @@ static void close_the_other_end(struct actor *actor)
 	ck_assert_int_eq(close(ends[1]), 0);
 }
 
+/* The pipe's other end and the ring: then nothing is held. */
+static void close_what_is_left(struct actor *actor)
+{
+	act(actor, close_the_other_end, 0);
+	act(actor, close_ring, 0);
+	eventually(held(a) == 0, SOON);
+	dismiss(actor);
+}
+
 /* Waiting for the pipe, or in a thread that sleeps in read(). */
 static const unsigned int ways[] = { 0, IOSQE_ASYNC };
 
@@ -128,10 +138,7 @@ TEST(a_request_keeps_its_file)
 		ck_assert_uint_eq(held(a), 3);
 		act(actor, answer, 0);
 		eventually(held(a) == 2, SOON);
-		act(actor, close_the_other_end, 0);
-		act(actor, close_ring, 0);
-		eventually(held(a) == 0, SOON);
-		dismiss(actor);
+		close_what_is_left(actor);
 	}
 	expect(remove_dir(a), 0);
 }
@@ -150,6 +157,38 @@ TEST(a_request_outlives_the_container)
 	expect(remove_dir(b), 0);
 	ck_assert_int_eq(hierarchy_of("bc").dying, 1);
 	act(actor, close_the_other_end, 0);
+	ck_assert_int_eq(hierarchy_of("bc").dying, 1);
+	act(actor, close_ring, 0);
+	eventually(hierarchy_of("bc").dying == 0, SOON);
+	dismiss(actor);
+	expect(remove_dir(a), 0);
+}
+
+/* A file that nobody else has, and that nothing will ever be read from. */
+static void read_for_ever_and_close(struct actor *actor)
+{
+	int fd = inotify_init1(IN_CLOEXEC);
+
+	(void)actor;
+	ck_assert_int_ge(fd, 0);
+	read_of(fd, 0);
+	ck_assert_int_eq(close(fd), 0);
+}
+
+/* Neither a descriptor nor the ring, which is the root's: the request alone has the file. */
+TEST(a_request_alone_keeps_the_container)
+{
+	struct actor *actor;
+
+	mount_bc("b");
+	expect(make_dir(b), 0);
+	actor = quiet_actor_in(root);
+	act(actor, make_ring, 0);
+	expect(move_to(b, actor->pid), 0);
+	act(actor, read_for_ever_and_close, 0);
+	ck_assert_uint_eq(held(b), 1);
+	expect(move_to(root, actor->pid), 0);
+	expect(remove_dir(b), 0);
 	ck_assert_int_eq(hierarchy_of("bc").dying, 1);
 	act(actor, close_ring, 0);
 	eventually(hierarchy_of("bc").dying == 0, SOON);
@@ -214,10 +253,7 @@ TEST(the_table_keeps_files)
 	ck_assert_uint_eq(held(a), 3);
 	act(actor, empty_table, 0);
 	eventually(held(a) == 2, SOON);
-	act(actor, close_the_other_end, 0);
-	act(actor, close_ring, 0);
-	eventually(held(a) == 0, SOON);
-	dismiss(actor);
+	close_what_is_left(actor);
 	expect(remove_dir(a), 0);
 }
 

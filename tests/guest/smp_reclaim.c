@@ -3,9 +3,9 @@
  * smp: reclaim beside processes that only read.
  * (uml-run --swap 256M --mem 192M) (jobs 1 1p 2 2@vanilla 4@vanilla 8@vanilla)
  *
- * With 8 CPUs it had no end within its 60 s once, where it takes 3 to 5 s; why has not been found, so that nothing but
- * Linux as it is has it with more than 2. Not in the debug kernel, where memory that is always full left it without an end after three minutes: there
- * smp.c's reclaim takes pages, of processes that write.
+ * With 8 CPUs it had no end within its 60 s once, where it takes 3 to 5 s; why has not been found, so that
+ * nothing but Linux as it is has it with more than 2. Not in the debug kernel, where memory that is always full
+ * left it without an end after three minutes: there smp.c's reclaim takes pages, of processes that write.
  */
 #include "lib-smp.h"
 
