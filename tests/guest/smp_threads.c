@@ -414,16 +414,25 @@ TEST_LIMIT(fork_snapshot, 60)
 	pair_finish(p);
 }
 
-/*
- * What a debugger writes to a page that is shared copy-on-write is what the
- * thread reads. (PTRACE_POKEDATA needs no test: it wants the thread stopped, and
- * a thread that goes on has its mappings brought up to date.)
- */
-TEST_LIMIT(write_to_proc_mem, 60)
+static void by_proc_mem(struct pair *p, char *page, uint64_t n)
+{
+	int mem = memory_of(p->writer);
+
+	ck_assert_int_eq(pwrite(mem, &n, sizeof(n), (off_t)page), sizeof(n));
+	close(mem);
+}
+
+/* The actor is stopped; the writer, which has the same memory, is not. */
+static void by_poke(struct pair *p, char *page, uint64_t n)
+{
+	ck_assert_msg(!ptrace(PTRACE_POKEDATA, p->actor, page, n), "poke: %s", error_name(errno));
+}
+
+/* What a debugger writes to a page that is shared copy-on-write is what the thread reads. */
+static void write_into_reader(const char *name, void (*by)(struct pair *p, char *page, uint64_t n))
 {
 	struct pair *p = pair_start();
 	char *page = map_in(p, NULL, PAGE, MAP_PRIVATE | MAP_ANONYMOUS, -1);
-	int mem = memory_of(p->writer);
 	double end = now() + smp_seconds();
 	uint64_t turns;
 
@@ -433,15 +442,25 @@ TEST_LIMIT(write_to_proc_mem, 60)
 		/* a child that has the page too, for longer than this turn takes */
 		ck_assert_int_gt(act_on(p, SYS_fork), 0);
 		next_write(p);
-		ck_assert_int_eq(pwrite(mem, &turns, sizeof(turns), (off_t)page), sizeof(turns));
+		by(p, page, turns);
 		next_write(p);
 		if (p->seen != turns)
 			corrupt("turn %llu: the thread reads %llu", (unsigned long long)turns,
 				(unsigned long long)p->seen);
 		resume(p);
 	}
-	smp_count("write_to_proc_mem", turns, "words written into a thread that was reading");
+	smp_count(name, turns, "words written into a thread that was reading");
 	pair_finish(p);
+}
+
+TEST_LIMIT(write_to_proc_mem, 60)
+{
+	write_into_reader("write_to_proc_mem", by_proc_mem);
+}
+
+TEST_LIMIT(ptrace_poke, 60)
+{
+	write_into_reader("ptrace_poke", by_poke);
 }
 
 /* A process of one page that it writes to until it is killed; the pipe keeps the page. */
