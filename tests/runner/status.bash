@@ -71,6 +71,9 @@ test_less_than_a_page()
 	guest --memory 1k -- true
 	contains '1k' '--memory 1k: less than a page' "$err"
 	contains 'the cure' 'give pages, or 4K and more' "$err"
+	guest --memory 0 -- true
+	contains '0' '--memory 0: less than a page' "$err"
+	equal '0: status' 125 $status
 	guest --memory 4K --dry-run -- true
 	equal '4K: status' 0 $status
 }

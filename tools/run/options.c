@@ -185,9 +185,9 @@ static void set_limit(struct options *o, const char *arg)
 {
 	unsigned long long size = bytes("--memory", arg, PAGE);
 
-	if (size && size < PAGE)
+	if (size < PAGE)
 		usage_error("--memory %s: less than a page, so nothing could be in memory; give pages, or 4K and "
-			    "more", arg);
+			    "more; without it there is no limit", arg);
 	o->page_limit = size / PAGE;
 	o->has_limit = true;
 }
