@@ -87,7 +87,7 @@ link_ours()
 	top=$(pwd)
 	# what was ours and is gone
 	find "$build/linux/arch/um" -xtype l -delete
-	for path in $links $(find arch/um -type f ! -name hooks.patch); do
+	for path in $links $(find arch/um -type f ! -name hooks.patch ! -path 'arch/um/series/*'); do
 		[ -e "$path" ] || continue
 		[ -L "$build/linux/$path" ] || ln -s "$top/$path" "$build/linux/$path"
 		[ "$(readlink "$build/linux/$path")" = "$top/$path" ] || ln -sfn "$top/$path" "$build/linux/$path"

@@ -105,7 +105,7 @@ void um_stub_enter_unlock(struct mm_id *mm_id)
  * A flusher that preempts the entry of this mm, between the store of the word and the wake-up of the stub, would wait for
  * a stub that nobody wakes: tests/models/, flusher_wakes_nobody.
  */
-static_assert(!IS_ENABLED(CONFIG_PREEMPTION));
+static_assert(!IS_ENABLED(CONFIG_PREEMPTION), "SMP needs CONFIG_PREEMPT_NONE or CONFIG_PREEMPT_VOLUNTARY");
 
 /**
  * um_tlb_shootdown() - let no user code of @mm go on with what was marked

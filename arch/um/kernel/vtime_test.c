@@ -17,6 +17,8 @@
 #include <skas/user_time.h>
 #include <stub-data.h>
 
+#ifdef CONFIG_VIRT_CPU_ACCOUNTING_NATIVE
+
 #define MSEC	((u64)NSEC_PER_MSEC)
 /* What is taken off for the host's own work is not more than LEAST_USER of vtime.c. */
 #define TAKEN_OFF (20 * (u64)NSEC_PER_USEC)
@@ -226,5 +228,7 @@ static struct kunit_suite vtime_test_suite = {
 	.test_cases = vtime_test_cases,
 };
 kunit_test_suite(vtime_test_suite);
+
+#endif
 
 MODULE_LICENSE("GPL");

@@ -6,8 +6,8 @@
  * spin_unlock(), rcu_assign_pointer() and load-acquire an mfence, each read barrier an lfence. UML's CPUs are threads that
  * share ordinary memory, where x86 orders loads with loads, stores with stores, and loads with later stores by
  * itself (Intel SDM volume 3, "Memory Ordering"; AMD64 APM volume 2, 7.2). What is left to do for one that wants a
- * store before a later load is a locked instruction; atomics that return a value have one. Devices are system
- * calls, and mb(), rmb(), wmb() stay as they are.
+ * store before a later load is a locked instruction; atomics that return a value have one. mb(), rmb()
+ * and wmb() stay as they are; virt_mb() and its kin (rings that a process of the host shares) are those of CPUs, as on x86.
  *
  * Included by <asm/barrier.h> before asm-generic's.
  */

@@ -6,8 +6,7 @@
 #ifndef __OS_SIGNALS_H
 #define __OS_SIGNALS_H
 
-/* umid.c, last_exit.c */
-void remove_umid_dir(void);
+/* last_exit.c */
 void os_keep_terminal(void);
 void os_last_exit(int sig);
 

@@ -32,7 +32,8 @@ static bool can_copy(pte_t pte, int is_write)
 
 /*
  * With page faults disabled a copy may fail, and some callers hold the lock
- * already (copy-on-write of a page without a struct page).
+ * already: copy-on-write of a page without a struct page (/dev/mem, which no
+ * flavour has) whose entry is old, which then finds zeroes, and warns.
  */
 static bool lock_page_table(struct mm_struct *mm)
 {
