@@ -55,7 +55,7 @@ BENCH	 := $(if $(filter bench-%,$(FLAVOUR)),ARCH_DRIVERS=bench/)
 KMAKE	 = $(MAKE) -C $(LINUX) O=$(TOP)/$(LINUX)/obj-$(FLAVOUR) ARCH=um $(BENCH) CC="$(CCACHE) $(CC)" HOSTCC="$(CCACHE) $(CC)" \
 	   KBUILD_BUILD_USER=uml KBUILD_BUILD_HOST=containers KBUILD_BUILD_TIMESTAMP=
 
-.PHONY: all kernel hooks stock hooks-save budget tools tests lint config clean clean-source help FORCE
+.PHONY: all kernel hooks stock hooks-save series budget tools tests lint config clean clean-source help FORCE
 
 all: linux.uml
 
@@ -81,6 +81,11 @@ stock: $(BUILD)/source.stamp
 hooks-save:
 	@tools/hooks.sh save $(BUILD)
 	@tools/hooks.sh count $(BUDGET) $(UM_BUDGET)
+
+# For UML's maintainers: arch/um as mails.
+series: $(BUILD)/source.stamp
+	@rm -rf $(BUILD)/mails
+	@tools/series.sh mails $(BUILD) $(BUILD)/mails
 
 budget:
 	@tools/hooks.sh count $(BUDGET) $(UM_BUDGET)
@@ -116,6 +121,7 @@ help:
 	@echo 'make tools tests        the runner and guest init; the guest test programs'
 	@echo 'make budget             added lines of each hooks.patch against $(BUDGET), arch/um $(UM_BUDGET)'
 	@echo 'make hooks-save         write hooks.patch of every room from build/linux'
+	@echo 'make series             build/mails: arch/um as patches for UML, from arch/um/series'
 	@echo 'make lint               checkpatch, clang-format, shellcheck, sparse where installed'
 	@echo 'make clean              remove what was built; clean-source: the unpacked Linux too'
 	@echo 'LINUX_SRC=DIR, LINUX_TARBALL=FILE choose the Linux 7.3 source'

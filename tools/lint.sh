@@ -6,7 +6,8 @@
 #
 # Linux's checkpatch over our C, shellcheck over the scripts, an SPDX line in
 # every file, no file above 600 lines, no path of this machine, mutations that
-# apply, tests and functions that are where the pages about them say. Every finding
+# apply, tests and functions that are where the pages about them say, a series (arch/um/series) that
+# ends as what is built. Every finding
 # is a line "FILE:LINE: ..."; exit status 1 if there was one.
 set -u
 
@@ -116,6 +117,9 @@ for patch in tests/mutations/*.patch; do
 	grep -v '^# ' "$patch" | patch -p1 -F0 --dry-run --force --silent >/dev/null 2>&1 ||
 		echo "$patch:1: does not apply"
 done >>"$out"
+
+# The patches for UML's maintainers are what is built.
+tools/series.sh check "$build" >>"$out" 2>&1
 
 # What a page says of tests and of models is there.
 grep -no '[a-z_][a-z_]*:[a-z0-9_]*' Documentation/errors.md | while IFS=: read -r line suite name; do

@@ -1,0 +1,107 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+# `./uml check --long series`: each patch of arch/um/series, on those before it, builds without a warning, boots with 1
+# and with 4 CPUs, and cures what it says: the tests that it names as its proof fail in the kernel before
+# it and pass in its own.
+set -eu
+
+cd "$(dirname "$0")/../.."
+build=$PWD/build
+out=$build/check/long-series
+tree=$build/series/linux
+obj=$tree/obj
+tests=0
+
+failed()
+{
+	echo "series: FAILED: $*; logs in $out" >&2
+	exit 1
+}
+
+# Linux as it is, in a tree of its own; what the patches change are copies, not links.
+fresh_tree()
+{
+	tools/source.sh build
+	rm -rf "$build/series"
+	mkdir -p "$build/series"
+	cp -al "$build/source" "$tree" 2>/dev/null || cp -a "$build/source/." "$tree"
+	for dir in arch/um arch/x86/um; do
+		rm -rf "${tree:?}/$dir"
+		cp -a "$build/source/$dir" "$tree/$dir"
+	done
+	tools/config.sh "$tree" "$obj" um-configs/base.config um-configs/vanilla.config um-configs/series.config
+}
+
+# What a patch brings is on from there; KUnit itself costs the others nothing.
+build_kernel()
+{
+	for symbol in VIRT_CPU_ACCOUNTING_NATIVE NUMA; do
+		"$tree/scripts/config" --file "$obj/.config" --enable $symbol
+	done
+	! grep -q UML_KUNIT_TEST "$tree/arch/um/Kconfig.kunit" 2>/dev/null ||
+		"$tree/scripts/config" --file "$obj/.config" --enable KUNIT --enable UML_KUNIT_TEST
+	CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 nice make -C "$tree" O="$obj" ARCH=um CC="$(command -v ccache) gcc" \
+		HOSTCC="$(command -v ccache) gcc" KBUILD_BUILD_USER=uml KBUILD_BUILD_HOST=containers KBUILD_BUILD_TIMESTAMP= \
+		-j"$(nproc)" olddefconfig linux >"$out/$1.build" 2>&1 || failed "$1 does not build"
+	! grep -i 'warning' "$out/$1.build" || failed "$1 builds with a warning"
+}
+
+# run NAME KERNEL CPUS PROGRAM...
+run()
+{
+	log=$out/$1 kernel=$2 cpus=$3
+	shift 3
+	SMP_SECONDS=$seconds "$build/tools/uml-run" --kernel "$kernel" --cpus "$cpus" --swap 256M --mem 192M --timeout 420 --log "$log.kernel" \
+		--failures "$out/failures" -- "$@" </dev/null >"$log" 2>"$log.err"
+}
+
+boots()
+{
+	seconds=2
+	for cpus in 1 4; do
+		run "$1.boot-$cpus" "$obj/linux" "$cpus" /bin/true || failed "$1 does not boot with $cpus CPUs"
+	done
+}
+
+# proof PATCH SUITE:TEST: before it by a wrong byte or time, as in flavour vanilla, or in young by what that counts
+proof()
+{
+	suite=${2%%:*} test=${2#*:} cpus=4
+	[ "$suite" != utime ] || cpus=1
+	seconds=60
+	! run "$1.$test.before" "$build/series/before" "$cpus" "$build/tests/guest/$suite" --slow 6 --only "$test" || failed "$2 passes before $1"
+	case $suite in
+	young) how='Assertion .(young_pages|faults_of_reading)' ;;
+	utime) how='time:' ;;
+	*) how='corrupt:' ;;
+	esac
+	grep -qE "^not ok.*$how" "$out/$1.$test.before" || failed "$2 does not fail by $how before $1"
+	seconds=2
+	run "$1.$test" "$obj/linux" "$cpus" "$build/tests/guest/$suite" --only "$test" || failed "$2 fails after $1"
+	grep -q '^ok' "$out/$1.$test" || failed "$2 says nothing after $1"
+	tests=$((tests + 1))
+}
+
+make tools tests
+mkdir -p "$out"
+tools/series.sh check build
+tools/series.sh list >"$out/list"
+fresh_tree
+build_kernel 00-linux
+boots 00-linux
+while read -r n name proofs <&3; do
+	cp "$obj/linux" "$build/series/before"
+	tools/series.sh apply "$n" "$tree"
+	build_kernel "$name"
+	boots "$name"
+	for which in $proofs; do
+		proof "$name" "$which"
+	done
+	echo "series: $name: $(grep -c '^  CC ' "$out/$name.build" || :) objects, builds, boots${proofs:+, $proofs}"
+done 3<"$out/list"
+# what was built is what is here
+for file in $(git ls-files arch/um ':!arch/um/series' ':!arch/um/hooks.patch'); do
+	cmp "$file" "$tree/$file" || failed "the tree ends with another $file"
+done
+[ $tests -gt 0 ] || failed 'no patch has a proof'
+echo "series: $(wc -l <"$out/list") patches, $tests tests that failed before one of them and passed after it"
