@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * KUnit tests of fork.c: who may be moved as a process of one thread, without
+ * container_thread_rwsem. In a kernel that has these tests each move takes it nevertheless, as
+ * "debug" counts tasks by callbacks; so what is asked here is the question itself.
+ */
+#include "testing.h"
+
+#include <linux/completion.h>
+#include <linux/container_hooks.h>
+
+/* As pthread_create() does it. With CLONE_VM the parent may sleep meanwhile. */
+#define THREAD_FLAGS	(CLONE_VM | CLONE_THREAD)
+
+/* A task that begins to make a thread when it is told to, and gives it up when it is told to. */
+struct parent {
+	struct task_struct *child;
+	struct completion begin, begun, cancel, cancelled;
+	int ret;
+};
+
+static int begin_and_cancel(void *arg)
+{
+	struct parent *parent = arg;
+
+	wait_for_completion(&parent->begin);
+	parent->ret = container_can_fork(parent->child, THREAD_FLAGS);
+	complete(&parent->begun);
+	wait_for_completion(&parent->cancel);
+	if (!parent->ret)
+		container_cancel_fork(parent->child, THREAD_FLAGS);
+	complete(&parent->cancelled);
+	return wait_for_stop(NULL);
+}
+
+static bool is_alone(struct task_struct *task)
+{
+	bool alone;
+
+	container_lock();
+	alone = container_moving_alone(task);
+	if (alone)
+		container_moved_alone();
+	container_unlock();
+	return alone;
+}
+
+/*
+ * Regression: nothing noticed when nobody was ever found to be alone, and each move of a process
+ * paid for the semaphore.
+ */
+static void alone_until_a_thread_is_made(struct kunit *test)
+{
+	struct parent parent = {
+		.child = kunit_kzalloc(test, sizeof(*parent.child), GFP_KERNEL),
+	};
+	struct task_struct *task, *other = start_sleeper(test);
+
+	KUNIT_ASSERT_NOT_NULL(test, parent.child);
+	init_completion(&parent.begin);
+	init_completion(&parent.begun);
+	init_completion(&parent.cancel);
+	init_completion(&parent.cancelled);
+	task = kthread_run(begin_and_cancel, &parent, "container-test");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+
+	KUNIT_EXPECT_TRUE(test, is_alone(task));
+	complete(&parent.begin);
+	wait_for_completion(&parent.begun);
+	KUNIT_EXPECT_EQ(test, parent.ret, 0);
+	KUNIT_EXPECT_FALSE(test, is_alone(task));
+	/* that concerns nobody else */
+	KUNIT_EXPECT_TRUE(test, is_alone(other));
+	complete(&parent.cancel);
+	wait_for_completion(&parent.cancelled);
+	KUNIT_EXPECT_TRUE(test, is_alone(task));
+	kthread_stop(task);
+	kthread_stop(other);
+}
+
+static void who_exits_is_not_alone(struct kunit *test)
+{
+	struct task_struct *task = start_sleeper(test);
+
+	get_task_struct(task);
+	KUNIT_EXPECT_TRUE(test, is_alone(task));
+	kthread_stop(task);
+	EXPECT_SOON(test, READ_ONCE(task->exit_state));
+	/* its signal_struct goes with the last reference to it */
+	KUNIT_EXPECT_FALSE(test, is_alone(task));
+	put_task_struct(task);
+}
+
+static struct kunit_case fork_test_cases[] = {
+	KUNIT_CASE(alone_until_a_thread_is_made),
+	KUNIT_CASE(who_exits_is_not_alone),
+	{}
+};
+
+static struct kunit_suite fork_test_suite = {
+	.name = "container-fork",
+	.test_cases = fork_test_cases,
+};
+kunit_test_suite(fork_test_suite);
+
+MODULE_DESCRIPTION("KUnit tests of forks in the container core");
+MODULE_LICENSE("GPL");
