@@ -16,6 +16,7 @@
  */
 #include "internal.h"
 
+#include <linux/container_nodes.h>
 #include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/pid_namespace.h>
@@ -210,6 +211,7 @@ static void container_kill_locked(struct container *cont)
 	h->nr_containers--;
 	count_dying(cont, 1);
 	/* waits for callbacks of its files, so offline() sees no late write */
+	container_nodes_remove_idle(cont->kn);
 	kernfs_remove(cont->kn);
 	drop_states(cont);
 	container_put(cont);

@@ -10,6 +10,7 @@
 #include "internal.h"
 
 #include <linux/container_files.h>
+#include <linux/container_nodes.h>
 #include <linux/cred.h>
 #include <linux/ctype.h>
 #include <linux/fs.h>
@@ -304,29 +305,51 @@ void __init container_files_init(void)
 }
 
 /* @name: in the read-only data */
-static int add_file(struct container *cont, int id, const struct container_file *file,
-		    const char *name)
+static int new_file(struct container *cont, struct container_files *files,
+		    const struct container_file *file, const char *name)
 {
-	static struct lock_class_key active_key;
-	struct container_files *files = &cont->files[id];
 	struct container_node *node = &files->node[files->nr];
-	struct kernfs_node *kn;
 
 	node->cont = cont;
 	node->file = file;
-	kn = __kernfs_create_file(cont->kn, name, file_mode(file), current_fsuid(),
-				  current_fsgid(), 0,
-				  lists_members(file) ? &members_ops : &file_ops,
-				  node, NULL, &active_key);
-	if (IS_ERR(kn))
-		return PTR_ERR(kn);
-	node->kn = kn;
+	node->kn = container_node_new(cont->kn, name, file_mode(file),
+				      lists_members(file) ? &members_ops : &file_ops, node);
+	if (!node->kn)
+		return -ENOMEM;
 	files->nr++;
-	if (file->show == container_events_show) {
-		kernfs_get(kn);
-		cont->events_kn = kn;
-	}
 	return 0;
+}
+
+/* From this one on they are in no directory. */
+static void drop_files(struct container_files *files, unsigned int first)
+{
+	while (files->nr > first)
+		kernfs_put(files->node[--files->nr].kn);
+}
+
+/* Return: as container_files_add(); those before the one whose name is taken are there. */
+static int link_files(struct container *cont, struct container_files *files, const char **clash)
+{
+	const struct container_file *file = NULL;
+	unsigned int i;
+	int ret = 0;
+
+	container_nodes_begin(cont->kn);
+	for (i = 0; i < files->nr && !ret; i++) {
+		file = files->node[i].file;
+		ret = container_node_link(cont->kn, files->node[i].kn);
+		if (!ret && file->show == container_events_show) {
+			kernfs_get(files->node[i].kn);
+			cont->events_kn = files->node[i].kn;
+		}
+	}
+	container_nodes_end(cont->kn);
+	if (ret) {
+		drop_files(files, i - 1);
+		if (clash)
+			*clash = file->name;
+	}
+	return ret;
 }
 
 static unsigned int count_files(const struct container_file *file)
@@ -354,6 +377,7 @@ static unsigned int count_files(const struct container_file *file)
 int container_files_add(struct container *cont, int id, const char **clash)
 {
 	const struct container_file *file = container_core_files;
+	struct container_files *files = &cont->files[id];
 	const char *name = NULL;
 	size_t prefix = 0;
 	unsigned int nr;
@@ -369,20 +393,21 @@ int container_files_add(struct container *cont, int id, const char **clash)
 	nr = count_files(file);
 	if (!nr)
 		return 0;
-	cont->files[id].node = kzalloc_objs(*cont->files[id].node, nr);
-	if (!cont->files[id].node)
+	files->node = kzalloc_objs(*files->node, nr);
+	if (!files->node)
 		return -ENOMEM;
 	for (; file->name[0]; file++, name = name ? name_after(name) : NULL) {
 		if (!file_wanted(cont, file))
 			continue;
-		ret = add_file(cont, id, file, name ? name + prefix : file->name);
+		ret = new_file(cont, files, file, name ? name + prefix : file->name);
 		if (ret) {
+			drop_files(files, 0);
 			if (clash)
 				*clash = file->name;
 			return ret;
 		}
 	}
-	return 0;
+	return link_files(cont, files, clash);
 }
 
 /**
