@@ -33,16 +33,6 @@ static void core_test_exit(struct kunit *test)
 	container_unlock();
 }
 
-static int move(struct container *to, struct task_struct *task)
-{
-	int ret;
-
-	container_lock();
-	ret = container_attach_tasks(to, &task, 1);
-	container_unlock();
-	return ret;
-}
-
 static struct container_group *group_of(struct task_struct *task)
 {
 	struct container_group *group;

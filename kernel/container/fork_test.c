@@ -14,7 +14,7 @@
 
 /* A task that begins to make a thread when it is told to, and gives it up when it is told to. */
 struct parent {
-	struct task_struct *child;
+	struct task_struct *task, *child;
 	struct completion begin, begun, cancel, cancelled;
 	int ret;
 };
@@ -31,6 +31,19 @@ static int begin_and_cancel(void *arg)
 		container_cancel_fork(parent->child, THREAD_FLAGS);
 	complete(&parent->cancelled);
 	return wait_for_stop(NULL);
+}
+
+static void start_parent(struct kunit *test, struct parent *parent)
+{
+	memset(parent, 0, sizeof(*parent));
+	parent->child = kunit_kzalloc(test, sizeof(*parent->child), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, parent->child);
+	init_completion(&parent->begin);
+	init_completion(&parent->begun);
+	init_completion(&parent->cancel);
+	init_completion(&parent->cancelled);
+	parent->task = kthread_run(begin_and_cancel, parent, "container-test");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(parent->task));
 }
 
 static bool is_alone(struct task_struct *task)
@@ -51,19 +64,11 @@ static bool is_alone(struct task_struct *task)
  */
 static void alone_until_a_thread_is_made(struct kunit *test)
 {
-	struct parent parent = {
-		.child = kunit_kzalloc(test, sizeof(*parent.child), GFP_KERNEL),
-	};
 	struct task_struct *task, *other = start_sleeper(test);
+	struct parent parent;
 
-	KUNIT_ASSERT_NOT_NULL(test, parent.child);
-	init_completion(&parent.begin);
-	init_completion(&parent.begun);
-	init_completion(&parent.cancel);
-	init_completion(&parent.cancelled);
-	task = kthread_run(begin_and_cancel, &parent, "container-test");
-	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
-
+	start_parent(test, &parent);
+	task = parent.task;
 	KUNIT_EXPECT_TRUE(test, is_alone(task));
 	complete(&parent.begin);
 	wait_for_completion(&parent.begun);
@@ -91,9 +96,48 @@ static void who_exits_is_not_alone(struct kunit *test)
 	put_task_struct(task);
 }
 
+/* In two hierarchies, a fork is one reference to a group, and to nothing that hangs off it. */
+static void a_fork_takes_one_reference(struct kunit *test)
+{
+	struct container_hierarchy *h[] = { make_named(test, "one"), make_named(test, "two") };
+	struct container *cont[] = { make(test, h[0]->root, "x"), make(test, h[1]->root, "x") };
+	unsigned int refs, groups;
+	struct container_membership *m;
+	struct parent parent;
+
+	start_parent(test, &parent);
+	KUNIT_EXPECT_EQ(test, move(cont[0], parent.task), 0);
+	KUNIT_EXPECT_EQ(test, move(cont[1], parent.task), 0);
+	groups = container_nr_groups();
+	m = container_group_get(parent.task);
+	refs = refcount_read(&m->ref);
+	/* that of the directory: the worker that tells of the moves has put its own */
+	EXPECT_SOON(test, refcount_read(&cont[0]->ref) == 1);
+	EXPECT_SOON(test, refcount_read(&cont[1]->ref) == 1);
+	complete(&parent.begin);
+	wait_for_completion(&parent.begun);
+	KUNIT_EXPECT_EQ(test, parent.ret, 0);
+	KUNIT_EXPECT_PTR_EQ(test, rcu_access_pointer(parent.child->containers), &m->group);
+	KUNIT_EXPECT_EQ(test, refcount_read(&m->ref), refs + 1);
+	KUNIT_EXPECT_EQ(test, refcount_read(&cont[0]->ref), 1);
+	KUNIT_EXPECT_EQ(test, refcount_read(&cont[1]->ref), 1);
+	KUNIT_EXPECT_EQ(test, container_nr_groups(), groups);
+	complete(&parent.cancel);
+	wait_for_completion(&parent.cancelled);
+	KUNIT_EXPECT_EQ(test, refcount_read(&m->ref), refs);
+	container_group_put(m);
+	kthread_stop(parent.task);
+	for (int i = 0; i < 2; i++) {
+		EXPECT_SOON(test, !container_populated(cont[i]));
+		KUNIT_EXPECT_EQ(test, unmake(cont[i]), 0);
+		release(h[i]);
+	}
+}
+
 static struct kunit_case fork_test_cases[] = {
 	KUNIT_CASE(alone_until_a_thread_is_made),
 	KUNIT_CASE(who_exits_is_not_alone),
+	KUNIT_CASE(a_fork_takes_one_reference),
 	{}
 };
 

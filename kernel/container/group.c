@@ -35,8 +35,6 @@
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 
-#define GROUP_HASH_BITS 9
-
 static DEFINE_HASHTABLE(group_hash, GROUP_HASH_BITS);
 static DEFINE_SPINLOCK(group_lock);
 static unsigned int nr_groups = 1;	/* group_lock; counts init_membership */

@@ -226,7 +226,9 @@ static inline bool container_is_root(const struct container *cont)
 	return !cont->parent;
 }
 
-/* group.c */
+/* group.c; the table of groups has 2^GROUP_HASH_BITS chains, by hash_min() of their keys */
+#define GROUP_HASH_BITS 9
+
 extern struct container_membership init_membership;
 extern struct container_membership exited_membership;
 

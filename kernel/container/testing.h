@@ -31,6 +31,25 @@ static inline struct container_hierarchy *make_hierarchy(struct kunit *test, uns
 	return h;
 }
 
+/* A hierarchy without subsystems; one user, who leaves it by release(). */
+static inline struct container_hierarchy *make_named(struct kunit *test, const char *name)
+{
+	struct container_hierarchy *h;
+
+	container_lock();
+	h = container_hierarchy_create(0, name, 0, NULL);
+	container_unlock();
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, h);
+	return h;
+}
+
+static inline void release(struct container_hierarchy *h)
+{
+	container_lock();
+	container_hierarchy_release_user(h);
+	container_unlock();
+}
+
 static inline struct container *make(struct kunit *test, struct container *parent,
 				     const char *name)
 {
@@ -49,6 +68,16 @@ static inline int unmake(struct container *cont)
 
 	container_lock();
 	ret = container_remove(cont);
+	container_unlock();
+	return ret;
+}
+
+static inline int move(struct container *to, struct task_struct *task)
+{
+	int ret;
+
+	container_lock();
+	ret = container_attach_tasks(to, &task, 1);
 	container_unlock();
 	return ret;
 }
