@@ -122,12 +122,12 @@ done >>"$out"
 tools/series.sh check "$build" >>"$out" 2>&1
 
 # What a page says of tests and of models is there.
-grep -no '[a-z_][a-z_]*:[a-z0-9_]*' Documentation/errors.md | while IFS=: read -r line suite name; do
+grep -no '[a-z_][a-z_]*:[a-z0-9_]*' Documentation/errors.md Documentation/promises.md | while IFS=: read -r page line suite name; do
 	[ -n "$name" ] || continue
 	case $suite in
 	kunit) grep -qs "KUNIT_CASE($name)" ./*/container/*_test.c ;;
 	*) grep -qsE "^TEST(_[A-Z]+)?\(${name}[,)]" "tests/guest/$suite.c" ;;
-	esac || echo "Documentation/errors.md:$line: there is no test $suite:$name"
+	esac || echo "$page:$line: there is no test $suite:$name"
 done >>"$out"
 tests/models/lines.sh "$build" | grep '^tests/models/README' >>"$out"
 
