@@ -22,7 +22,8 @@
  *
  * Lifetime: a beancounter is what its container has, and goes with the last charge
  * after that has gone. The root's is there for ever, and is what tasks charge
- * while bc is bound nowhere. A thing that was charged, but for tasks, stays where it was: when its
+ * while bc is bound nowhere, but for files and tasks: the former are Linux's to count, see bc_held(), and
+ * the latter are counted when bc is bound. A thing that was charged, but for tasks, stays where it was: when its
  * task moves, when bc joins a tree (then it is the root's), when bc leaves a tree
  * or the directory is removed: then the beancounter has no directory any more,
  * and counts in those above it until the last uncharge. So there is nothing to

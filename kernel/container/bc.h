@@ -109,6 +109,7 @@ unsigned long bc_amount_uncharge(struct bc_amount *amount, unsigned long val);
 void bc_amount_init(struct bc_amount *amount, const struct bc_bounds *bounds);
 void bc_amount_reset(struct bc_amount *amount);
 long bc_held(struct bc *bc, enum bc_resource res);
+long bc_maxheld(struct bc *bc, enum bc_resource res, long held);
 long bc_minheld(struct bc_amount *amount);
 void bc_check_empty(struct bc *bc);
 

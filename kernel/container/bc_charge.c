@@ -466,7 +466,7 @@ void bc_amount_reset(struct bc_amount *amount)
 	 */
 	atomic_long_xchg(&amount->maxheld, 0);
 	raise_to(&amount->maxheld, atomic_long_read(&amount->held));
-	/* the same with the subtraction in bc_amount_uncharge() */
+	/* the same with the subtraction in uncharge_one() and bc_leave() */
 	atomic_long_xchg(&amount->minheld, BC_NEVER);
 	lower_to(&amount->minheld, max(atomic_long_read(&amount->held), 0L));
 	atomic_long_set(&amount->failcnt, 0);
@@ -488,6 +488,28 @@ long bc_held(struct bc *bc, enum bc_resource res)
 	if (bc == end_of(res))
 		return bc_resources[res].machine();
 	return max(atomic_long_read(&bc->amount[res].held), 0L);
+}
+
+/**
+ * bc_maxheld - the most that was held, for /proc/user_beancounters
+ * @bc: anyone's
+ * @res: resource
+ * @held: what bc_held() has just said
+ *
+ * In the root, of what the machine counts, nobody is told of each charge: the most that was ever read. So
+ * it does not fall but by bc_amount_reset().
+ *
+ * Context: any.
+ * Return: at least @held.
+ */
+long bc_maxheld(struct bc *bc, enum bc_resource res, long held)
+{
+	atomic_long_t *maxheld = &bc->amount[res].maxheld;
+
+	if (bc == end_of(res))
+		raise_to(maxheld, held);
+	/* a charge is seen in the amount before it is in the mark */
+	return max(held, atomic_long_read(maxheld));
 }
 
 /* The least that was held since something was first uncharged; before that, what is held. */

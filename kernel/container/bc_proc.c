@@ -9,7 +9,7 @@
  * may be one old and one new.
  *
  * Surprise: a beancounter without a directory is not in the table. The root's line
- * has what it holds; of files it has no mark, and maxheld is what is held.
+ * has what it holds; of files nobody marks the most, and maxheld is the most that was read here.
  */
 #include "bc.h"
 #include "internal.h"
@@ -20,11 +20,11 @@
 
 static void show_amount(struct seq_file *sf, struct bc *bc, enum bc_resource res)
 {
-	struct bc_amount *amount = &bc->amount[res];
+	const struct bc_amount *amount = &bc->amount[res];
 	long held = bc_held(bc, res);
 
 	seq_printf(sf, "%-12s %20lu %20lu %20lu %20lu %20lu\n", bc_resources[res].openvz_name,
-		   held, max(held, atomic_long_read(&amount->maxheld)),
+		   held, bc_maxheld(bc, res, held),
 		   READ_ONCE(amount->bounds.barrier), READ_ONCE(amount->bounds.limit),
 		   atomic_long_read(&amount->failcnt));
 }

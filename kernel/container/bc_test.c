@@ -21,6 +21,8 @@ struct chain {
 	struct completion done;
 	atomic_t running;
 	atomic_long_t over;
+	/* of the one that is bounded */
+	int level;
 };
 
 static struct bc_amount *amount(struct kunit *test, int level)
@@ -228,14 +230,14 @@ static void any_two_chains(struct kunit *test)
 static int charge_and_give_back(void *data)
 {
 	struct chain *chain = data;
-	struct bc_amount *mid = &chain->bc[1].amount[RES];
+	struct bc_amount *bounded = &chain->bc[chain->level].amount[RES];
 	int i;
 
 	for (i = 0; i < ROUNDS; i++) {
-		/* half of them meet the bound in the middle */
+		/* half of them meet the bound */
 		if (bc_try_charge(&chain->bc[0], RES, 1, BC_BARRIER))
 			continue;
-		if (atomic_long_read(&mid->held) > THREADS / 2)
+		if (atomic_long_read(&bounded->held) > THREADS / 2)
 			atomic_long_inc(&chain->over);
 		if (i % 16 == 0)
 			cond_resched();
@@ -246,13 +248,14 @@ static int charge_and_give_back(void *data)
 	return 0;
 }
 
-static void many_at_once(struct kunit *test)
+static void contest(struct kunit *test, int level)
 {
 	struct chain *chain = test->priv;
 	struct task_struct *thread[THREADS];
 	int i;
 
-	set(test, 1, THREADS / 2, THREADS / 2);
+	chain->level = level;
+	set(test, level, THREADS / 2, THREADS / 2);
 	atomic_set(&chain->running, THREADS);
 	for (i = 0; i < THREADS; i++) {
 		thread[i] = kthread_create(charge_and_give_back, chain, "bc_test/%d", i);
@@ -266,9 +269,54 @@ static void many_at_once(struct kunit *test)
 	for (i = 0; i < THREADS; i++)
 		kthread_stop_put(thread[i]);
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&chain->over), 0L);
-	KUNIT_EXPECT_LE(test, atomic_long_read(&amount(test, 1)->maxheld), (long)THREADS / 2);
+	KUNIT_EXPECT_LE(test, atomic_long_read(&amount(test, level)->maxheld), (long)THREADS / 2);
 	for (i = 0; i < LEVELS; i++)
 		KUNIT_EXPECT_EQ(test, held(test, i), 0L);
+}
+
+static void many_at_once(struct kunit *test)
+{
+	contest(test, 1);
+}
+
+/* Whom nobody is above that is charged: the way of most files. Returns the root's, which must not be. */
+static struct bc_amount *put_below_the_root(struct kunit *test)
+{
+	struct bc *root = css_bc(bc_subsys.root_css);
+
+	low(test)->up = root;
+	return &root->amount[RES];
+}
+
+static void one_below_the_root(struct kunit *test)
+{
+	struct bc_amount *above = put_below_the_root(test), *a = amount(test, 0);
+	long before = atomic_long_read(&above->held);
+
+	set(test, 0, 3, 5);
+	KUNIT_EXPECT_NULL(test, bc_try_charge(low(test), RES, 3, BC_BARRIER));
+	KUNIT_EXPECT_PTR_EQ(test, bc_try_charge(low(test), RES, 1, BC_BARRIER), low(test));
+	KUNIT_EXPECT_EQ(test, held(test, 0), 3L);
+	KUNIT_EXPECT_NULL(test, bc_try_charge(low(test), RES, 2, BC_LIMIT));
+	KUNIT_EXPECT_PTR_EQ(test, bc_try_charge(low(test), RES, 1, BC_LIMIT), low(test));
+	KUNIT_EXPECT_EQ(test, held(test, 0), 5L);
+	KUNIT_EXPECT_NULL(test, bc_try_charge(low(test), RES, 1, BC_FORCE));
+	KUNIT_EXPECT_EQ(test, held(test, 0), 6L);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&a->maxheld), 6L);
+	bc_give_back(low(test), RES, 4);
+	KUNIT_EXPECT_EQ(test, bc_minheld(a), 2L);
+	bc_give_back(low(test), RES, 2);
+	KUNIT_EXPECT_EQ(test, held(test, 0), 0L);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&above->held), before);
+}
+
+static void many_one_below_the_root(struct kunit *test)
+{
+	struct bc_amount *above = put_below_the_root(test);
+	long before = atomic_long_read(&above->held);
+
+	contest(test, 0);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&above->held), before);
 }
 
 static struct kunit_case bc_test_cases[] = {
@@ -281,6 +329,8 @@ static struct kunit_case bc_test_cases[] = {
 	KUNIT_CASE(where_chains_meet),
 	KUNIT_CASE(any_two_chains),
 	KUNIT_CASE(many_at_once),
+	KUNIT_CASE(one_below_the_root),
+	KUNIT_CASE(many_one_below_the_root),
 	{}
 };
 

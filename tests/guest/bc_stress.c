@@ -109,6 +109,81 @@ TEST_LIMIT(held_is_the_truth, 40)
 	remove_tree();
 }
 
+/* More than there is, whoever has how much of it. */
+static void open_too_many(struct actor *a)
+{
+	int fd[MOST];
+	unsigned int n = 0, refused = 0;
+
+	for (unsigned int i = 0; i < MOST; i++) {
+		fd[n] = open("/dev/null", O_RDONLY);
+		if (fd[n] >= 0) {
+			n++;
+		} else {
+			expect(errno, ENFILE);
+			refused++;
+		}
+	}
+	ck_assert_uint_gt(refused, 0);
+	atomic_fetch_add(&shared->refused, refused);
+	while (n)
+		ck_assert_int_eq(close(fd[--n]), 0);
+	open_and_close(a);
+}
+
+/* All in one, with nobody above that is charged: one below the root, or made flat. */
+static void many_in(const char *container)
+{
+	struct actor *actor[CONTAINERS];
+	unsigned int before[CONTAINERS];
+	unsigned long sum = 0;
+
+	atomic_store(&shared->refused, 0);
+	set_bounds(container, 25, 25);
+	for (int i = 0; i < CONTAINERS; i++)
+		actor[i] = quiet_actor_in(container);
+	for (int i = 0; i < CONTAINERS; i++)
+		before[i] = descriptors(actor[i]->pid);
+	for (int i = 0; i < CONTAINERS; i++)
+		act_begin(actor[i], open_too_many, lib_seed + i);
+	for (int i = 0; i < CONTAINERS; i++) {
+		act_end(actor[i]);
+		ck_assert_uint_eq(descriptors(actor[i]->pid) - before[i], actor[i]->result);
+		sum += actor[i]->result;
+	}
+	ck_assert_uint_eq(held(container), sum);
+	/* who was refused has met it full */
+	ck_assert_uint_eq(numfiles(container, "maxheld"), 25);
+	ck_assert_uint_ge(atomic_load(&shared->refused), CONTAINERS * (MOST - 25));
+	ck_assert_uint_eq(numfiles(container, "failcnt"), atomic_load(&shared->refused));
+	for (int i = 0; i < CONTAINERS; i++)
+		dismiss(actor[i]);
+	ck_assert_uint_eq(held(container), 0);
+}
+
+TEST_LIMIT(many_in_one, 40)
+{
+	make_tree();
+	many_in(top);
+	remove_tree();
+}
+
+TEST_LIMIT(many_in_a_flat_one, 40)
+{
+	char *flat;
+
+	make_tree();
+	flat = at(top, "flat");
+	expect(write_file(at(root, "bc.hierarchical"), "0"), 0);
+	expect(make_dir(flat), 0);
+	set_bounds(top, 5, 5);
+	many_in(flat);
+	ck_assert_uint_eq(numfiles(top, "maxheld"), 0);
+	ck_assert_uint_eq(numfiles(top, "failcnt"), 0);
+	expect(remove_dir(flat), 0);
+	remove_tree();
+}
+
 TEST_LIMIT(nothing_is_left_after_kill, 40)
 {
 	struct actor *actor[CONTAINERS];
