@@ -348,7 +348,7 @@ static void add(struct shares_node *node, struct shares_node *parent, long amoun
 {
 	node->parent = parent;
 	node->stock = stock;
-	node->stocking = false;
+	node->stocking = 0;
 	node->stocked = false;
 	INIT_LIST_HEAD(&node->children);
 	INIT_LIST_HEAD(&node->sibling);

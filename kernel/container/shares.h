@@ -50,7 +50,8 @@ struct shares {
  * @before: count and promised before a change; shares_close()
  * @used: scratch of work_out_use(); shares_mutex
  * @stock: NULL: none; the pointer is immutable. Each CPU's is its own, see shares_charge.c
- * @stocking: who gives may leave it in stock; set by chargers, cleared also under shares_close()
+ * @stocking: as many may be left in stock by who gives, on each CPU; written by chargers, cleared also under
+ *	shares_close()
  * @stocked: here or below there may be something in stock; the same
  */
 struct shares_node {
@@ -67,7 +68,7 @@ struct shares_node {
 	long before;
 	long used;
 	struct shares_stock __percpu *stock;
-	bool stocking;
+	unsigned int stocking;
 	bool stocked;
 };
 
@@ -83,6 +84,9 @@ struct shares_stock {
 
 /* Stocks are not to be touched, see shares_charge.c; written under shares_mutex. */
 extern bool shares_closed;
+
+/* In jiffies, see shares_charge.c; for tests. */
+extern unsigned long shares_refused_at;
 
 /**
  * shares_take_stocked - one more for a group with stocks, of what this CPU has
@@ -124,9 +128,9 @@ static __always_inline bool shares_give_stocked(struct shares_node *node)
 
 	preempt_disable();
 	/* pairs with shares_open() */
-	if (likely(!smp_load_acquire(&shares_closed) && READ_ONCE(node->stocking))) {
+	if (likely(!smp_load_acquire(&shares_closed))) {
 		stock = this_cpu_ptr(node->stock);
-		if (likely(stock->credits < SHARES_STOCK_MAX)) {
+		if (likely(stock->credits < READ_ONCE(node->stocking))) {
 			stock->credits++;
 			given = true;
 		}

@@ -25,9 +25,12 @@
  * a group above its ceiling with credits, out of which it would go on: so
  * they are drained, too (shares_empty()). To make the former rare:
  *
- *	stocking	of a group: a stock is filled only where each that would lend has room for
- *			all that all CPUs may have of the group, and who gives keeps it in stock only
- *			until somebody has found that there is not so much room
+ *	stocking	of a group: how many a CPU may keep. A stock is filled only where each that
+ *			would lend has room for all that all CPUs may have of the group. With less
+ *			room nothing is charged in advance, but who gives leaves one with its CPU, for
+ *			the fork that most often follows an exit, while there is room for FEW_ROOM of
+ *			each CPU and nobody was refused for credits lately: to drain costs a grace
+ *			period, and who forks and ends at the edge is not to pay for it each time
  *	stocked		of a group and all above: something may be in stock there. A refusal where
  *			it is not set is final at once. It is set before the first credit is charged
  *
@@ -48,16 +51,26 @@
 #include "shares.h"
 
 #include <linux/cpumask.h>
+#include <linux/jiffies.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 
-/* How many a stock gets, and gives back, at once. */
+/* How many a stock gets at once. */
 #define BATCH	(SHARES_STOCK_MAX / 2)
+
+/* What a CPU keeps near a limit, and the room that there has to be, for each CPU. */
+#define FEW		1
+#define FEW_ROOM	2
+/* After somebody was refused for credits nothing is kept near a limit for so long. */
+#define FEW_PAUSE	(HZ / 10)
 
 /* Written under shares_mutex, which is shares.c's. */
 bool shares_closed __read_mostly;
 static DEFINE_SPINLOCK(shares_lock);
+
+/* When somebody was last refused for credits, anywhere, in jiffies; written under shares_mutex, and by tests. */
+unsigned long shares_refused_at = INITIAL_JIFFIES;
 
 /* Context: preemption is off, till the end of what is allowed by it. */
 static bool is_open(void)
@@ -122,10 +135,10 @@ long shares_committed(const struct shares_node *node)
 	return atomic_long_read(&node->count) + data_race(node->promised);
 }
 
-/* A refusal is of who has a maximum, not of those below who have none of their own. */
-static bool is_over(const struct shares_node *node, long count)
+/* How many more it may have. A refusal is of who has a maximum, not of those below who have none of their own. */
+static long room_of(const struct shares_node *node, long count)
 {
-	return node->bounded && count + node->promised > node->ceiling;
+	return node->bounded ? node->ceiling - node->promised - count : LONG_MAX;
 }
 
 /* Who would have too many with @n more; it may be wrong by those that are on their way. */
@@ -135,7 +148,7 @@ static struct shares_node *find_full(struct shares_node *node, long n)
 
 	for (; node; node = node->parent) {
 		count = atomic_long_read(&node->count) + n;
-		if (is_over(node, count))
+		if (room_of(node, count) < 0)
 			return node;
 		if (!beyond(node, count))
 			break;
@@ -143,18 +156,28 @@ static struct shares_node *find_full(struct shares_node *node, long n)
 	return NULL;
 }
 
-/* @n more. Returns the lowest group that has too many now. Context: section. */
-static struct shares_node *charge(struct shares_node *node, long n)
+/* Somebody has still something of his own, and those above him were not asked. */
+#define ROOM_UNKNOWN	(-1L)
+
+/*
+ * @n more. Returns the lowest group that has too many now; if there is none, @room: how many more there
+ * could be, or ROOM_UNKNOWN. Context: section.
+ */
+static __always_inline struct shares_node *charge(struct shares_node *node, long n, long *room)
 {
 	struct shares_node *full = NULL;
-	long count;
+	long count, here;
 
-	for (; node && n; node = node->parent) {
+	for (*room = LONG_MAX; node && n; node = node->parent) {
 		count = atomic_long_add_return(n, &node->count);
-		if (!full && is_over(node, count))
+		here = room_of(node, count);
+		if (!full && here < 0)
 			full = node;
+		*room = min(*room, here);
 		n = beyond(node, count) - beyond(node, count - n);
 	}
+	if (node)
+		*room = ROOM_UNKNOWN;
 	return full;
 }
 
@@ -170,23 +193,32 @@ static void uncharge(struct shares_node *node, long n)
 	}
 }
 
-/* Context: section. */
-static struct shares_node *try_charge(struct shares_node *node)
+/* @room: what is left, if there was any. Context: section. */
+static __always_inline struct shares_node *try_charge_room(struct shares_node *node, long *room)
 {
 	/* a look first, so that who is refused again and again is in nobody's way */
 	struct shares_node *full = find_full(node, 1);
 
 	if (!full) {
-		full = charge(node, 1);
+		full = charge(node, 1, room);
 		if (full)
 			uncharge(node, 1);
 	}
 	return full;
 }
 
+static struct shares_node *try_charge(struct shares_node *node)
+{
+	long room;
+
+	return try_charge_room(node, &room);
+}
+
 static struct shares_node *charge_one(struct shares_node *node)
 {
-	return charge(node, 1);
+	long room;
+
+	return charge(node, 1, &room);
 }
 
 static struct shares_node *uncharge_one(struct shares_node *node)
@@ -250,30 +282,53 @@ void shares_uncharge(struct shares_node *node)
 }
 
 /* The marks first: pairs with shares_is_stocked(). */
-static void start_stocking(struct shares_node *node)
+static void start_stocking(struct shares_node *node, unsigned int most)
 {
 	struct shares_node *pos;
 
-	if (READ_ONCE(node->stocking))
-		return;
 	for (pos = node; pos; pos = pos->parent)
 		if (!READ_ONCE(pos->stocked))
 			WRITE_ONCE(pos->stocked, true);
 	/* the credits that are charged next, or that others give, come after it for everybody */
 	smp_mb();
-	WRITE_ONCE(node->stocking, true);
+	WRITE_ONCE(node->stocking, most);
 }
 
-/* Where there is room for plenty, in advance for the next ones. Context: section, not closed. */
-static void fill(struct shares_node *node, struct shares_stock *stock)
+/* ... for @n on each CPU? */
+static bool has_room(struct shares_node *node, long room, long n)
 {
-	if (find_full(node, (long)SHARES_STOCK_MAX * nr_cpu_ids)) {
-		if (READ_ONCE(node->stocking))
-			WRITE_ONCE(node->stocking, false);
-		return;
+	n *= nr_cpu_ids;
+	return room == ROOM_UNKNOWN ? !find_full(node, n) : room >= n;
+}
+
+/* How many each CPU may keep. */
+static unsigned int most_in_stock(struct shares_node *node, long room)
+{
+	if (has_room(node, room, SHARES_STOCK_MAX))
+		return SHARES_STOCK_MAX;
+	if (has_room(node, room, FEW_ROOM) &&
+	    time_after(jiffies, READ_ONCE(shares_refused_at) + FEW_PAUSE))
+		return FEW;
+	return 0;
+}
+
+/*
+ * One has just been charged, and there was @room for more: where that is plenty, in advance for the next
+ * ones. Context: section, not closed.
+ */
+static void fill(struct shares_node *node, struct shares_stock *stock, long room)
+{
+	unsigned int most = most_in_stock(node, room);
+
+	if (READ_ONCE(node->stocking) != most) {
+		if (most)
+			start_stocking(node, most);
+		else
+			WRITE_ONCE(node->stocking, 0);
 	}
-	start_stocking(node);
-	if (charge(node, BATCH))
+	if (most < SHARES_STOCK_MAX)
+		return;
+	if (charge(node, BATCH, &room))
 		uncharge(node, BATCH);
 	else
 		stock->credits += BATCH;
@@ -290,6 +345,7 @@ struct shares_node *shares_take(struct shares_node *node)
 {
 	struct shares_node *full = NULL;
 	struct shares_stock *stock;
+	long room;
 
 	preempt_disable();
 	if (is_open()) {
@@ -297,9 +353,9 @@ struct shares_node *shares_take(struct shares_node *node)
 		if (stock->credits) {
 			stock->credits--;
 		} else {
-			full = try_charge(node);
+			full = try_charge_room(node, &room);
 			if (!full)
-				fill(node, stock);
+				fill(node, stock, room);
 		}
 		if (!full)
 			stock->taken++;
@@ -324,6 +380,7 @@ struct shares_node *shares_take_closed(struct shares_node *node)
 	struct shares_node *full;
 
 	shares_assert_closed();
+	WRITE_ONCE(shares_refused_at, jiffies);
 	full = try_charge(node);
 	if (!full)
 		this_cpu_inc(node->stock->taken);
@@ -344,6 +401,20 @@ void shares_take_anyway(struct shares_node *node)
 	this_cpu_inc(node->stock->taken);
 }
 
+/* To the CPU's stock; what that has too much of goes back. Context: section, not closed. */
+static __always_inline void give(struct shares_node *node, struct shares_stock *stock)
+{
+	long most = READ_ONCE(node->stocking), n = 1;
+
+	if (most) {
+		if (++stock->credits <= most)
+			return;
+		n = stock->credits - DIV_ROUND_UP(most, 2);
+		stock->credits -= n;
+	}
+	uncharge(node, n);
+}
+
 /**
  * shares_give - one less of what was taken or charged
  * @node: group with stocks
@@ -352,15 +423,9 @@ void shares_take_anyway(struct shares_node *node)
  */
 void shares_give(struct shares_node *node)
 {
-	struct shares_stock *stock;
-
 	preempt_disable();
-	if (is_open() && READ_ONCE(node->stocking)) {
-		stock = this_cpu_ptr(node->stock);
-		if (++stock->credits > SHARES_STOCK_MAX) {
-			stock->credits -= BATCH;
-			uncharge(node, BATCH);
-		}
+	if (is_open()) {
+		give(node, this_cpu_ptr(node->stock));
 		preempt_enable();
 		return;
 	}
@@ -442,7 +507,7 @@ static long take_credits(struct shares_node *node)
 void shares_drain(struct shares_node *node)
 {
 	shares_assert_closed();
-	WRITE_ONCE(node->stocking, false);
+	WRITE_ONCE(node->stocking, 0);
 	WRITE_ONCE(node->stocked, false);
 	uncharge(node, take_credits(node));
 }

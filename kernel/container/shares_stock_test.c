@@ -8,11 +8,12 @@
 #include <kunit/test.h>
 #include <linux/completion.h>
 #include <linux/cpumask.h>
+#include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/prandom.h>
 #include <linux/sched.h>
 
-/* Where there is less room nothing is kept in stock. */
+/* Where there is less room nothing is charged in advance. */
 #define ROOM		((long)SHARES_STOCK_MAX * nr_cpu_ids)
 
 /* a and c below the root, b below a. */
@@ -180,15 +181,79 @@ static void all_of_a_limit_can_be_had(struct kunit *test)
 	end_tree(test, t);
 }
 
-static void little_room_is_not_stocked(struct kunit *test)
+/* Whether somebody was refused for what was in stock lately. */
+static void say_refused(bool lately)
+{
+	WRITE_ONCE(shares_refused_at, lately ? jiffies + 1000 * HZ : jiffies - HZ);
+}
+
+static void near_a_limit_a_cpu_keeps_one(struct kunit *test)
+{
+	struct tree *t = new_tree(test, 100000);
+	long limit = 4 * nr_cpu_ids, i;
+
+	KUNIT_EXPECT_EQ(test, set_limit(&t->a, limit), 0);
+	say_refused(false);
+	KUNIT_ASSERT_EQ(test, set_cpus_allowed_ptr(current, cpumask_of(0)), 0);
+	for (i = 0; i < 5; i++) {
+		KUNIT_EXPECT_NULL(test, take(&t->b));
+		KUNIT_EXPECT_EQ(test, count(&t->a), 1);
+		shares_give(&t->b);
+		KUNIT_EXPECT_EQ(test, shares_in_stock(&t->b), 1);
+		KUNIT_EXPECT_EQ(test, count(&t->a), 1);
+		KUNIT_EXPECT_EQ(test, usage(&t->a), 0);
+	}
+	stock_everywhere(test, &t->b);
+	KUNIT_EXPECT_EQ(test, shares_in_stock(&t->b), (long)num_online_cpus());
+	/* all that there is can be had by somebody else */
+	KUNIT_EXPECT_EQ(test, take_all(&t->a), limit);
+	KUNIT_EXPECT_EQ(test, count(&t->a), limit);
+	KUNIT_EXPECT_EQ(test, shares_in_stock(&t->b), 0);
+	give_many(&t->a, limit);
+	end_tree(test, t);
+}
+
+/* What a CPU has of better times goes back with the next that is given. */
+static void a_stock_shrinks_near_a_limit(struct kunit *test)
 {
 	struct tree *t = new_tree(test, 100000);
 
-	KUNIT_EXPECT_EQ(test, set_limit(&t->a, ROOM), 0);
+	KUNIT_ASSERT_EQ(test, set_cpus_allowed_ptr(current, cpumask_of(0)), 0);
+	KUNIT_EXPECT_NULL(test, take(&t->b));
+	KUNIT_EXPECT_GT(test, shares_in_stock(&t->b), 1);
+	/* as another CPU does that finds little room */
+	WRITE_ONCE(t->b.stocking, 1);
+	shares_give(&t->b);
+	KUNIT_EXPECT_EQ(test, shares_in_stock(&t->b), 1);
+	KUNIT_EXPECT_EQ(test, count(&t->a), 1);
+	KUNIT_EXPECT_EQ(test, usage(&t->a), 0);
+	KUNIT_ASSERT_EQ(test, set_cpus_allowed_ptr(current, cpu_possible_mask), 0);
+	end_tree(test, t);
+}
+
+/* Where each refusal would be for what another CPU has. */
+static void at_a_limit_nothing_is_kept(struct kunit *test)
+{
+	struct tree *t = new_tree(test, 100000);
+
+	KUNIT_EXPECT_EQ(test, set_limit(&t->a, 2 * nr_cpu_ids), 0);
+	say_refused(false);
 	KUNIT_EXPECT_NULL(test, take(&t->b));
 	shares_give(&t->b);
 	KUNIT_EXPECT_EQ(test, shares_in_stock(&t->b), 0);
 	KUNIT_EXPECT_EQ(test, count(&t->b), 0);
+	/* nor near one, soon after somebody was refused */
+	KUNIT_EXPECT_EQ(test, set_limit(&t->a, 4 * nr_cpu_ids), 0);
+	say_refused(true);
+	KUNIT_EXPECT_NULL(test, take(&t->b));
+	shares_give(&t->b);
+	KUNIT_EXPECT_EQ(test, shares_in_stock(&t->b), 0);
+	/* which is said where stocks are taken back for it */
+	say_refused(false);
+	stock_everywhere(test, &t->b);
+	WRITE_ONCE(shares_refused_at, jiffies - 1000 * HZ);
+	give_many(&t->a, take_all(&t->a));
+	KUNIT_EXPECT_TRUE(test, time_after(READ_ONCE(shares_refused_at), jiffies - 900 * HZ));
 	end_tree(test, t);
 }
 
@@ -348,7 +413,9 @@ static struct kunit_case shares_stock_test_cases[] = {
 	KUNIT_CASE(stocks_are_nobodys_use),
 	KUNIT_CASE(a_stock_does_not_grow),
 	KUNIT_CASE(all_of_a_limit_can_be_had),
-	KUNIT_CASE(little_room_is_not_stocked),
+	KUNIT_CASE(near_a_limit_a_cpu_keeps_one),
+	KUNIT_CASE(a_stock_shrinks_near_a_limit),
+	KUNIT_CASE(at_a_limit_nothing_is_kept),
 	KUNIT_CASE(stocks_are_not_what_others_have),
 	KUNIT_CASE(a_limit_below_what_is_there),
 	KUNIT_CASE(what_goes_leaves_no_stock),
