@@ -2,7 +2,7 @@
 /*
  * numtasks: CPUs keep in stock what exits give back, for the next fork. Nobody may notice: forks and exits on
  * each CPU first, and then limits, shares, moves and numbers have to be as exact as if there had been none.
- * What is in stock on a CPU is at most 16 tasks' room, and nothing where there is less than that for each CPU: so the
+ * What is in stock on a CPU is at most 16 tasks' room, and one where there is less than that for each CPU: so most
  * limits here are above that. (jobs 1 4 4@debug)
  */
 #include "lib-numtasks.h"
@@ -97,6 +97,28 @@ TEST_LIMIT(all_of_a_limit_can_be_had, 60)
 	ck_assert_uint_eq(numtasks_stat(b, "Number of failures"), 2);
 	ck_assert_uint_eq(numtasks_stat(b, "Number of successes"), LIMIT + 16 * sysconf(_SC_NPROCESSORS_ONLN));
 	expect(remove_dir(c) | remove_dir(b) | remove_dir(a), 0);
+}
+
+/* Where there is room for a few on each CPU, and each keeps one. Not right after somebody was refused for these. */
+TEST_LIMIT(near_a_limit_all_can_be_had, 60)
+{
+	char *root = mount_hierarchy("numtasks"), *a = at(root, "a"), *b = at(root, "a/b");
+	unsigned int limit = 4 * sysconf(_SC_NPROCESSORS_ONLN) + 4;
+	struct worker w;
+
+	expect(make_dir(a) | make_dir(b), 0);
+	expect(write_u64(at(a, "numtasks.limit"), limit), 0);
+	for (int i = 0; i < 3; i++) {
+		usleep(200000);
+		stock_everywhere(b);
+		ck_assert_uint_eq(used(a), 0);
+		w = worker_in(a);
+		ck_assert_int_eq(forks_until_refused(&w), limit - 1);
+		ck_assert_int_eq(tasks_in(a), limit);
+		worker_end(&w);
+		ck_assert_uint_eq(used(a), 0);
+	}
+	expect(remove_dir(b) | remove_dir(a), 0);
 }
 
 TEST_LIMIT(a_limit_that_is_lowered_is_exact, 60)
