@@ -11,6 +11,7 @@
 #include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
+#include <linux/workqueue.h>
 
 #include "memory.h"
 
@@ -20,6 +21,7 @@
 struct tree {
 	struct container_memory *states[DEPTH];
 	struct inode *inode;
+	struct delayed_work room;
 };
 
 /* states are destroyed one after the other */
@@ -485,6 +487,76 @@ static void migration_moves_the_word(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, exact(memory, MEMORY_ANON), 0UL);
 }
 
+/* A folio counts by its size, and is given back by it. */
+static void big_folio_counts_by_its_size(struct kunit *test)
+{
+	unsigned long before = exact(root_memory(), MEMORY_ANON);
+	struct folio *folio = folio_alloc(GFP_KERNEL, 3);
+
+	KUNIT_ASSERT_NOT_NULL(test, folio);
+	KUNIT_EXPECT_EQ(test, container_memory_charge(folio, GFP_KERNEL), 0);
+	KUNIT_EXPECT_EQ(test, exact(root_memory(), MEMORY_ANON), before + 8);
+	folio_put(folio);
+	KUNIT_EXPECT_EQ(test, exact(root_memory(), MEMORY_ANON), before);
+}
+
+/* Makes room while somebody waits for it. */
+static void room_work_fn(struct work_struct *work)
+{
+	struct tree *tree = container_of(to_delayed_work(work), struct tree, room);
+
+	memory_count(tree->states[0], MEMORY_ANON, -2 * MEMORY_BATCH);
+}
+
+/*
+ * Charges to a container at page_max, as a process with @flags does: KUnit's own thread would always be let
+ * in. Whoever works for a container has its handler_mutex. It is ours meanwhile: a charge that did
+ * work itself would never come back, and rounds would be somebody's who did not ask. Who waits gives the
+ * CPU up by himself; @waited says so.
+ */
+static int charge_at_max(struct kunit *test, gfp_t gfp, unsigned int flags, bool *waited)
+{
+	struct tree *tree = test->priv;
+	struct container_memory *memory = tree->states[0];
+	unsigned int was = current->flags;
+	unsigned long switches;
+	int ret;
+
+	memory_count(memory, MEMORY_ANON, 2 * MEMORY_BATCH);
+	memory_flush(memory);
+	mutex_lock(&memory->handler_mutex);
+	memory->max = MEMORY_BATCH;
+	/* as told already: without a container there is no file to tell with */
+	memory->flags = ~0UL;
+	INIT_DELAYED_WORK(&tree->room, room_work_fn);
+	schedule_delayed_work(&tree->room, HZ / 10);
+	current->flags = (was & ~PF_KTHREAD) | flags;
+	switches = current->nvcsw;
+	ret = memory_try_max(memory, 1, gfp);
+	*waited = current->nvcsw != switches;
+	current->flags = was;
+	flush_delayed_work(&tree->room);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&memory->events[MEMORY_ROUNDS]), 0L);
+	memory->max = ULONG_MAX;
+	mutex_unlock(&memory->handler_mutex);
+	return ret;
+}
+
+static void who_may_not_wait_does_not(struct kunit *test)
+{
+	bool waited;
+
+	KUNIT_EXPECT_EQ(test, charge_at_max(test, GFP_NOWAIT, 0, &waited), -ENOMEM);
+	KUNIT_EXPECT_FALSE(test, waited);
+	KUNIT_EXPECT_EQ(test, charge_at_max(test, GFP_KERNEL, PF_MEMALLOC, &waited), 0);
+	KUNIT_EXPECT_FALSE(test, waited);
+	KUNIT_EXPECT_EQ(test, charge_at_max(test, GFP_NOFS, 0, &waited), 0);
+	KUNIT_EXPECT_FALSE(test, waited);
+	/* or this test would see nobody wait */
+	KUNIT_EXPECT_EQ(test, charge_at_max(test, GFP_KERNEL, 0, &waited), 0);
+	KUNIT_EXPECT_TRUE(test, waited);
+}
+
 static struct kunit_case memory_test_cases[] = {
 	KUNIT_CASE(levels_of_a_limit),
 	KUNIT_CASE(within_is_reflexive_and_upward),
@@ -503,6 +575,8 @@ static struct kunit_case memory_test_cases[] = {
 	KUNIT_CASE(active_is_counted_once),
 	KUNIT_CASE(a_batch_goes_back_to_its_owners),
 	KUNIT_CASE(migration_moves_the_word),
+	KUNIT_CASE(big_folio_counts_by_its_size),
+	KUNIT_CASE(who_may_not_wait_does_not),
 	{}
 };
 
