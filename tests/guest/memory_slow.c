@@ -7,9 +7,11 @@
 #include "accounting.h"
 #include "lib-memory.h"
 
+#include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
+#include <sys/wait.h>
 
 #define LIMIT 400UL
 #define STOP (LIMIT - LIMIT / 8)
@@ -118,4 +120,43 @@ TEST_LIMIT(nor_of_tmpfs, 120)
 	dismiss(actor);
 	no_more_swap(device);
 	expect(remove_dir(a), 0);
+}
+
+/* The reaper's answer, without waiting. */
+static bool has_died(struct actor *a)
+{
+	return waitpid(a->pid, NULL, WNOHANG) == a->pid;
+}
+
+/*
+ * A process is killed while the handler, it itself or the worker, writes its pages to that disk: 250 of them take the
+ * disk a second, and to free a round of 1000 takes four. It dies meanwhile, whoever goes on writing: it
+ * has neither to finish the round nor to wait for what is on its way.
+ */
+TEST_LIMIT(killed_process_does_not_wait_for_the_disk, 120)
+{
+	char *root = mount_hierarchy("memory"), *a = at(root, "a");
+	const char *device = slow_swap();
+	double most = 0, start;
+
+	expect(make_dir(a), 0);
+	for (int i = 0; i < 5; i++) {
+		struct actor *actor = actor_in(a);
+		unsigned long rounds = stat_of(a, "rounds");
+
+		set_limit(a, "400");
+		act_begin(actor, touch, 3000);
+		eventually(stat_of(a, "rounds") > rounds && read_field("/proc/meminfo", "Writeback"), 10);
+		usleep(i * 30000);
+		start = now();
+		ck_assert_int_eq(kill(actor->pid, SIGKILL), 0);
+		eventually(has_died(actor), 30);
+		most = now() - start > most ? now() - start : most;
+		set_limit(a, "max");
+		close(actor->wire);
+	}
+	ck_assert_msg(most < 1 * lib_slow, "a killed process was there for %.3f s more", most);
+	eventually(!read_field("/proc/meminfo", "Writeback"), 30);
+	eventually(!remove_dir(a), 30);
+	no_more_swap(device);
 }
