@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * memory: who pays for a container that is over its limit. Inside, all alike: two processes, or two files,
+ * of one size that are used in turns lose the same. Outside, nobody: no page of the neighbour's is looked at.
+ * (uml-run --swap 128M) (jobs 1 4 4@debug)
+ *
+ * Losses are what is not in memory when its turn comes, as pagemap and mincore(2) say. The handler is a clock
+ * with one hand that goes on where it stopped, so what one has lost more than the other is what the hand has passed of
+ * one and not yet of the other: at most a lap at the start and a lap at the end, SET pages each. A hand that starts
+ * anew each time, as that of 2006 did, takes all from the first, and the other fits.
+ */
+#include "accounting.h"
+#include "lib-memory.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+
+#define SET 800UL
+/* Of both sets, which are 1600, this many fit; one does. */
+#define LIMIT "1100"
+#define SLICE 100UL
+#define TURNS 12
+
+/* Uses slice ARG of its memory. */
+static void use_slice(struct actor *a)
+{
+	for (unsigned long i = 0; i < SLICE; i++)
+		*(volatile char *)(a->mem + (a->arg * SLICE + i) * PAGE);
+}
+
+/* The same of its file, without pages that nobody asked for. */
+static void read_slice(struct actor *a)
+{
+	static char page[PAGE];
+	int fd = open(a->path, O_RDONLY | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM), 0);
+	for (unsigned long i = 0; i < SLICE; i++)
+		ck_assert_int_eq(pread(fd, page, PAGE, (a->arg * SLICE + i) * PAGE), PAGE);
+	close(fd);
+}
+
+static unsigned long absent_memory(struct actor *a, unsigned long slice)
+{
+	uint64_t *frame = frames_of(a);
+	unsigned long absent = 0;
+
+	for (unsigned long i = slice * SLICE; i < (slice + 1) * SLICE; i++)
+		absent += !frame[i];
+	free(frame);
+	return absent;
+}
+
+static unsigned long absent_cache(struct actor *a, unsigned long slice)
+{
+	int fd = open(a->path, O_RDONLY | O_CLOEXEC);
+	unsigned char vec[SLICE];
+	unsigned long absent = 0;
+	void *mem = mmap(NULL, SLICE * PAGE, PROT_READ, MAP_SHARED, fd, slice * SLICE * PAGE);
+
+	ck_assert_ptr_ne(mem, MAP_FAILED);
+	ck_assert_int_eq(mincore(mem, SLICE * PAGE, vec), 0);
+	munmap(mem, SLICE * PAGE);
+	close(fd);
+	for (unsigned long i = 0; i < SLICE; i++)
+		absent += !(vec[i] & 1);
+	return absent;
+}
+
+/* Both use each slice of theirs, in turns, again and again; what each loses. */
+static void expect_equal_losses(struct actor **actor, void (*use)(struct actor *a),
+				unsigned long (*absent)(struct actor *a, unsigned long slice))
+{
+	unsigned long lost[2] = { };
+
+	for (unsigned long i = 0; i < (TURNS + 1) * (SET / SLICE); i++) {
+		for (int who = 0; who < 2; who++) {
+			/* in the first turn nothing has been there, or all */
+			if (i >= SET / SLICE)
+				lost[who] += absent(actor[who], i % (SET / SLICE));
+			act(actor[who], use, i % (SET / SLICE));
+		}
+	}
+	ck_assert_msg(lost[0] + lost[1] > TURNS * SET / 2, "of %lu pages each, %lu and %lu are lost: it is no test",
+		      TURNS * SET, lost[0], lost[1]);
+	ck_assert_msg(labs((long)(lost[0] - lost[1])) <= 2 * (long)SET,
+		      "of %lu pages each, one lost %lu and the other %lu", TURNS * SET, lost[0], lost[1]);
+}
+
+TEST_LIMIT(processes_lose_alike, 120)
+{
+	char *root = mount_memory(), *a = container_with(root, "a", LIMIT, NULL);
+	struct actor *actor[2];
+
+	for (int i = 0; i < 2; i++) {
+		actor[i] = actor_in(a);
+		actor[i]->seed = i + 1;
+		act(actor[i], touch, SET);
+	}
+	expect_equal_losses(actor, use_slice, absent_memory);
+	for (int i = 0; i < 2; i++) {
+		act(actor[i], check, 0);
+		dismiss(actor[i]);
+	}
+	eventually(!remove_dir(a), 5);
+}
+
+TEST_LIMIT(files_lose_alike, 120)
+{
+	char *root = mount_memory(), *a = container_with(root, "a", LIMIT, NULL), *disk = make_disk(32);
+	struct actor *actor[2];
+
+	for (int i = 0; i < 2; i++) {
+		actor[i] = actor_in(a);
+		strcpy(actor[i]->path, make_data(disk, i ? "second" : "first", SET));
+	}
+	expect_equal_losses(actor, read_slice, absent_cache);
+	for (int i = 0; i < 2; i++)
+		dismiss(actor[i]);
+	eventually(!remove_dir(a), 5);
+}
+
+/*
+ * Bits of /proc/kpageflags that a look at a page changes: referenced, active, reclaim. Not LRU: it comes late, when
+ * the batch of a CPU is emptied; a page that was taken has another frame, or none.
+ */
+#define LOOKED_AT (1ULL << 2 | 1ULL << 6 | 1ULL << 9)
+
+/* Frames and flags of all that an actor has. */
+struct picture {
+	uint64_t *frame, *flags;
+	unsigned long referenced;	/* kB that its page tables, or the pages, say are used */
+};
+
+static struct picture picture_of(struct actor *a)
+{
+	struct picture p = { .frame = frames_of(a), .flags = calloc(a->pages, sizeof(uint64_t)) };
+	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	for (unsigned long i = 0; i < a->pages; i++) {
+		ck_assert_msg(p.frame[i], "page %lu is not in memory", i);
+		ck_assert_int_eq(pread(fd, &p.flags[i], 8, p.frame[i] * 8), 8);
+		p.flags[i] &= LOOKED_AT;
+	}
+	close(fd);
+	p.referenced = read_field(at("/proc", "%d/smaps_rollup", a->pid), "Referenced");
+	return p;
+}
+
+static void expect_as_in(struct picture old, struct actor *a)
+{
+	struct picture p = picture_of(a);
+
+	for (unsigned long i = 0; i < a->pages; i++)
+		ck_assert_msg(p.frame[i] == old.frame[i] && p.flags[i] == old.flags[i],
+			      "page %lu is frame %lu (flags %lx), and was %lu (%lx)", i, (unsigned long)p.frame[i],
+			      (unsigned long)p.flags[i], (unsigned long)old.frame[i], (unsigned long)old.flags[i]);
+	ck_assert_uint_eq(p.referenced, old.referenced);
+}
+
+/* Faults, of either kind, that it takes to look at all that it has. */
+static void faults_of_a_look(struct actor *a)
+{
+	struct rusage before, after;
+
+	ck_assert_int_eq(getrusage(RUSAGE_SELF, &before), 0);
+	for (unsigned long i = 0; i < a->pages; i++)
+		*(volatile char *)(a->mem + i * PAGE);
+	ck_assert_int_eq(getrusage(RUSAGE_SELF, &after), 0);
+	a->result = after.ru_majflt + after.ru_minflt - before.ru_majflt - before.ru_minflt;
+}
+
+/*
+ * B has memory, and a file that a process of A maps as well, so that A's handler meets its pages. A has four times its
+ * limit to work in, and goes through it. No page of B's changes, and B does not wait. Its time is that of
+ * the same instructions, then, but for what caches and the machine do; what could be added is
+ * counted: faults (also for a young bit that somebody cleared), refaults, sleeps for the limit. The handler's own
+ * time is a kworker's, and the charging task's in A.
+ */
+TEST_LIMIT(neighbour_is_not_looked_at, 120)
+{
+	char *root = mount_memory(), *a = container_with(root, "a", "500", NULL), *b = container(root, "b");
+	char *data = make_data(make_disk(32), "data", 600);
+	struct actor *memory = actor_in(b), *file = actor_in(b), *meets = actor_in(a), *thrasher = actor_in(a);
+	struct picture of_memory, of_file;
+	uint64_t kswapd;
+
+	act(memory, touch, 600);
+	strcpy(file->path, data);
+	act(file, map_whole, 0);
+	act(memory, faults_of_a_look, 0);
+	act(file, faults_of_a_look, 0);
+	strcpy(meets->path, data);
+	act(meets, map_whole, 0);
+	near(file_pages(b), 600);
+	drain_batches();
+	of_memory = picture_of(memory);
+	of_file = picture_of(file);
+	kswapd = vmstat("pgscan_kswapd") + vmstat("pgscan_direct");
+	act(thrasher, touch, 2000);
+	for (int i = 0; i < 3; i++)
+		act(thrasher, rewrite, 2000);
+	ck_assert_uint_gt(stat_of(a, "swapped"), 3 * 1000);
+	expect_as_in(of_memory, memory);
+	expect_as_in(of_file, file);
+	ck_assert_uint_eq(act(memory, faults_of_a_look, 0), 0);
+	ck_assert_uint_eq(act(file, faults_of_a_look, 0), 0);
+	ck_assert_uint_eq(stat_of(b, "refaults"), 0);
+	ck_assert_uint_eq(stat_of(b, "throttled_ns"), 0);
+	ck_assert_uint_eq(stat_of(b, "scanned") + stat_of(b, "rounds"), 0);
+	/* nor was it somebody else who spared it */
+	ck_assert_uint_eq(vmstat("pgscan_kswapd") + vmstat("pgscan_direct"), kswapd);
+	dismiss(thrasher);
+	dismiss(meets);
+	dismiss(memory);
+	dismiss(file);
+	eventually(!remove_dir(a), 5);
+	eventually(!remove_dir(b), 5);
+}
+
+/*
+ * All pages of this kernel's page cache are single ones: UML has no HAVE_ARCH_TRANSPARENT_HUGEPAGE, without which
+ * Linux makes no large folio for a file. When this fails, Documentation/memory.md is wrong, and
+ * the kinds of memory have to be tested anew with large ones.
+ */
+TEST_LIMIT(there_are_no_large_folios, 60)
+{
+	const uint64_t lru = 1ULL << 5, compound = 1ULL << 15 | 1ULL << 16;
+	char *root = mount_memory(), *a = container(root, "a");
+	char *data = make_data(make_disk(32), "data", 4000);
+	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	struct actor *actor = actor_in(a);
+	unsigned long pages = 0;
+	uint64_t flags[512];
+	ssize_t got;
+
+	/* with readahead, which makes the largest */
+	read_as(actor, data);
+	ck_assert_uint_eq(cached_pages(data), 4000);
+	near(file_pages(a), 4000);
+	drain_batches();
+	ck_assert_int_ge(fd, 0);
+	while ((got = read(fd, flags, sizeof(flags))) > 0)
+		for (int i = 0; i < got / 8; i++) {
+			pages += !!(flags[i] & lru);
+			ck_assert_msg(!(flags[i] & lru && flags[i] & compound), "there is a large folio: flags %lx",
+				      (unsigned long)flags[i]);
+		}
+	close(fd);
+	ck_assert_uint_ge(pages, 4000);
+	ck_assert(!exists("/sys/kernel/mm/transparent_hugepage"));
+	dismiss(actor);
+	expect(remove_dir(a), 0);
+}
