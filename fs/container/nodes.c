@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The files of a directory in kernfs, made and removed many at a time.
+ * The files of a directory in kernfs, made many at a time, and removed so with the directory.
  *
  * A container has some forty. kernfs makes and removes them one by one, and takes two or three
  * semaphores for each, which was a sixth of a mkdir and its rmdir. Here they are taken once for all
@@ -10,7 +10,8 @@
  * Part of fs/kernfs/dir.c, as what it needs of that is static there.
  *
  * Locking: as kernfs: kernfs_supers_rwsem, kernfs_rwsem, kernfs_iattr_rwsem, from outer to inner.
- * Lifetime: as kernfs. Who removes a directory is the only one who does.
+ * Lifetime: as kernfs. The caller's container_mutex, held from container_nodes_remove_idle() to kernfs_remove(): from
+ * the former on a file that it removed may be gone, and nobody is to look for it.
  */
 #include <linux/container_nodes.h>
 #include <linux/cred.h>

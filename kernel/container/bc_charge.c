@@ -497,7 +497,7 @@ long bc_held(struct bc *bc, enum bc_resource res)
  * @held: what bc_held() has just said
  *
  * In the root, of what the machine counts, nobody is told of each charge: the most that was ever read. So
- * it does not fall but by bc_amount_reset().
+ * it does not fall but by bc_amount_reset(), beside which a reader may put back what he has read before.
  *
  * Context: any.
  * Return: at least @held.

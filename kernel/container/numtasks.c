@@ -189,15 +189,25 @@ static int prepare_fork(struct task_struct *child, struct numtasks *nt)
 	return window_is_full(nt) ? refuse_rate(nt) : 0;
 }
 
+/* @full: who has no room, and if it is nobody, it is charged. Return: 0, or CONTAINER_FORK_SLEEPS. */
+static int take(struct task_struct *child, struct numtasks *nt, struct shares_node **full)
+{
+	*full = shares_take(&nt->node);
+	if (!*full || !shares_is_stocked(*full))
+		return 0;
+	if (!container_fork_may_sleep(child))
+		return CONTAINER_FORK_SLEEPS;
+	*full = shares_take_last(&nt->node);
+	return 0;
+}
+
 static int charge_fork(struct task_struct *child, struct numtasks *nt)
 {
-	struct shares_node *full = shares_take(&nt->node);
+	struct shares_node *full;
+	int ret = take(child, nt, &full);
 
-	if (full && shares_is_stocked(full)) {
-		if (!container_fork_may_sleep(child))
-			return CONTAINER_FORK_SLEEPS;
-		full = shares_take_last(&nt->node);
-	}
+	if (ret)
+		return ret;
 	if (full)
 		return refuse_limit(nt, full);
 	if (take_from_window(nt))
@@ -206,15 +216,24 @@ static int charge_fork(struct task_struct *child, struct numtasks *nt)
 	return refuse_rate(nt);
 }
 
+/* It is in the root, and not refused: by then nobody forks out of a stock there. */
+static int charge_kthread(struct task_struct *child, struct numtasks *nt)
+{
+	struct shares_node *full;
+	int ret = take(child, nt, &full);
+
+	if (!ret && full)
+		shares_take_anyway(&nt->node);
+	return ret;
+}
+
 /* With all that may have to be looked at. */
 static noinline int can_fork(struct task_struct *child, struct numtasks *nt)
 {
 	if (!is_counted(child))
 		return 0;
-	if (child->flags & PF_KTHREAD) {
-		shares_take_anyway(&nt->node);
-		return 0;
-	}
+	if (child->flags & PF_KTHREAD)
+		return charge_kthread(child, nt);
 	return prepare_fork(child, nt) ?: charge_fork(child, nt);
 }
 
@@ -239,12 +258,8 @@ static void numtasks_attach(struct container_subsys_state *css,
 			    struct container_subsys_state *from, struct task_struct *task)
 {
 	/* in this order, so that nobody forks into the room that it leaves above both */
-	struct shares_node *full = shares_charge(&to_numtasks(css)->node);
-
+	shares_charge_anyway(&to_numtasks(css)->node);
 	shares_uncharge(&to_numtasks(from)->node);
-	/* overfilled: nobody forks there out of what was put in stock before */
-	if (unlikely(full) && shares_is_stocked(full))
-		shares_empty(full);
 }
 
 /* While it is bound nowhere, nobody is counted. */

@@ -181,8 +181,7 @@ struct shares_node *shares_take_last(struct shares_node *node)
  * shares_empty - no CPU has anything in stock, where somebody has more than there is room for
  * @node: group, anywhere in the tree
  *
- * After shares_charge() has said so, and shares_is_stocked(). Stocks are not filled again before there
- * is room.
+ * Stocks are not filled again before there is room.
  *
  * Context: process; sleeps.
  */
@@ -190,6 +189,35 @@ void shares_empty(struct shares_node *node)
 {
 	mutex_lock(&shares_mutex);
 	close_locked(root_of(node));
+	shares_open();
+	mutex_unlock(&shares_mutex);
+}
+
+/**
+ * shares_charge_anyway - one more for a group, whether there is room or not
+ * @node: group
+ *
+ * Where there is none, somebody has more than he may have, it or any of those that lend to it; nobody
+ * in the tree is to take of what CPUs have in stock meanwhile, so that is taken back first.
+ *
+ * Context: process; sleeps.
+ */
+void shares_charge_anyway(struct shares_node *node)
+{
+	struct shares_node *root = root_of(node);
+
+	if (likely(!shares_try_charge(node)))
+		return;
+	if (!shares_is_stocked(root)) {
+		shares_charge(node);
+		/* unless somebody has begun to since */
+		if (shares_is_stocked(root))
+			shares_empty(node);
+		return;
+	}
+	mutex_lock(&shares_mutex);
+	close_locked(root);
+	shares_charge_closed(node);
 	shares_open();
 	mutex_unlock(&shares_mutex);
 }

@@ -160,6 +160,7 @@ struct shares shares_said(struct shares_node *node);
 void shares_numbers(struct shares_node *node, struct shares_numbers *numbers);
 void shares_recount(struct shares_node *root, long count);
 void shares_empty(struct shares_node *node);
+void shares_charge_anyway(struct shares_node *node);
 struct shares_node *shares_take_last(struct shares_node *node);
 
 /* shares_charge.c */
@@ -180,6 +181,7 @@ long shares_own_part(const struct shares_node *node);
 long shares_borrowed(const struct shares_node *node);
 long shares_in_stock(const struct shares_node *node);
 struct shares_node *shares_take_closed(struct shares_node *node);
+void shares_charge_closed(struct shares_node *node);
 void shares_drain(struct shares_node *node);
 void shares_drain_last(struct shares_node *node);
 void shares_close(void);

@@ -21,16 +21,18 @@
  * Giving into a stock and taking from it changes no count, and writes to nothing that another CPU
  * writes to. A credit is a charge in every respect: no ceiling is ever passed, and if a limit is
  * refused for credits, they are drained, and it is asked again (shares_take_last()); so
- * nobody is refused while there is room. Who is charged all the same, as by a move, may leave
- * a group above its ceiling with credits, out of which it would go on: so
- * they are drained, too (shares_empty()). To make the former rare:
+ * nobody is refused while there is room. Who is charged all the same, as by a move, would leave
+ * a group above its ceiling, and in stock somewhere below it what others would go on with: so
+ * all is drained first (shares_charge_anyway()). To make the former rare:
  *
  *	stocking	of a group: how many a CPU may keep. A stock is filled only where each that
  *			would lend has room for all that all CPUs may have of the group. With less
  *			room nothing is charged in advance, but who gives leaves one with its CPU, for
  *			the fork that most often follows an exit, while there is room for FEW_ROOM of
  *			each CPU and nobody was refused for credits lately: to drain costs a grace
- *			period, and who forks and ends at the edge is not to pay for it each time
+ *			period, and who forks and ends at the edge is not to pay for it each time.
+ *			Nor is one filled then by who has something of his own, as it has no say in
+ *			a refusal above
  *	stocked		of a group and all above: something may be in stock there. A refusal where
  *			it is not set is final at once. It is set before the first credit is charged
  *
@@ -262,8 +264,8 @@ struct shares_node *shares_try_charge(struct shares_node *node)
  * @node: group
  *
  * Context: as shares_try_charge().
- * Return: NULL, or a group that has more than it may have now. If shares_is_stocked(), somebody may
- * go on taking of its stocks: shares_empty().
+ * Return: NULL, or the lowest group that has more than it may have now. Somebody may go on taking of
+ * what is in stock, there or in another that it lends to: shares_charge_anyway() has none of that.
  */
 struct shares_node *shares_charge(struct shares_node *node)
 {
@@ -304,10 +306,12 @@ static bool has_room(struct shares_node *node, long room, long n)
 /* How many each CPU may keep. */
 static unsigned int most_in_stock(struct shares_node *node, long room)
 {
-	if (has_room(node, room, SHARES_STOCK_MAX))
+	bool lately = !time_after(jiffies, READ_ONCE(shares_refused_at) + FEW_PAUSE);
+
+	/* out of its own part it has room, while those above may be refusing others, each time for a drain */
+	if (has_room(node, room, SHARES_STOCK_MAX) && !(room == ROOM_UNKNOWN && lately))
 		return SHARES_STOCK_MAX;
-	if (has_room(node, room, FEW_ROOM) &&
-	    time_after(jiffies, READ_ONCE(shares_refused_at) + FEW_PAUSE))
+	if (has_room(node, room, FEW_ROOM) && !lately)
 		return FEW;
 	return 0;
 }
@@ -385,6 +389,18 @@ struct shares_node *shares_take_closed(struct shares_node *node)
 	if (!full)
 		this_cpu_inc(node->stock->taken);
 	return full;
+}
+
+/**
+ * shares_charge_closed - one more, whether there is room or not, where nobody else charges
+ * @node: group
+ *
+ * Context: shares_close().
+ */
+void shares_charge_closed(struct shares_node *node)
+{
+	shares_assert_closed();
+	charge_one(node);
 }
 
 /**

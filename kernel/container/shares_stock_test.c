@@ -22,11 +22,18 @@ struct tree {
 	struct shares_node *nodes[3];
 };
 
+/* Whether somebody was refused for what was in stock lately. */
+static void say_refused(bool lately)
+{
+	WRITE_ONCE(shares_refused_at, lately ? jiffies + 1000 * HZ : jiffies - HZ);
+}
+
 static struct tree *new_tree(struct kunit *test, long amount)
 {
 	struct tree *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
 
 	KUNIT_ASSERT_NOT_NULL(test, t);
+	say_refused(false);
 	KUNIT_ASSERT_EQ(test, shares_add_stocked(&t->root, NULL, amount), 0);
 	KUNIT_ASSERT_EQ(test, shares_add_stocked(&t->a, &t->root, 0), 0);
 	KUNIT_ASSERT_EQ(test, shares_add_stocked(&t->b, &t->a, 0), 0);
@@ -181,12 +188,6 @@ static void all_of_a_limit_can_be_had(struct kunit *test)
 	end_tree(test, t);
 }
 
-/* Whether somebody was refused for what was in stock lately. */
-static void say_refused(bool lately)
-{
-	WRITE_ONCE(shares_refused_at, lately ? jiffies + 1000 * HZ : jiffies - HZ);
-}
-
 static void near_a_limit_a_cpu_keeps_one(struct kunit *test)
 {
 	struct tree *t = new_tree(test, 100000);
@@ -254,6 +255,44 @@ static void at_a_limit_nothing_is_kept(struct kunit *test)
 	WRITE_ONCE(shares_refused_at, jiffies - 1000 * HZ);
 	give_many(&t->a, take_all(&t->a));
 	KUNIT_EXPECT_TRUE(test, time_after(READ_ONCE(shares_refused_at), jiffies - 900 * HZ));
+	end_tree(test, t);
+}
+
+/* A move into what is full, whose like has nothing in stock, while the one beside it has. */
+static void who_is_charged_anyway_leaves_no_stock(struct kunit *test)
+{
+	long limit = 4 * ROOM, n;
+	struct tree *t = new_tree(test, limit);
+
+	KUNIT_EXPECT_EQ(test, set_limit(&t->c, 2), 0);
+	KUNIT_EXPECT_EQ(test, take_all(&t->c), 2);
+	KUNIT_EXPECT_FALSE(test, shares_is_stocked(&t->c));
+	stock_everywhere(test, &t->b);
+	for (n = 0; usage(&t->root) <= limit; n++)
+		shares_charge_anyway(&t->c);
+	KUNIT_EXPECT_EQ(test, shares_in_stock(&t->b), 0);
+	KUNIT_EXPECT_EQ(test, count(&t->root), limit + 1);
+	KUNIT_EXPECT_PTR_EQ(test, take(&t->b), &t->root);
+	give_many(&t->c, n + 2);
+	end_tree(test, t);
+}
+
+/* While those above refuse others, who forks out of his own part makes none of that dear. */
+static void own_parts_are_not_kept_beside_refusals(struct kunit *test)
+{
+	const struct shares half = { 50, SHARES_UNCHANGED, SHARES_UNCHANGED };
+	struct tree *t = new_tree(test, 4 * ROOM);
+	const char *reason;
+
+	KUNIT_EXPECT_EQ(test, shares_set(&t->a, &half, &reason), 0);
+	say_refused(true);
+	KUNIT_EXPECT_NULL(test, take(&t->a));
+	KUNIT_EXPECT_EQ(test, shares_in_stock(&t->a), 0);
+	KUNIT_EXPECT_FALSE(test, shares_is_stocked(&t->root));
+	say_refused(false);
+	KUNIT_EXPECT_NULL(test, take(&t->a));
+	KUNIT_EXPECT_GT(test, shares_in_stock(&t->a), 0);
+	give_many(&t->a, 2);
 	end_tree(test, t);
 }
 
@@ -416,6 +455,8 @@ static struct kunit_case shares_stock_test_cases[] = {
 	KUNIT_CASE(near_a_limit_a_cpu_keeps_one),
 	KUNIT_CASE(a_stock_shrinks_near_a_limit),
 	KUNIT_CASE(at_a_limit_nothing_is_kept),
+	KUNIT_CASE(who_is_charged_anyway_leaves_no_stock),
+	KUNIT_CASE(own_parts_are_not_kept_beside_refusals),
 	KUNIT_CASE(stocks_are_not_what_others_have),
 	KUNIT_CASE(a_limit_below_what_is_there),
 	KUNIT_CASE(what_goes_leaves_no_stock),

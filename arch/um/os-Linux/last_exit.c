@@ -27,7 +27,7 @@ static char pid_file[NAME], mconsole[NAME], umid_dir[NAME];
 
 static int __init keep_names(void)
 {
-	/* all or none: the directory is made by the first, unless there is none */
+	/* after umid.c, which is linked first, so there is a name or there will be none; all or none */
 	if (umid_file_name("", umid_dir, NAME) || umid_file_name("pid", pid_file, NAME) ||
 	    umid_file_name("mconsole", mconsole, NAME))
 		umid_dir[0] = '\0';
