@@ -178,22 +178,6 @@ struct shares_node *shares_take_last(struct shares_node *node)
 }
 
 /**
- * shares_empty - no CPU has anything in stock, where somebody has more than there is room for
- * @node: group, anywhere in the tree
- *
- * Stocks are not filled again before there is room.
- *
- * Context: process; sleeps.
- */
-void shares_empty(struct shares_node *node)
-{
-	mutex_lock(&shares_mutex);
-	close_locked(root_of(node));
-	shares_open();
-	mutex_unlock(&shares_mutex);
-}
-
-/**
  * shares_charge_anyway - one more for a group, whether there is room or not
  * @node: group
  *
@@ -206,15 +190,10 @@ void shares_charge_anyway(struct shares_node *node)
 {
 	struct shares_node *root = root_of(node);
 
-	if (likely(!shares_try_charge(node)))
+	/* who begins to fill a stock after the look charges after us, and finds no room; an exit leaves him what it had */
+	if (likely(!shares_charge(node)) || !shares_is_stocked(root))
 		return;
-	if (!shares_is_stocked(root)) {
-		shares_charge(node);
-		/* unless somebody has begun to since */
-		if (shares_is_stocked(root))
-			shares_empty(node);
-		return;
-	}
+	shares_uncharge(node);
 	mutex_lock(&shares_mutex);
 	close_locked(root);
 	shares_charge_closed(node);

@@ -159,7 +159,6 @@ int shares_set_limit(struct shares_node *node, long limit, const char **reason);
 struct shares shares_said(struct shares_node *node);
 void shares_numbers(struct shares_node *node, struct shares_numbers *numbers);
 void shares_recount(struct shares_node *root, long count);
-void shares_empty(struct shares_node *node);
 void shares_charge_anyway(struct shares_node *node);
 struct shares_node *shares_take_last(struct shares_node *node);
 
