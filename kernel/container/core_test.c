@@ -4,34 +4,11 @@
  * cannot see. Each test has a hierarchy of its own with the subsystem "debug".
  */
 #include "testing.h"
-#include "debug.h"
 
 #include <linux/completion.h>
 #include <linux/container_hooks.h>
 #include <linux/percpu-rwsem.h>
 #include <linux/sched/task.h>
-
-#define DEBUG_MASK	BIT(debug_subsys_id)
-
-static int core_test_init(struct kunit *test)
-{
-	memset(&container_debug, 0, sizeof(container_debug));
-	test->priv = make_hierarchy(test, DEBUG_MASK);
-	return 0;
-}
-
-static void core_test_exit(struct kunit *test)
-{
-	struct container_hierarchy *h = test->priv;
-
-	if (!h)
-		return;
-	container_lock();
-	KUNIT_EXPECT_EQ(test, h->nr_containers, 1);
-	container_hierarchy_release_user(h);
-	KUNIT_EXPECT_NULL(test, debug_subsys.hierarchy);
-	container_unlock();
-}
 
 static struct container_group *group_of(struct task_struct *task)
 {
@@ -543,8 +520,8 @@ static struct kunit_case core_test_cases[] = {
 
 static struct kunit_suite core_test_suite = {
 	.name = "container-core",
-	.init = core_test_init,
-	.exit = core_test_exit,
+	.init = debug_hierarchy_init,
+	.exit = debug_hierarchy_exit,
 	.test_cases = core_test_cases,
 };
 kunit_test_suite(core_test_suite);

@@ -4,31 +4,11 @@
  * hierarchy of its own with the subsystem "debug".
  */
 #include "testing.h"
-#include "debug.h"
 
 #include <linux/completion.h>
 #include <linux/container_nodes.h>
 
 #include "../../fs/kernfs/kernfs-internal.h"
-
-static int dir_test_init(struct kunit *test)
-{
-	memset(&container_debug, 0, sizeof(container_debug));
-	test->priv = make_hierarchy(test, BIT(debug_subsys_id));
-	return 0;
-}
-
-static void dir_test_exit(struct kunit *test)
-{
-	struct container_hierarchy *h = test->priv;
-
-	if (!h)
-		return;
-	container_lock();
-	KUNIT_EXPECT_EQ(test, h->nr_containers, 1);
-	container_hierarchy_release_user(h);
-	container_unlock();
-}
 
 /* The last file of each kind, or the first. */
 static struct kernfs_node *file_of(struct container *cont, int id, bool last)
@@ -136,8 +116,8 @@ static struct kunit_case dir_test_cases[] = {
 
 static struct kunit_suite dir_test_suite = {
 	.name = "container-dir",
-	.init = dir_test_init,
-	.exit = dir_test_exit,
+	.init = debug_hierarchy_init,
+	.exit = debug_hierarchy_exit,
 	.test_cases = dir_test_cases,
 };
 kunit_test_suite(dir_test_suite);

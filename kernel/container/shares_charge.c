@@ -404,15 +404,13 @@ void shares_charge_closed(struct shares_node *node)
 }
 
 /**
- * shares_take_anyway - one more for a group with stocks, whether there is room or not
+ * shares_take_anyway - one more for a group with stocks, of which shares_take() has found that there is no room
  * @node: group
  *
  * Context: as shares_try_charge().
  */
 void shares_take_anyway(struct shares_node *node)
 {
-	if (!shares_take(node))
-		return;
 	shares_charge(node);
 	this_cpu_inc(node->stock->taken);
 }

@@ -4,6 +4,7 @@
 #define _KERNEL_CONTAINER_TESTING_H
 
 #include "internal.h"
+#include "debug.h"
 
 #include <kunit/test.h>
 #include <linux/delay.h>
@@ -29,6 +30,29 @@ static inline struct container_hierarchy *make_hierarchy(struct kunit *test, uns
 	container_rebind_unlock(begun);
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, h);
 	return h;
+}
+
+#define DEBUG_MASK	BIT(debug_subsys_id)
+
+/* For a suite each of whose tests has a hierarchy of its own, test->priv, with the subsystem "debug". */
+static inline int debug_hierarchy_init(struct kunit *test)
+{
+	memset(&container_debug, 0, sizeof(container_debug));
+	test->priv = make_hierarchy(test, DEBUG_MASK);
+	return 0;
+}
+
+static inline void debug_hierarchy_exit(struct kunit *test)
+{
+	struct container_hierarchy *h = test->priv;
+
+	if (!h)
+		return;
+	container_lock();
+	KUNIT_EXPECT_EQ(test, h->nr_containers, 1);
+	container_hierarchy_release_user(h);
+	KUNIT_EXPECT_NULL(test, debug_subsys.hierarchy);
+	container_unlock();
 }
 
 /* A hierarchy without subsystems; one user, who leaves it by release(). */

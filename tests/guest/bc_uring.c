@@ -143,8 +143,8 @@ TEST(a_request_keeps_its_file)
 	expect(remove_dir(a), 0);
 }
 
-/* Who asked has moved, the container has gone, and the request is where it was: the ring is the root's. */
-TEST(a_request_outlives_the_container)
+/* Who did @ask in b, after which @files were held there, has moved, and b has gone. The ring is the root's. */
+static struct actor *asked_in_what_has_gone(void (*ask)(struct actor *actor), uint64_t files)
 {
 	struct actor *actor;
 
@@ -153,11 +153,19 @@ TEST(a_request_outlives_the_container)
 	actor = quiet_actor_in(root);
 	act(actor, make_ring, 0);
 	expect(move_to(b, actor->pid), 0);
-	act(actor, read_and_close, 0);
-	ck_assert_uint_eq(held(b), 2);
+	act(actor, ask, 0);
+	ck_assert_uint_eq(held(b), files);
 	expect(move_to(root, actor->pid), 0);
 	expect(remove_dir(b), 0);
 	ck_assert_int_eq(hierarchy_of("bc").dying, 1);
+	return actor;
+}
+
+/* The request is where it was. */
+TEST(a_request_outlives_the_container)
+{
+	struct actor *actor = asked_in_what_has_gone(read_and_close, 2);
+
 	/* the request is answered by the end of the file, and then nobody has anything of b's */
 	act(actor, close_the_other_end, 0);
 	eventually(hierarchy_of("bc").dying == 0, SOON);
@@ -180,18 +188,8 @@ static void read_for_ever_and_close(struct actor *actor)
 /* Neither a descriptor nor the ring, which is the root's: the request alone has the file. */
 TEST(a_request_alone_keeps_the_container)
 {
-	struct actor *actor;
+	struct actor *actor = asked_in_what_has_gone(read_for_ever_and_close, 1);
 
-	mount_bc("b");
-	expect(make_dir(b), 0);
-	actor = quiet_actor_in(root);
-	act(actor, make_ring, 0);
-	expect(move_to(b, actor->pid), 0);
-	act(actor, read_for_ever_and_close, 0);
-	ck_assert_uint_eq(held(b), 1);
-	expect(move_to(root, actor->pid), 0);
-	expect(remove_dir(b), 0);
-	ck_assert_int_eq(hierarchy_of("bc").dying, 1);
 	act(actor, close_ring, 0);
 	eventually(hierarchy_of("bc").dying == 0, SOON);
 	dismiss(actor);
