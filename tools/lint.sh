@@ -112,6 +112,11 @@ awk '
 			print file ":600: " lines " lines; a file has one job and at most 600"
 	}' $(files ':!LICENSE') </dev/null >>"$out"
 
+# What patch(1) leaves behind is nobody's.
+git ls-files -- '*.orig' '*.rej' | while read -r file; do
+	[ ! -f "$file" ] || echo "$file:1: left by patch(1)"
+done >>"$out"
+
 # A mutation that does not apply any more proves nothing.
 for patch in tests/mutations/*.patch; do
 	grep -v '^# ' "$patch" | patch -p1 -F0 --dry-run --force --silent >/dev/null 2>&1 ||

@@ -120,6 +120,8 @@ struct container_attach {
  *	Called per task, cannot fail.
  * @settle: what attach() has begun, and left to somebody else, is done: the write
  *	that moved the tasks is about to return. Without locks; sleeps.
+ * @is_settled: would @settle have nothing to do for the current task? Whoever has @settle has this, too; it may be asked
+ *	where @settle cannot be called.
  * @can_fork: may there be a new task in @css? It has a number (the idle tasks have 0) and
  *	cannot be found, and it is never in another state before @cancel_fork, or before it
  *	can be found. In a section as @fork; to sleep see <linux/container_fork.h>. Returns 0 or an error.
@@ -169,6 +171,7 @@ struct container_subsys {
 	void (*attach)(struct container_subsys_state *css, struct container_subsys_state *from,
 		       struct task_struct *task);
 	void (*settle)(void);
+	bool (*is_settled)(void);
 	int (*can_fork)(struct task_struct *child, struct container_subsys_state *css);
 	void (*cancel_fork)(struct task_struct *child, struct container_subsys_state *css);
 	bool (*fork_fits)(struct task_struct *task, struct container_subsys_state *css);

@@ -9,8 +9,10 @@
  *
  * Locking: container_thread_rwsem for writing when a process of several threads
  * moves, so that it gains none in between (one that has but one: see
- * container_moving_alone()), and when tasks are counted by callbacks; container_mutex; task_lock around each swap, where PF_EXITING is looked at
- * again (fork.c has the other side).
+ * container_moving_alone()), and when tasks are counted by callbacks; container_mutex; task_lock around each
+ * swap, where PF_EXITING is looked at again (fork.c has the other side). The kernfs active reference of the
+ * file comes inside of container_mutex for who waits for it, rmdir, and is given up before it, or the mutex is not
+ * waited for: move_now().
  */
 #include "internal.h"
 
@@ -197,8 +199,10 @@ enum movement {
 	MOVE_PROCESS,
 };
 
-/* container_attach_pid() only: it has more, or may soon have. */
+/* container_attach_pid() only: the process has more threads, or may soon have. */
 #define MOVE_NOT_ALONE	1
+/* ... or it would have to wait. */
+#define MOVE_NOT_NOW	2
 
 /*
  * The task of a number as the writer sees it, or the writer; for a process all
@@ -272,21 +276,60 @@ static int attach_pid_locked(struct container_node *node, pid_t pid, enum moveme
 	return ret;
 }
 
-/* With its locks. @mask becomes that of the subsystems that moved somebody. */
-static int try_to_move(struct container_node *node, pid_t pid, enum movement how,
+/* @mask becomes that of the subsystems that moved somebody. */
+static int move_locked(struct container_node *node, pid_t pid, enum movement how,
 		       const struct file *file, unsigned long *mask)
 {
 	int ret = -ENODEV;
 
-	container_moving_begins(how == MOVE_PROCESS);
-	container_lock();
+	container_assert_locked();
 	if (!node->cont->dead)
 		ret = attach_pid_locked(node, pid, how, file);
 	if (!ret)
 		*mask = node->cont->hierarchy->subsys_mask;
+	return ret;
+}
+
+/*
+ * With the active reference of the write, to give up which and get back costs as much as two locks: whoever waits
+ * for it holds container_mutex, and so nobody does who has it here without having waited.
+ */
+static int move_now(struct container_node *node, pid_t pid, enum movement how,
+		    const struct file *file, unsigned long *mask)
+{
+	int ret;
+
+	if (container_moving_waits(how == MOVE_PROCESS) || !container_trylock())
+		return MOVE_NOT_NOW;
+	ret = move_locked(node, pid, how, file, mask);
+	container_unlock();
+	return ret;
+}
+
+/* Without it, and with all locks. */
+static int move_waiting(struct container_node *node, pid_t pid, enum movement how,
+			const struct file *file, unsigned long *mask)
+{
+	int ret;
+
+	container_moving_begins(how == MOVE_PROCESS);
+	container_lock();
+	ret = move_locked(node, pid, how, file, mask);
 	container_unlock();
 	container_moving_ends(how == MOVE_PROCESS);
 	return ret;
+}
+
+/* Would container_settle() do nothing? */
+static bool is_settled(unsigned long mask)
+{
+	struct container_subsys *ss;
+	int id;
+
+	for_each_bound_subsys(ss, id, mask)
+		if (ss->settle && !ss->is_settled())
+			return false;
+	return true;
 }
 
 /**
@@ -319,14 +362,20 @@ void container_settle(unsigned long mask)
 int container_attach_pid(struct container_node *node, struct kernfs_node *kn, pid_t pid,
 			 bool process, const struct file *file)
 {
+	enum movement how = process ? MOVE_ALONE : MOVE_THREAD;
 	struct container *cont = node->cont;
 	unsigned long mask = 0;
 	int ret;
 
+	ret = move_now(node, pid, how, file, &mask);
+	if (ret <= 0 && is_settled(mask))
+		return ret;
+
 	container_kn_enter(kn, cont);
-	ret = try_to_move(node, pid, process ? MOVE_ALONE : MOVE_THREAD, file, &mask);
+	if (ret == MOVE_NOT_NOW)
+		ret = move_waiting(node, pid, how, file, &mask);
 	if (ret == MOVE_NOT_ALONE)
-		ret = try_to_move(node, pid, MOVE_PROCESS, file, &mask);
+		ret = move_waiting(node, pid, MOVE_PROCESS, file, &mask);
 	container_settle(mask);
 	container_kn_leave(kn, cont);
 	return ret;

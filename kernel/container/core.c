@@ -42,6 +42,12 @@ void container_lock(void)
 	mutex_lock(&container_mutex);
 }
 
+/* The same, for who may not wait; true: it is entered. */
+bool container_trylock(void)
+{
+	return mutex_trylock(&container_mutex);
+}
+
 /**
  * container_unlock - leave it
  */

@@ -88,6 +88,12 @@ void __init container_fork_init(void)
 	}
 }
 
+/* Does container_moving_begins() take the semaphore? */
+bool container_moving_waits(bool process)
+{
+	return process || all_are_counted;
+}
+
 /**
  * container_moving_begins - no thread is born until container_moving_ends()
  * @process: all threads of a process are going to move, and it may have several
@@ -99,13 +105,13 @@ void __init container_fork_init(void)
  */
 void container_moving_begins(bool process)
 {
-	if (process || all_are_counted)
+	if (container_moving_waits(process))
 		percpu_down_write(&container_thread_rwsem);
 }
 
 void container_moving_ends(bool process)
 {
-	if (process || all_are_counted)
+	if (container_moving_waits(process))
 		percpu_up_write(&container_thread_rwsem);
 }
 

@@ -31,6 +31,7 @@
 #include <linux/bitops.h>
 #include <linux/hash.h>
 #include <linux/hashtable.h>
+#include <linux/prefetch.h>
 #include <linux/rculist.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
@@ -179,6 +180,9 @@ struct container_membership *container_group_find(struct task_struct *task, stru
 	m = kmem_cache_alloc(membership_cache, GFP_KERNEL);
 	if (!m)
 		return ERR_PTR(-ENOMEM);
+	/* last used before a grace period: else the lock below waits for one line after the other */
+	for (size_t at = 0; at < sizeof(*m); at += L1_CACHE_BYTES)
+		prefetchw((void *)m + at);
 	m->places = places;
 	refcount_set(&m->ref, 1);
 	group_fill_states(m);

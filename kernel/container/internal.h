@@ -200,8 +200,8 @@ struct container_membership {
 		unsigned long slots;
 		struct container *container[CONFIG_MAX_CONTAINER_HIERARCHIES];
 	);
-	struct list_head link[CONFIG_MAX_CONTAINER_HIERARCHIES];
 	struct hlist_node hash;
+	struct list_head link[CONFIG_MAX_CONTAINER_HIERARCHIES];
 	struct rcu_head rcu;
 };
 
@@ -271,6 +271,9 @@ void container_css_reopen(struct container_subsys_state *css);
 void container_css_bind(struct container_subsys *ss, struct container_hierarchy *h);
 int container_css_init(struct container_subsys_state *css, struct container_subsys *ss,
 		       struct container *cont, struct container_subsys_state *parent);
+
+/* core.c */
+bool container_trylock(void);
 
 /* dir.c */
 struct container *container_alloc(struct container_hierarchy *h, struct container *parent);
@@ -412,6 +415,7 @@ int container_kill_write(struct container *cont, const struct container_file *fi
 /* fork.c */
 extern struct percpu_rw_semaphore container_thread_rwsem;
 void container_fork_init(void);
+bool container_moving_waits(bool process);
 void container_moving_begins(bool process);
 void container_moving_ends(bool process);
 bool container_moving_alone(struct task_struct *task);

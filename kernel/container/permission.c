@@ -21,8 +21,7 @@
  * Locking: container_mutex keeps the containers of the tasks. Nothing is kept,
  * so a mode or an owner that changes counts from the next write.
  *
- * Surprise: an exiting task has no container any more, and would look as if it
- * came from the root. It is let pass, and attach.c does not move it.
+ * Surprise: a task past container_exit() has no container any more. It is let pass, and attach.c does not move it.
  */
 #include "internal.h"
 
@@ -87,18 +86,14 @@ static struct container *common_ancestor(struct container *a, struct container *
 	return a;
 }
 
-/* Where a task is; NULL if it exits. */
+/* Where a task is; NULL if it has left for good. container_mutex keeps it there but for an exit. */
 static struct container *place_of(struct task_struct *task, struct container_hierarchy *h)
 {
-	struct container *cont = NULL;
+	struct container_membership *m;
 
-	/* container_exit() has the other side */
-	task_lock(task);
-	if (!(task->flags & PF_EXITING))
-		cont = container_of_group(to_membership(rcu_dereference_protected(
-			task->containers, lockdep_is_held(&task->alloc_lock))), h);
-	task_unlock(task);
-	return cont;
+	guard(rcu)();
+	m = to_membership(rcu_dereference(task->containers));
+	return m == &exited_membership ? NULL : container_of_group(m, h);
 }
 
 /* Could the opener write the file @name of @cont, and the writer, if @both? */

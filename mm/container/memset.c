@@ -267,6 +267,7 @@ struct container_subsys memset_subsys = {
 	.can_attach	= memset_can_attach,
 	.attach		= memset_attach,
 	.settle		= memset_settle,
+	.is_settled	= memset_is_settled,
 	.fork_fits	= memset_fork_fits,
 	.fork		= memset_fork,
 	.files		= memset_files,

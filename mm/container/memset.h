@@ -151,6 +151,7 @@ void memset_attach(struct container_subsys_state *css, struct container_subsys_s
 		   struct task_struct *task);
 bool memset_fork_fits(struct task_struct *task, struct container_subsys_state *css);
 void memset_fork(struct task_struct *task, struct container_subsys_state *css);
+bool memset_is_settled(void);
 void memset_settle(void);
 #if IS_ENABLED(CONFIG_KUNIT)
 void memset_rebind_policy(struct task_struct *task, const nodemask_t *mems);

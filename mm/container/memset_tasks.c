@@ -198,6 +198,12 @@ static void queue_migration_locked(struct mm_struct *mm, const nodemask_t *from,
 	queue_work(migrate_wq, &m->work);
 }
 
+/* What the caller has queued is listed and, until the worker is about to return from it, counted. */
+bool memset_is_settled(void)
+{
+	return !READ_ONCE(nr_taken) && !atomic_read(&nr_migrations);
+}
+
 /* Until the pages are where they were to go. Context: process, without memset_mutex. */
 void memset_settle(void)
 {
@@ -206,7 +212,6 @@ void memset_settle(void)
 	struct migration *m;
 	int bucket;
 
-	/* what the caller has queued is listed */
 	if (READ_ONCE(nr_taken)) {
 		mutex_lock(&memset_mutex);
 		hash_for_each_safe(taken_mms, bucket, next, m, taken) {
@@ -218,7 +223,6 @@ void memset_settle(void)
 		}
 		mutex_unlock(&memset_mutex);
 	}
-	/* and counted, until the worker is about to return from it */
 	if (!hlist_empty(&own) || atomic_read(&nr_migrations))
 		flush_workqueue(migrate_wq);
 	hlist_for_each_entry_safe(m, next, &own, taken) {
