@@ -10,7 +10,7 @@
  *      hierarchy's list and waits there
  *   3. the hierarchy's own work item takes it off the list, looks again, and
  *      starts the agent: never more than RELEASE_BURST in RELEASE_WINDOW. Without
- *      the memory for that it waits on, and the work item comes back
+ *      the memory for that, or room for a process, it waits on, and the work item comes back
  *
  * A hierarchy without an agent leaves its list alone until it gets one. Nobody
  * waits for an agent: one that hangs costs a process and nothing else, one
@@ -44,7 +44,7 @@
 
 #define RELEASE_BURST	16
 #define RELEASE_WINDOW	(HZ / 10)
-/* When there was no memory. */
+/* When there was no memory, or no room for a process. */
 #define RELEASE_RETRY	HZ
 
 static DEFINE_SPINLOCK(release_lock);
@@ -153,7 +153,21 @@ static void release_call_free(struct release_call *call)
 	kfree(call);
 }
 
-/* In the new process when the program has been started, or could not be. */
+/*
+ * For want of memory, or of room for a process. The last in the list now; the next time everything is
+ * looked at again.
+ */
+static void release_later(struct container *cont)
+{
+	container_lock();
+	if (!cont->dead) {
+		wait_for_agent_locked(cont);
+		release_kick(cont->hierarchy, RELEASE_RETRY);
+	}
+	container_unlock();
+}
+
+/* In the new process when the program has been started or could not be; in umh's worker without a process. */
 static void release_call_done(struct subprocess_info *info)
 {
 	struct release_call *call = info->data;
@@ -164,6 +178,8 @@ static void release_call_done(struct subprocess_info *info)
 		pr_notice_ratelimited("containers: release agent '%s' of hierarchy %d, for %s, does not start: error %d\n",
 				      call->agent, call->cont->hierarchy->slot + 1, call->path,
 				      info->retval);
+		if (info->retval == -EAGAIN || info->retval == -ENOMEM)
+			release_later(call->cont);
 	}
 	release_call_free(call);
 }
@@ -296,12 +312,8 @@ static void release_work_fn(struct work_struct *work)
 	while (done && (cont = release_next(h, &agent, &delay))) {
 		done = release_one(cont, agent);
 		if (!done) {
-			/* the last in the list now; the next time everything is looked at again */
-			container_lock();
-			if (!cont->dead)
-				wait_for_agent_locked(cont);
-			container_unlock();
-			delay = RELEASE_RETRY;
+			release_later(cont);
+			delay = 0;
 		}
 		container_put(cont);
 	}

@@ -329,6 +329,30 @@ TEST(a_missing_agent_is_no_harm)
 	expect(remove_dir(a), 0);
 }
 
+/*
+ * Regression: when Linux had no room for the agent's process, nobody was ever told. /proc/sys/kernel/threads-max
+ * may be less than what there is; all forks fail then, those of the kernel, too.
+ */
+TEST_LIMIT(without_a_process_it_comes_later, 60)
+{
+	char *root = mount_with(NOTE), *a = at(root, "a"), *before = read_file("/proc/sys/kernel/threads-max");
+	pid_t pid;
+
+	make_notifying(a);
+	pid = sleeper_in(a);
+	expect(write_file("/proc/sys/kernel/threads-max", "20"), 0);
+	/* no fork and no exit: the number of threads stays */
+	expect(write_u64(at(root, "procs"), pid), 0);
+	eventually(strstr(read_file(at(a, "why")), "does not start"), SOON);
+	ck_assert_int_eq(told("/a"), 0);
+	expect(write_file("/proc/sys/kernel/threads-max", before), 0);
+	eventually(told("/a"), SOON);
+	a_while();
+	ck_assert_int_eq(told("/a"), 1);
+	stop(pid);
+	expect(remove_dir(a), 0);
+}
+
 TEST(containers_wait_for_an_agent)
 {
 	char *root = mount_with(NOTE), *a = at(root, "a"), *b = at(root, "b"), *c = at(root, "c");
