@@ -229,6 +229,11 @@ static int collect(pid_t nr, enum movement how, struct task_struct ***tasks)
 		return 0;
 	}
 	if (how != MOVE_PROCESS) {
+		/* before subsystems look at it, to whom it would look like the root's */
+		if (READ_ONCE(task->flags) & PF_EXITING) {
+			put_task_struct(task);
+			return -ESRCH;
+		}
 		**tasks = task;
 		return 1;
 	}

@@ -44,8 +44,8 @@ static int file_show(struct seq_file *sf, void *v)
 	return 0;
 }
 
-/* kstrtox.h takes signs */
-static int parse_number(const char *buf, u64 *val)
+/* What is written to a file of one number. kstrtox.h takes signs. */
+int container_parse_number(const char *buf, u64 *val)
 {
 	return isdigit(buf[0]) ? kstrtou64(buf, 10, val) : -EINVAL;
 }
@@ -68,7 +68,7 @@ static ssize_t file_write(struct kernfs_open_file *of, char *buf, size_t nbytes,
 	if (node->file->write) {
 		ret = node->file->write(node->cont, node->file, buf);
 	} else if (node->file->write_u64) {
-		ret = parse_number(buf, &val);
+		ret = container_parse_number(buf, &val);
 		if (!ret)
 			ret = node->file->write_u64(node->cont, node->file, val);
 	} else {
@@ -189,7 +189,7 @@ static ssize_t members_write(struct kernfs_open_file *of, char *buf, size_t nbyt
 	u64 pid;
 	int ret;
 
-	ret = parse_number(strstrip(buf), &pid);
+	ret = container_parse_number(strstrip(buf), &pid);
 	if (ret)
 		return ret;
 	if (pid > INT_MAX)
@@ -219,7 +219,8 @@ const struct container_file container_core_files[] = {
 	  .flags = CONTAINER_FILE_ROOT_ONLY | CONTAINER_FILE_ADMIN },
 	{ .name = "events", .show = container_events_show },
 	{ .name = "why", .show = container_why_show },
-	{ .name = "kill", .write_u64 = container_kill_write },
+	{ .name = "kill", .flags = CONTAINER_FILE_WRITE_OF,
+	  .private = (unsigned long)container_kill_write },
 	{ }
 };
 

@@ -291,6 +291,19 @@ static void birth_ends(struct task_struct *child)
 }
 
 /**
+ * container_wait_for_births - who has begun to fork can be found, or has come to nothing
+ *
+ * Context: process; sleeps; without what a fork may wait for: container_mutex, above all.
+ */
+void container_wait_for_births(void)
+{
+	/* those in a section of RCU, and those that sleep */
+	synchronize_rcu();
+	percpu_down_write(&container_thread_rwsem);
+	percpu_up_write(&container_thread_rwsem);
+}
+
+/**
  * container_fork_may_sleep - may can_fork() sleep?
  * @child: that can_fork() or cancel_fork() was called for
  *

@@ -134,10 +134,63 @@ static void a_fork_takes_one_reference(struct kunit *test)
 	}
 }
 
+/* One that kills all in a container, when it is told to. */
+struct killer {
+	struct container *cont;
+	struct completion done;
+};
+
+static int kill_all(void *arg)
+{
+	struct killer *killer = arg;
+
+	container_kill(killer->cont);
+	complete(&killer->done);
+	return wait_for_stop(NULL);
+}
+
+/*
+ * Regression: a parent that somebody moved out between its child's membership and the moment when
+ * the child can be found was not killed, and the child was left in what `kill` had emptied.
+ */
+static void kill_waits_for_the_unborn(struct kunit *test)
+{
+	struct container_hierarchy *h = make_named(test, "one");
+	struct killer killer = { .cont = make(test, h->root, "x") };
+	struct container *out = make(test, h->root, "y");
+	struct task_struct *task;
+	struct parent parent;
+
+	init_completion(&killer.done);
+	start_parent(test, &parent);
+	KUNIT_EXPECT_EQ(test, move(killer.cont, parent.task), 0);
+	complete(&parent.begin);
+	wait_for_completion(&parent.begun);
+	KUNIT_EXPECT_EQ(test, parent.ret, 0);
+	KUNIT_EXPECT_EQ(test, move(out, parent.task), 0);
+
+	task = kthread_run(kill_all, &killer, "container-test");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	KUNIT_EXPECT_EQ(test, wait_for_completion_timeout(&killer.done, HZ / 2), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&killer.cont->kills), 1);
+	complete(&parent.cancel);
+	KUNIT_EXPECT_NE(test, wait_for_completion_timeout(&killer.done, 5 * HZ), 0);
+	KUNIT_EXPECT_EQ(test, atomic_read(&killer.cont->kills), 0);
+
+	wait_for_completion(&parent.cancelled);
+	kthread_stop(task);
+	kthread_stop(parent.task);
+	EXPECT_SOON(test, !container_populated(killer.cont) && !container_populated(out));
+	KUNIT_EXPECT_EQ(test, unmake(killer.cont), 0);
+	KUNIT_EXPECT_EQ(test, unmake(out), 0);
+	release(h);
+}
+
 static struct kunit_case fork_test_cases[] = {
 	KUNIT_CASE(alone_until_a_thread_is_made),
 	KUNIT_CASE(who_exits_is_not_alone),
 	KUNIT_CASE(a_fork_takes_one_reference),
+	KUNIT_CASE(kill_waits_for_the_unborn),
 	{}
 };
 

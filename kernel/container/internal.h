@@ -289,6 +289,7 @@ int container_remove(struct container *cont);
 extern struct kernfs_syscall_ops container_syscall_ops;
 
 /* file.c */
+int container_parse_number(const char *buf, u64 *val);
 void container_file_name(const struct container_hierarchy *h, const struct container_subsys *ss,
 			 const char *file, char *buf, size_t len);
 void container_files_init(void);
@@ -366,6 +367,7 @@ static inline int container_ns_fork(struct task_struct *child, u64 flags)
 int container_may_move(struct container *to, struct task_struct **tasks, unsigned int nr,
 		       const struct file *file, const char *name);
 bool container_may_administer(const struct file *file);
+bool container_may_write_now(struct file *file);
 
 /* events.c */
 void container_changed(struct container *cont);
@@ -410,7 +412,8 @@ static inline bool container_being_killed(struct container_membership *m)
 	return unlikely(atomic_read(&container_kills)) && container_group_being_killed(m);
 }
 
-int container_kill_write(struct container *cont, const struct container_file *file, u64 val);
+void container_kill(struct container *cont);
+int container_kill_write(struct container *cont, struct kernfs_open_file *of, char *buf);
 
 /* fork.c */
 extern struct percpu_rw_semaphore container_thread_rwsem;
@@ -420,6 +423,7 @@ void container_moving_begins(bool process);
 void container_moving_ends(bool process);
 bool container_moving_alone(struct task_struct *task);
 void container_moved_alone(void);
+void container_wait_for_births(void);
 bool container_binding_begins(unsigned long mask);
 void container_binding_ends(bool begun);
 void container_tell_tasks(struct container_subsys *ss);

@@ -3,27 +3,27 @@
  * The file `kill`: SIGKILL for every process with a thread in a container or
  * below it.
  *
- * A walk over the thread numbers finds whoever is visible, and is repeated
- * until a whole walk finds nobody to kill. That it ends, against a fork bomb
- * too, is container.kills' doing: while it is not zero a fork in there fails.
- * That nobody is missed:
+ * While container.kills is not zero a fork in there fails; those that were past
+ * the look at it are waited for. Then nobody is added but by moves, and a walk
+ * over the thread numbers finds whoever is there. It is repeated until a whole
+ * walk finds nobody to kill: a thread that executes a program takes its leader's
+ * number and may so pass behind the walk, but only once, as it cannot start a
+ * thread any more. That is why there are two walks at least.
  *
- *   - a fork that was past the look at kills when it was raised has a parent
- *     that a walk kills before the child is visible (then copy_process() gives
- *     up: it looks for a fatal signal under the same siglock under which it
- *     makes the child visible), or the child is visible by the next walk;
- *   - a thread that executes a program takes its leader's number and may so
- *     pass behind the walk, but only once: it cannot start a thread any more.
- *     That is why there are two walks at least.
+ * It would not do to trust that the parent of such an unborn child is killed before the
+ * child is visible (copy_process() looks for a fatal signal then): somebody may move the parent out.
  *
- * Locking: RCU for the walk, siglock inside send_sig(). Neither the mutex nor
+ * Locking: RCU for the walk, siglock inside send_sig(). What forks wait for, container_mutex among it, rmdir holds while it
+ * waits for a write to end, so kill waits for forks without the active reference. Neither the mutex nor
  * membership is held still: a task that moves within is found where it is, one
  * that moves out in time has escaped, one that moves in may be killed.
  */
 #include "internal.h"
 
+#include <linux/container_files.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
+#include <linux/string.h>
 
 /* How many are in progress, in all containers; forks look at this first. */
 atomic_t container_kills = ATOMIC_INIT(0);
@@ -68,30 +68,50 @@ static unsigned int kill_walk(struct container *cont)
 }
 
 /**
- * container_kill_write - the file `kill`
- * @cont: container; the operation pins it
- * @file: unused
- * @val: 1
+ * container_kill - SIGKILL for all that are in a container or below it
+ * @cont: container, no root, referenced; may be removed meanwhile
  *
- * Returns when all have the signal; `events` tells when they are gone.
- *
- * Return: 0; -ERANGE for another number; -EPERM in a root, whose tasks include
- * everything else that runs on the machine.
+ * Context: process; sleeps; without container_mutex and active references.
  */
-int container_kill_write(struct container *cont, const struct container_file *file, u64 val)
+void container_kill(struct container *cont)
 {
-	if (val != 1)
-		return -ERANGE;
-	if (container_is_root(cont))
-		return -EPERM;
 	atomic_inc(&cont->kills);
 	atomic_inc(&container_kills);
-	/* pairs with the full barrier between becoming visible and running of a new task */
-	smp_mb__after_atomic();
+	/* who does not see kills began before, and can be found afterwards */
+	container_wait_for_births();
 	kill_walk(cont);
 	while (kill_walk(cont))
 		;
 	atomic_dec(&container_kills);
 	atomic_dec(&cont->kills);
+}
+
+/**
+ * container_kill_write - the file `kill`
+ * @cont: container; the operation pins it
+ * @of: the open file
+ * @buf: 1
+ *
+ * Returns when all have the signal; `events` tells when they are gone.
+ *
+ * Return: 0; -EINVAL for no number, -ERANGE for another one; -EPERM in a root, whose tasks include
+ * everything else that runs on the machine; -EACCES (permission.c).
+ */
+int container_kill_write(struct container *cont, struct kernfs_open_file *of, char *buf)
+{
+	u64 val;
+	int ret = container_parse_number(strstrip(buf), &val);
+
+	if (ret)
+		return ret;
+	if (val != 1)
+		return -ERANGE;
+	if (container_is_root(cont))
+		return -EPERM;
+	if (!container_may_write_now(of->file))
+		return -EACCES;
+	container_write_unprotect(of, cont);
+	container_kill(cont);
+	container_write_protect(of, cont);
 	return 0;
 }

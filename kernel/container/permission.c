@@ -177,6 +177,24 @@ int container_may_move(struct container *to, struct task_struct **tasks, unsigne
 }
 
 /**
+ * container_may_write_now - do modes and owners let this file be written at this moment?
+ * @file: the open file
+ *
+ * Context: in the writer.
+ * Return: whether both opener and writer may.
+ */
+bool container_may_write_now(struct file *file)
+{
+	int ret = file_permission(file, MAY_WRITE);
+
+	if (!ret && file->f_cred != current_cred()) {
+		scoped_with_creds(file->f_cred)
+			ret = file_permission(file, MAY_WRITE);
+	}
+	return !ret;
+}
+
+/**
  * container_may_administer - may a file that reaches beyond containers be written?
  * @file: the open file
  *

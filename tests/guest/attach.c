@@ -265,6 +265,28 @@ TEST(a_zombie_is_esrch)
 	wait_for(pid);
 }
 
+/* No subsystem is asked of one that exits: nobody else's error comes first, and nothing is in `why`. */
+TEST(a_zombie_is_esrch_before_any_refusal)
+{
+	char *root = mount_hierarchy("cpuset"), *a = at(root, "a"), *b = at(root, "b");
+	siginfo_t info;
+	pid_t pid;
+
+	expect(make_dir(a), 0);
+	expect(make_dir(b), 0);
+	expect(write_file(at(b, "cpuset.cpus"), "0"), 0);
+	pid = sleeper_in(b);
+	expect(write_u64(at(a, "tasks"), pid), ENOSPC);
+	kill(pid, SIGKILL);
+	ck_assert_int_eq(waitid(P_PID, pid, &info, WEXITED | WNOWAIT), 0);
+	expect(write_u64(at(a, "tasks"), pid), ESRCH);
+	expect(write_u64(at(a, "procs"), pid), ESRCH);
+	ck_assert_uint_eq(read_field(at(a, "why"), "count"), 1);
+	wait_for(pid);
+	expect(remove_dir(a), 0);
+	expect(remove_dir(b), 0);
+}
+
 TEST(kthreadd_is_einval)
 {
 	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");

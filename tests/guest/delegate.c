@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Delegation: what a user may do below a directory that was given to him, and
- * everything that he may not. Whether somebody moved is read from
+ * everything that he may not; delegate_fds.c has what comes through a descriptor. Whether somebody moved is read from
  * /proc/PID/container; each refusal is followed by a look that nobody did.
  */
-#include "lib-users.h"
+#include "delegate.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -12,40 +12,9 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
-
-static char *place(pid_t pid)
-{
-	return container_of_pid(pid, "cpuacct");
-}
-
-static char *root, *alices;
-
-/* Alice has /alice. Names and processes of a test are set before its user() runs. */
-static void delegate(void)
-{
-	root = mount_hierarchy("cpuacct");
-	alices = at(root, "alice");
-	ck_assert_int_eq(chmod("/tmp", 0755) | chmod(root, 0755), 0);
-	expect(make_dir(alices), 0);
-	give(alices, ALICE);
-}
-
-static void as_alice(void *arg)
-{
-	void (*fn)(void) = arg;
-
-	become(ALICE);
-	fn();
-}
-
-static void alice(void (*fn)(void))
-{
-	finish(start(as_alice, fn));
-}
 
 static pid_t one, two;
 
@@ -382,176 +351,6 @@ TEST(no_path_leads_out)
 	ck_assert(!exists(at(root, "evil")));
 	expect(remove_dir(at(root, "other")), 0);
 	expect(remove_dir(at(alices, "a")), 0);
-	expect(remove_dir(alices), 0);
-}
-
-static int wire[2];
-
-static void fd_refuses(int fd, pid_t pid)
-{
-	char text[16];
-
-	snprintf(text, sizeof(text), "%d", pid);
-	ck_assert_int_eq(write(fd, text, strlen(text)), -1);
-	ck_assert_int_eq(errno, EACCES);
-}
-
-static void open_and_send(void)
-{
-	int fd = open(at(alices, "procs"), O_WRONLY);
-
-	ck_assert_msg(fd >= 0, "open: %s", error_name(errno));
-	send_fd(wire[0], fd);
-}
-
-/* As if a set-uid program wrote its diagnostics into what the user gave it. */
-TEST(root_does_no_users_work)
-{
-	int fd;
-
-	delegate();
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, wire), 0);
-	one = sleeper();
-	two = sleeper_of(ALICE);
-	alice(open_and_send);
-	fd = receive_fd(wire[1]);
-	fd_refuses(fd, one);
-	fd_refuses(fd, two);
-	fd_refuses(fd, 0);
-	ck_assert_str_eq(place(one), "/");
-	ck_assert_str_eq(place(two), "/");
-	ck_assert_str_eq(place(getpid()), "/");
-	stop(one);
-	stop(two);
-	close(fd);
-	expect(remove_dir(alices), 0);
-}
-
-static void write_roots(void)
-{
-	int fd = receive_fd(wire[1]);
-
-	fd_refuses(fd, one);
-	fd_refuses(fd, two);
-	fd_refuses(fd, 0);
-	ck_assert_str_eq(place(getpid()), "/");
-	close(fd);
-}
-
-TEST(a_descriptor_of_roots_gives_no_right)
-{
-	int fd;
-
-	delegate();
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, wire), 0);
-	one = sleeper();
-	two = sleeper_of(ALICE);
-	fd = open(at(alices, "procs"), O_WRONLY);
-	send_fd(wire[0], fd);
-	alice(write_roots);
-	ck_assert_str_eq(place(one), "/");
-	ck_assert_str_eq(place(two), "/");
-	stop(one);
-	stop(two);
-	close(fd);
-	expect(remove_dir(alices), 0);
-}
-
-static void move_by_fd(void)
-{
-	int fd = receive_fd(wire[1]);
-	char text[16];
-
-	snprintf(text, sizeof(text), "%d", one);
-	ck_assert_int_eq(write(fd, text, strlen(text)), strlen(text));
-	ck_assert_str_eq(place(one), "/alice/a");
-}
-
-TEST(a_passed_descriptor_works_for_whom_both_may)
-{
-	int fd;
-
-	delegate();
-	expect(make_dir(at(alices, "a")), 0);
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, wire), 0);
-	one = sleeper_of_in(ALICE, alices);
-	fd = open(at(alices, "a/procs"), O_WRONLY);
-	send_fd(wire[0], fd);
-	close(fd);
-	alice(move_by_fd);
-	stop(one);
-	expect(remove_dir(at(alices, "a")), 0);
-	expect(remove_dir(alices), 0);
-}
-
-static void lose_it(void)
-{
-	int fd = open(at(alices, "procs"), O_WRONLY);
-	char text[16];
-
-	ck_assert_int_ge(fd, 0);
-	snprintf(text, sizeof(text), "%d", one);
-	ck_assert_int_eq(write(fd, text, strlen(text)), strlen(text));
-	send_fd(wire[0], fd);
-	ck_assert_int_eq(write(wire[0], "", 1), 1);
-	/* root takes the directory back meanwhile */
-	while (place(one)[1] != 'o')
-		usleep(1000);
-	fd_refuses(fd, one);
-	ck_assert_str_eq(place(one), "/other");
-}
-
-TEST(what_is_taken_back_is_gone_at_once)
-{
-	char byte;
-	pid_t pid;
-
-	delegate();
-	expect(make_dir(at(root, "other")), 0);
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, wire), 0);
-	one = sleeper_of_in(ALICE, alices);
-	pid = start(as_alice, lose_it);
-	close(receive_fd(wire[1]));
-	ck_assert_int_eq(read(wire[1], &byte, 1), 1);
-	give(alices, 0);
-	expect(move_to(at(root, "other"), one), 0);
-	finish(pid);
-	stop(one);
-	expect(remove_dir(at(root, "other")), 0);
-	expect(remove_dir(alices), 0);
-}
-
-static void lose_below(void)
-{
-	int fd = open(at(alices, "a/procs"), O_WRONLY);
-	char byte;
-
-	ck_assert_int_ge(fd, 0);
-	send_fd(wire[0], fd);
-	ck_assert_int_eq(read(wire[0], &byte, 1), 1);
-	fd_refuses(fd, one);
-	ck_assert_str_eq(place(one), "/alice");
-}
-
-/* The common ancestor is still hers, the destination is not. */
-TEST(what_is_taken_back_below_ones_own_is_gone)
-{
-	char *a;
-	pid_t pid;
-
-	delegate();
-	a = at(alices, "a");
-	expect(make_dir(a), 0);
-	give(a, ALICE);
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, wire), 0);
-	one = sleeper_of_in(ALICE, alices);
-	pid = start(as_alice, lose_below);
-	close(receive_fd(wire[1]));
-	give(a, 0);
-	ck_assert_int_eq(write(wire[1], "", 1), 1);
-	finish(pid);
-	stop(one);
-	expect(remove_dir(a), 0);
 	expect(remove_dir(alices), 0);
 }
 

@@ -22,6 +22,8 @@
 #define ROOT "/tmp/groups"
 #define TASKS 10000
 #define OTHERS 2000
+/* In a batch: some ticks long, so that each has its part of the groups that a grace period gives back. */
+#define MOVES 50000
 
 #define EVERYTHING "cpuset,memset,cpuacct,memory,numtasks,bc,cpu"
 
@@ -176,8 +178,9 @@ static void attach(const char *name, const char *file)
 	group(0, "a");
 	group(0, "b");
 	pid = start(sleeper, NULL);
-	ask(ns, batches(60), "write", 20, ROOT "0/a/%s " ROOT "0/b/%s %d %d", file, file, pid, pid);
-	report(name, ns, batches(60));
+	ask(ns, 1, "write", MOVES, ROOT "0/a/%s " ROOT "0/b/%s %d %d", file, file, pid, pid);
+	ask(ns, batches(20), "write", MOVES, ROOT "0/a/%s " ROOT "0/b/%s %d %d", file, file, pid, pid);
+	report(name, ns, batches(20));
 	stop(pid);
 }
 
