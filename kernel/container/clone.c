@@ -31,14 +31,9 @@
 #include <linux/kernel.h>
 #include <linux/limits.h>
 #include <linux/pid.h>
+#include <linux/random.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
-
-/* How many names may be taken before it is given up. */
-#define CLONE_NAMES	100
-
-/* Makes names that were taken different; container_mutex. */
-static unsigned long serial;
 
 /*
  * /proc and the release agent tell containers by their path: it must have room
@@ -59,26 +54,24 @@ static int check_depth(struct container *parent, struct task_struct *task)
 	return 0;
 }
 
-/* "node_PID", "node_PID.SERIAL" where that is taken; not visible yet. */
+/*
+ * "node_PID"; where that is taken "node_PID.N", N a random number, so that nobody can take what will be
+ * the next. Not visible yet.
+ */
 static struct container *make_child(struct container *parent, struct task_struct *task)
 {
 	struct container *cont;
 	char name[48];
-	int i, ret;
+	int ret;
 
 	container_assert_locked();
 	ret = check_depth(parent, task);
 	if (ret)
 		return ERR_PTR(ret);
 	snprintf(name, sizeof(name), "node_%d", task_pid_nr(task));
-	for (i = 0; i < CLONE_NAMES; i++) {
-		cont = container_make(parent, name, 0755);
-		if (PTR_ERR_OR_ZERO(cont) != -EEXIST)
-			return cont;
-		snprintf(name, sizeof(name), "node_%d.%lu", task_pid_nr(task), ++serial);
-	}
-	return ERR_PTR(container_refuse(parent, task, NULL, "clone", "all names are taken",
-					-EEXIST));
+	while (cont = container_make(parent, name, 0755), PTR_ERR_OR_ZERO(cont) == -EEXIST)
+		snprintf(name, sizeof(name), "node_%d.%u", task_pid_nr(task), get_random_u32());
+	return cont;
 }
 
 /*
@@ -118,8 +111,7 @@ static struct container *clone_locked(struct container_hierarchy *h, struct task
  * caller's fsuid.
  *
  * Context: process; takes container_thread_rwsem and container_mutex.
- * Return: 0; -ENOMEM; -ENOSPC (too deep); -EEXIST (a hundred names in a row
- * are taken); -ESRCH (the task exits); or what a subsystem said to the new
+ * Return: 0; -ENOMEM; -ENOSPC (too deep); -ESRCH (the task exits); or what a subsystem said to the new
  * container or to the task in it. After an error everything is as it was.
  */
 int container_clone(struct container_subsys *ss, struct task_struct *task)
