@@ -113,7 +113,9 @@ static unsigned long exact(struct container_memory *memory, enum memory_item ite
 
 static void levels_of_a_limit(struct kunit *test)
 {
-	KUNIT_EXPECT_EQ(test, memory_stop_at(8000), 7000UL);
+	KUNIT_EXPECT_EQ(test, memory_stop_at(8000), 7750UL);
+	KUNIT_EXPECT_EQ(test, memory_stop_at(640), 640UL - MEMORY_BATCH);
+	KUNIT_EXPECT_EQ(test, memory_stop_at(80), 70UL);
 	KUNIT_EXPECT_EQ(test, memory_throttle_at(8000), 9000UL);
 	KUNIT_EXPECT_EQ(test, memory_stop_at(7), 7UL);
 	KUNIT_EXPECT_EQ(test, memory_throttle_at(7), 7UL);

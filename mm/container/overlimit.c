@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * The over-limit handler: brings a container that passed its page_limit down to
- * 7/8 of it, by means of Linux's own LRU code.
+ * 31/32 of it, by means of Linux's own LRU code.
  *
  *	1. while more than half of the limit are file pages, a lap over the
  *	   mappings, biggest first: drop clean unmapped pages, deactivate the rest

@@ -14,7 +14,8 @@
 #include <sys/wait.h>
 
 #define LIMIT 400UL
-#define STOP (LIMIT - LIMIT / 8)
+/* a batch below it */
+#define STOP (LIMIT - 32)
 #define TOUCHED 1000UL
 /* What an actor has besides: stack, data. */
 #define OWN_PAGES 64
@@ -73,7 +74,7 @@ static void writes_no_more(const char *dir, uint64_t before)
 		rounds = stat_of(dir, "rounds");
 	} while (rounds != last || read_field("/proc/meminfo", "Writeback"));
 	written = vmstat("pswpout") - before;
-	/* all above 7/8, and of its own pages as many as it may have; not the other 350 */
+	/* all above STOP, and of its own pages as many as it may have; not the other 350 */
 	ck_assert_msg(written <= TOUCHED + OWN_PAGES - STOP + slack, "%lu pages were written; stat: %s",
 		      (unsigned long)written, read_file(at(dir, "memory.stat")));
 }
