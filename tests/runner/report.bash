@@ -122,6 +122,35 @@ test_what_is_no_excuse()
 	contains 'the one' 'ok - excused # SKIP no disk' "$out"
 }
 
+# repeats JOB TEST COMMAND: what is said of one that failed, in a run with seed 4711
+repeats()
+{
+	printf 'fail\t%s\t%s\t3\ta.c:1: what\n' "$1" "$2" |
+		LC_ALL=C awk -F '\t' -f "$TOP/tools/check/report.awk" -v dir="$WORK" -v seed=4711 -v seconds=2 >"$WORK/o" || :
+	equal "$1:$2" "repeat: $3" "$(sed -n 's/^  repeat/repeat/p' "$WORK/o")"
+}
+
+# Regression: of eight suites that choose at random the command said no seed: what it repeated was another run.
+test_what_repeats_a_failure()
+{
+	for path in "$TOP"/tests/guest/*.c; do
+		suite=$(basename "$path" .c)
+		case $suite in lib*) continue ;; esac
+		for job in "$suite" "$suite@debug" "$suite-4n4@debug"; do
+			repeats "$job" a_test "./uml check --only $job:a_test --seed 4711"
+		done
+	done
+	repeats core '*' './uml check --only core --seed 4711'
+	repeats storm-4n2 '(kernel)' './uml check --only storm-4n2 --seed 4711'
+	repeats runner jobs './uml check --only runner:jobs'
+	repeats kunit a_case './uml check --only kunit:a_case'
+	repeats kunit_time-1p@debug a_case './uml check --only kunit_time-1p@debug:a_case'
+	repeats spin threads './uml check --only spin:threads'
+	repeats lint lint './uml check --only lint'
+	repeats budget budget './uml check --only budget'
+	repeats build debug 'make kernel FLAVOUR=debug'
+}
+
 # Both files can be read, whatever bytes a failed test has quoted.
 test_report_of_any_bytes()
 {

@@ -20,11 +20,12 @@ function json(s) {
 	return "\"" s "\""
 }
 
+# Every suite of the guest is given the seed (lib-main.c), and each may choose by it.
 function repeat(i,   r) {
 	if (job[i] == "build")
 		return test[i] == "programs" ? "make tools tests" : "make kernel FLAVOUR=" test[i]
 	r = job[i] (test[i] ~ /^[a-zA-Z0-9_.-]+$/ && test[i] != job[i] ? ":" test[i] : "")
-	return "./uml check --only " r (job[i] ~ /^(stress|storm|model|rebind_races)/ ? " --seed " seed : "")
+	return "./uml check --only " r (job[i] ~ /^(kunit|runner$|spin$|lint$|budget$)/ ? "" : " --seed " seed)
 }
 
 {
