@@ -9,10 +9,10 @@
  *
  * Locking: container_thread_rwsem for writing when a process of several threads
  * moves, so that it gains none in between (one that has but one: see
- * container_moving_alone()), and when tasks are counted by callbacks; container_mutex; task_lock around each
- * swap, where PF_EXITING is looked at again (fork.c has the other side). The kernfs active reference of the
- * file comes inside of container_mutex for who waits for it, rmdir, and is given up before it, or the mutex is not
- * waited for: move_now().
+ * container_moving_alone()), and while a subsystem is bound that counts tasks by callbacks; container_mutex;
+ * task_lock around each swap, where PF_EXITING is looked at again (fork.c has the other side). The kernfs active
+ * reference of the file comes inside of container_mutex for who waits for it, rmdir, and is given up before it, or
+ * the mutex is not waited for: move_now().
  */
 #include "internal.h"
 
@@ -302,11 +302,13 @@ static int move_locked(struct container_node *node, pid_t pid, enum movement how
 static int move_now(struct container_node *node, pid_t pid, enum movement how,
 		    const struct file *file, unsigned long *mask)
 {
-	int ret;
+	int ret = MOVE_NOT_NOW;
 
-	if (container_moving_waits(how == MOVE_PROCESS) || !container_trylock())
-		return MOVE_NOT_NOW;
-	ret = move_locked(node, pid, how, file, mask);
+	if (!container_trylock())
+		return ret;
+	/* for as long as we have the mutex nobody binds a subsystem to which this matters */
+	if (!container_moving_waits(how == MOVE_PROCESS))
+		ret = move_locked(node, pid, how, file, mask);
 	container_unlock();
 	return ret;
 }
@@ -315,13 +317,10 @@ static int move_now(struct container_node *node, pid_t pid, enum movement how,
 static int move_waiting(struct container_node *node, pid_t pid, enum movement how,
 			const struct file *file, unsigned long *mask)
 {
-	int ret;
+	bool begun = container_moving_lock(how == MOVE_PROCESS);
+	int ret = move_locked(node, pid, how, file, mask);
 
-	container_moving_begins(how == MOVE_PROCESS);
-	container_lock();
-	ret = move_locked(node, pid, how, file, mask);
-	container_unlock();
-	container_moving_ends(how == MOVE_PROCESS);
+	container_moving_unlock(begun);
 	return ret;
 }
 

@@ -116,16 +116,14 @@ static struct container *clone_locked(struct container_hierarchy *h, struct task
  */
 int container_clone(struct container_subsys *ss, struct task_struct *task)
 {
+	bool begun = container_moving_lock(false);
 	struct container *cont = NULL;
 
-	container_moving_begins(false);
-	container_lock();
 	if (ss->hierarchy)
 		cont = clone_locked(ss->hierarchy, task, false);
 	if (!IS_ERR_OR_NULL(cont))
 		container_show(cont);
-	container_unlock();
-	container_moving_ends(false);
+	container_moving_unlock(begun);
 	return PTR_ERR_OR_ZERO(cont);
 }
 

@@ -19,8 +19,8 @@
  * that shares its parent's memory, as Linux then makes a table for futexes, or gets namespaces: they have to sleep.
  *
  * While a subsystem with callbacks for tasks is bound, every fork and exit is a section that
- * writers of the semaphore wait for: every rebinding is one, and every move if a subsystem
- * counts by them: then a task's fork(), attach() and exit() are told of the states in
+ * writers of the semaphore wait for: every rebinding is one, and every move while one that
+ * counts by them is bound: then a task's fork(), attach() and exit() are told of the states in
  * the order in which it had them. (Else a child can be found and moved before fork() is
  * told of the state after.) An exit, and a fork of which no fork() is told, need not sleep: as long as no
  * writer is there or has just been, it is an RCU section, which a writer waits for
@@ -57,12 +57,11 @@ static unsigned long tasks_mask __ro_after_init;
 /* ... a fork, and no count: told for good once they have been bound. */
 static unsigned long copied_mask __ro_after_init;
 
-/* Is there a subsystem that must not see forks and exits while a single thread is moved? */
-static bool all_are_counted __ro_after_init;
+/* ... that must not see forks and exits while a single thread is moved. */
+static unsigned long counted_mask __ro_after_init;
 
 /*
- * Those of tasks_mask that are told. Bits come with container_thread_rwsem for writing, and go with
- * container_mutex.
+ * Those of tasks_mask that are told; container_mutex, and container_thread_rwsem for writing where bits come.
  */
 static unsigned long told_mask __read_mostly;
 /* There are some, or there may be soon. Written with the semaphore for writing; RCU, see above. */
@@ -84,34 +83,55 @@ void __init container_fork_init(void)
 			exit_mask |= BIT(id);
 		if (container_subsys_has_tasks(ss))
 			tasks_mask |= BIT(id);
-		all_are_counted |= container_subsys_counts_tasks(ss);
+		if (container_subsys_counts_tasks(ss))
+			counted_mask |= BIT(id);
 	}
 }
 
-/* Does container_moving_begins() take the semaphore? */
+/**
+ * container_moving_waits - does a move need container_thread_rwsem?
+ * @process: all threads of a process are going to move, and it may have several
+ *
+ * For one thread, or a process that is tried as if it had one, only while a subsystem is told that counts
+ * by callbacks. In a kernel that has one it is mostly bound nowhere, and moves are as in any other.
+ *
+ * Context: any; container_mutex keeps the answer.
+ */
 bool container_moving_waits(bool process)
 {
-	return process || all_are_counted;
+	return process || READ_ONCE(told_mask) & counted_mask;
 }
 
 /**
- * container_moving_begins - no thread is born until container_moving_ends()
- * @process: all threads of a process are going to move, and it may have several
+ * container_moving_lock - container_lock(), and nobody is born or exits if that matters
+ * @process: as for container_moving_waits()
  *
- * For one thread, or a process that is tried as if it had one, only if a subsystem counts by callbacks. Nor is anybody else born or
- * exits, while somebody is told of it.
+ * If it needs the semaphore no thread is born until container_moving_unlock(), nor is anybody else or
+ * exits while somebody is told of it.
  *
- * Context: process; sleeps; outside of container_mutex.
+ * Context: process; sleeps.
+ * Return: for container_moving_unlock().
  */
-void container_moving_begins(bool process)
+bool container_moving_lock(bool process)
 {
-	if (container_moving_waits(process))
+	bool begun = container_moving_waits(process);
+
+	if (begun)
 		percpu_down_write(&container_thread_rwsem);
+	container_lock();
+	if (begun || !container_moving_waits(process))
+		return begun;
+	/* one has been bound since the first look; the semaphore is the outer lock */
+	container_unlock();
+	percpu_down_write(&container_thread_rwsem);
+	container_lock();
+	return true;
 }
 
-void container_moving_ends(bool process)
+void container_moving_unlock(bool begun)
 {
-	if (container_moving_waits(process))
+	container_unlock();
+	if (begun)
 		percpu_up_write(&container_thread_rwsem);
 }
 

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * KUnit tests of fork.c: who may be moved as a process of one thread, without
- * container_thread_rwsem. In a kernel that has these tests each move takes it nevertheless, as
- * "debug" counts tasks by callbacks; so what is asked here is the question itself.
+ * container_thread_rwsem; what a fork refers to. That a write asks is attach_test.c's.
  */
 #include "testing.h"
 

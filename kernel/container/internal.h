@@ -8,10 +8,10 @@
  *   s_umount                      mount, remount and umount
  *   container_thread_rwsem        write: moving a process of several threads; binding and
  *                                 unbinding a subsystem with callbacks for
- *                                 tasks; if there is one that counts tasks by
+ *                                 tasks; while one is bound that counts tasks by
  *                                 them, every move. read: a clone that shares
  *                                 memory or gets namespaces, from can_fork to post_fork;
- *                                 while such a subsystem is bound, every fork and exit,
+ *                                 while a subsystem with such callbacks is bound, every fork and exit,
  *                                 if it is not an RCU section instead (fork.c)
  *   container_mutex               trees, bindings, memberships; sleeps, allocates
  *   task_lock(task)               the swap of task->containers
@@ -419,8 +419,8 @@ int container_kill_write(struct container *cont, struct kernfs_open_file *of, ch
 extern struct percpu_rw_semaphore container_thread_rwsem;
 void container_fork_init(void);
 bool container_moving_waits(bool process);
-void container_moving_begins(bool process);
-void container_moving_ends(bool process);
+bool container_moving_lock(bool process);
+void container_moving_unlock(bool begun);
 bool container_moving_alone(struct task_struct *task);
 void container_moved_alone(void);
 void container_wait_for_births(void);

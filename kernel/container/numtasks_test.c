@@ -18,13 +18,10 @@ struct place {
 static int go_to(struct container *cont)
 {
 	struct task_struct *task = current;
-	int ret;
+	bool begun = container_moving_lock(false);
+	int ret = container_attach_tasks(cont, &task, 1);
 
-	container_moving_begins(false);
-	container_lock();
-	ret = container_attach_tasks(cont, &task, 1);
-	container_unlock();
-	container_moving_ends(false);
+	container_moving_unlock(begun);
 	return ret;
 }
 
@@ -109,8 +106,7 @@ static void refused_fork_is_charged_to_nobody(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&state_of(p)->failures), 1);
 	KUNIT_EXPECT_NULL(test, rcu_access_pointer(child->containers));
 	/* the section is left: else this would wait for ever */
-	container_moving_begins(true);
-	container_moving_ends(true);
+	container_moving_unlock(container_moving_lock(true));
 }
 
 static void kernel_threads_are_never_refused(struct kunit *test)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * A process that moves whole while it makes threads: nobody is left behind. (jobs 1 4)
+ * A process that moves whole while it makes threads: nobody is left behind. (jobs 1 4 4@debug)
  */
 #include "lib.h"
 
