@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * Membership over fork, clone, exec and exit, and that nobody gets lost when
- * tasks are moved while they do these.
+ * tasks are moved while they do these. (jobs 1 4 4@debug)
  */
 #include "lib.h"
 
@@ -274,59 +274,229 @@ TEST_LIMIT(a_fork_storm_is_drained, 60)
 	expect(remove_dir(b), 0);
 }
 
-static const char *const paths[] = { "/a", "/b", "/" };
+/* Two trees, each with somebody who moves the forkers in it. Their subsystems count who is born and who exits. */
+#define FORKERS 8
+#define CHILDREN 1500
+#define MOVES 1000
+
+static const char *const trees[] = { "numtasks", "bc" };
+static const char *const paths[] = { "/", "/a", "/b", "/c" };
 
 struct hop {
-	char *dirs[3];			/* of these */
-	volatile bool *over;		/* shared */
+	char *dirs[2][4];	/* of @paths */
+	pid_t pids[FORKERS];
+	int where[2][FORKERS];	/* the last that was said to each */
+	unsigned long moves[2], children;
+	int moved, over;	/* for the movers, for the forkers */
 };
 
-/* Is it where /proc says, and nowhere else? Nobody moves it. */
-static bool is_in_one(struct hop *h)
+static void make_trees(struct hop **h)
 {
-	char *where = container_of_pid(getpid(), "cpuacct");
-	int places = 0;
+	*h = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(*h, MAP_FAILED);
+	for (int tree = 0; tree < 2; tree++) {
+		(*h)->dirs[tree][0] = mount_hierarchy(trees[tree]);
+		for (int i = 1; i < 4; i++) {
+			(*h)->dirs[tree][i] = at((*h)->dirs[tree][0], "%s", paths[i] + 1);
+			expect(make_dir((*h)->dirs[tree][i]), 0);
+		}
+	}
+}
 
-	for (int i = 0; i < 3; i++)
-		if (has_line(at(h->dirs[i], "tasks"), getpid()))
-			places += strcmp(where, paths[i]) ? 2 : 1;
-	return places == 1;
+static void remove_trees(struct hop *h)
+{
+	for (int tree = 0; tree < 2; tree++)
+		for (int i = 1; i < 4; i++)
+			eventually(!remove_dir(h->dirs[tree][i]), 5);
+}
+
+static int load(const int *where)
+{
+	return __atomic_load_n(where, __ATOMIC_SEQ_CST);
+}
+
+static unsigned long count_of(const unsigned long *where)
+{
+	return __atomic_load_n(where, __ATOMIC_SEQ_CST);
+}
+
+/* Where we are in a tree, by /proc, of @paths. */
+static int place(int tree)
+{
+	char *path = container_of_pid(getpid(), trees[tree]);
+
+	for (int i = 0; i < 4; i++)
+		if (!strcmp(path, paths[i]))
+			return i;
+	return -1;
+}
+
+/* And nowhere else: what each container lists. */
+static void is_listed_there_only(struct hop *h, int tree, int where)
+{
+	for (int i = 0; i < 4; i++)
+		ck_assert_msg(has_line(at(h->dirs[tree][i], "tasks"), getpid()) == (i == where),
+			      "a child that is in %s of %s is%s in the file of %s", paths[where], trees[tree],
+			      i == where ? " not" : "", paths[i]);
+}
+
+/* Nobody moves a child: it stays where it was born, in both trees, whatever becomes of its parent. */
+static void be_in_one_place(struct hop *h)
+{
+	int where[] = { place(0), place(1) };
+
+	for (int tree = 0; tree < 2; tree++) {
+		ck_assert_int_ge(where[tree], 0);
+		is_listed_there_only(h, tree, where[tree]);
+		ck_assert_int_eq(place(tree), where[tree]);
+	}
+	__atomic_add_fetch(&h->children, 1, __ATOMIC_SEQ_CST);
 }
 
 /* Is moved by others while it forks; its children stay where they were born. */
-static void fork_and_ask(void *arg)
+static void fork_and_ask(struct hop *h, void (*ask)(struct hop *h))
 {
-	struct hop *h = arg;
-	pid_t pid;
+	while (!load(&h->over)) {
+		pid_t pid = fork();
 
-	do {
-		pid = fork();
 		ck_assert_int_ge(pid, 0);
-		if (!pid)
-			_exit(!is_in_one(h));
+		if (!pid) {
+			ask(h);
+			_exit(0);
+		}
 		ck_assert_int_eq(wait_for(pid), 0);
-	} while (!*h->over);
+	}
 }
 
-/* The number of moves ends it. */
+static void fork_and_be_in_one_place(void *h)
+{
+	fork_and_ask(h, be_in_one_place);
+}
+
+/* Everybody in turn to the next container, until the number of children that looked ends it. */
+static void move_all(struct hop *h, int tree)
+{
+	for (int turn = 1; !load(&h->moved); turn++)
+		for (int i = 0; i < FORKERS; i++) {
+			h->where[tree][i] = (turn + i) % 4;
+			expect(move_to(h->dirs[tree][h->where[tree][i]], h->pids[i]), 0);
+			h->moves[tree]++;
+		}
+}
+
+static void move_in_first(void *h)
+{
+	move_all(h, 0);
+}
+
+static void move_in_second(void *h)
+{
+	move_all(h, 1);
+}
+
+static unsigned long lines_of(const char *path)
+{
+	pid_t ids[64];
+
+	return read_ids(path, ids, 64);
+}
+
+/* Who was charged for a child at its birth, and who is at its exit, are one: nothing is left of them. */
+static bool counts_agree(struct hop *h)
+{
+	for (int i = 1; i < 4; i++) {
+		char *stats = read_file(at(h->dirs[0][i], "numtasks.stats"));
+
+		if (strtoul(stats + strlen("numtasks: Current usage "), NULL, 10) !=
+		    lines_of(at(h->dirs[0][i], "tasks")) ||
+		    read_u64(at(h->dirs[1][i], "bc.numproc.held")) != lines_of(at(h->dirs[1][i], "tasks")))
+			return false;
+	}
+	return true;
+}
+
+/* Until that many have looked, and everybody has been moved about; or somebody has failed. */
+static void go_on(struct hop *h, unsigned long children)
+{
+	while (count_of(&h->children) < children || count_of(&h->moves[0]) < MOVES || count_of(&h->moves[1]) < MOVES) {
+		ck_assert_msg(!waitpid(-1, NULL, WNOHANG), "a child is not where it has to be");
+		usleep(10000);
+	}
+	__atomic_store_n(&h->moved, 1, __ATOMIC_SEQ_CST);
+}
+
+/* Who is not moved any more ends, whole. */
+static void end_forkers(struct hop *h)
+{
+	__atomic_store_n(&h->over, 1, __ATOMIC_SEQ_CST);
+	for (int i = 0; i < FORKERS; i++)
+		finish(h->pids[i]);
+	printf("# %lu children, %lu and %lu moves\n", h->children, h->moves[0], h->moves[1]);
+	eventually(counts_agree(h), 5);
+	remove_trees(h);
+}
+
 TEST_LIMIT(everybody_is_in_exactly_one_container, 60)
 {
-	struct hop h = { .dirs[2] = mount_hierarchy("cpuacct") };
-	pid_t pids[8];
+	struct hop *h;
+	pid_t movers[2];
 
-	h.over = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	expect(make_dir(h.dirs[0] = at(h.dirs[2], "a")), 0);
-	expect(make_dir(h.dirs[1] = at(h.dirs[2], "b")), 0);
-	for (int i = 0; i < 8; i++)
-		pids[i] = start(fork_and_ask, &h);
-	for (int turn = 0; turn < 60; turn++)
-		for (int i = 0; i < 8; i++)
-			expect(move_to(h.dirs[(turn + i) % 3], pids[i]), 0);
-	for (int i = 0; i < 8; i++)
-		ck_assert_str_eq(container_of_pid(pids[i], "cpuacct"), paths[(59 + i) % 3]);
-	*h.over = true;
-	for (int i = 0; i < 8; i++)
-		finish(pids[i]);
-	expect(remove_dir(h.dirs[0]), 0);
-	expect(remove_dir(h.dirs[1]), 0);
+	make_trees(&h);
+	for (int i = 0; i < FORKERS; i++)
+		h->pids[i] = start(fork_and_be_in_one_place, h);
+	movers[0] = start(move_in_first, h);
+	movers[1] = start(move_in_second, h);
+	go_on(h, CHILDREN);
+	finish(movers[0]);
+	finish(movers[1]);
+	/* what one mover said was not undone by the other */
+	for (int i = 0; i < FORKERS; i++)
+		for (int tree = 0; tree < 2; tree++)
+			ck_assert_str_eq(container_of_pid(h->pids[i], trees[tree]), paths[h->where[tree][i]]);
+	end_forkers(h);
+}
+
+/*
+ * The forkers are moved in the first tree, then as far in the second, and so on: at no moment is one further in the
+ * second, or two steps behind. Nor is a child: it has its parent's places of one moment.
+ */
+static void be_no_half(struct hop *h)
+{
+	int first = place(0), second = place(1);
+
+	ck_assert_msg(first >= 0 && second >= 0 && ((first - second) & 3) < 2,
+		      "a child is in %s of %s and in %s of %s, where its parent never was both", paths[first],
+		      trees[0], paths[second], trees[1]);
+	__atomic_add_fetch(&h->children, 1, __ATOMIC_SEQ_CST);
+}
+
+static void fork_and_be_no_half(void *h)
+{
+	fork_and_ask(h, be_no_half);
+}
+
+static void move_in_steps(void *arg)
+{
+	struct hop *h = arg;
+
+	for (int turn = 1; !load(&h->moved); turn++)
+		for (int i = 0; i < FORKERS; i++)
+			for (int tree = 0; tree < 2; tree++) {
+				expect(move_to(h->dirs[tree][turn % 4], h->pids[i]), 0);
+				h->moves[tree]++;
+			}
+}
+
+TEST_LIMIT(a_child_is_where_its_parent_was_in_both_trees, 60)
+{
+	struct hop *h;
+	pid_t mover;
+
+	make_trees(&h);
+	for (int i = 0; i < FORKERS; i++)
+		h->pids[i] = start(fork_and_be_no_half, h);
+	mover = start(move_in_steps, h);
+	go_on(h, 2 * CHILDREN);
+	finish(mover);
+	end_forkers(h);
 }
