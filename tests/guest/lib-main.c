@@ -211,6 +211,59 @@ static char *one_line(const char *text)
 	return copy;
 }
 
+/*
+ * "memory has 3 states" when no tree is left, and so nobody but the root's is to be: of removed containers
+ * somebody still refers to the others. What one test has left, *STAYS of each, the next ones are not blamed for.
+ */
+static char *states_left(int *stays)
+{
+	struct subsystem_row rows[64];
+	int n = access("/proc/containers", F_OK) ? 0 : read_subsystems(rows, 64);
+	char *text;
+
+	for (int i = 0; i < n; i++) {
+		if (rows[i].states - 1 <= stays[i])
+			continue;
+		if (asprintf(&text, "%s has %d states", rows[i].name, rows[i].states) < 0)
+			abort();
+		return text;
+	}
+	return NULL;
+}
+
+static void remember_states(int *stays)
+{
+	struct subsystem_row rows[64];
+	int n = read_subsystems(rows, 64);
+
+	for (int i = 0; i < n; i++)
+		stays[i] = rows[i].states - 1;
+}
+
+/* They go one after the other, as in tear_down(): five seconds in which nothing does. */
+static const char *wait_for_states(void)
+{
+	static int stays[64];
+	double end = now() + 5 * lib_slow;
+	char *left, *before = NULL, *text;
+
+	while ((left = states_left(stays))) {
+		if (before && strcmp(left, before))
+			end = now() + 5 * lib_slow;
+		free(before);
+		before = left;
+		if (now() > end) {
+			remember_states(stays);
+			if (asprintf(&text, "%s %g s after the last hierarchy went: a lost reference", left, 5 * lib_slow) < 0)
+				abort();
+			return text;
+		}
+		usleep(5000);
+	}
+	free(before);
+	return NULL;
+}
+
 /* Is what the namespace of the test took with it really gone? */
 static const char *after(void)
 {
@@ -223,7 +276,7 @@ static const char *after(void)
 	while ((n = hierarchies(rows, 64)) && now() < end)
 		usleep(5000);
 	if (!n)
-		return NULL;
+		return wait_for_states();
 	if (asprintf(&text, "hierarchy %s with %d containers, %d dying is left %g s after its last mount went",
 		     rows[0].subsystems, rows[0].containers, rows[0].dying, 5 * lib_slow) < 0)
 		abort();
