@@ -12,6 +12,7 @@
  *	throttle.c	what a task does on its way to user mode that charged too much
  *	max.c		page_max: a charge that waits for the handler, or is refused
  *	oom.c		whom to kill when that does not help
+ *	oom_owned.c	how much of an address space a container is charged for
  *	events.c	the file `events`
  *	scan_tasks.c	its walk over address spaces
  *	scan_files.c	its walk over mappings
@@ -362,11 +363,13 @@ int memory_home_init(struct container_memory *memory);
 void memory_home_release_all(struct container_memory *memory);
 void memory_home_exit(struct container_memory *memory);
 struct container_memory *memory_of_swapped(struct folio *folio);
+struct container_memory *memory_of_place(swp_entry_t entry);
 #else
 static inline int memory_home_init(struct container_memory *memory) { return 0; }
 static inline void memory_home_release_all(struct container_memory *memory) {}
 static inline void memory_home_exit(struct container_memory *memory) {}
 static inline struct container_memory *memory_of_swapped(struct folio *folio) { return NULL; }
+static inline struct container_memory *memory_of_place(swp_entry_t entry) { return NULL; }
 #endif
 
 /* files.c, claim.c */
@@ -399,6 +402,9 @@ enum memory_verdict {
 enum memory_verdict memory_oom(struct container_memory *memory, long nr, bool hopeless);
 bool memory_oom_pending(struct container_memory *memory);
 void memory_oom_exit(struct container_memory *memory);
+
+/* oom_owned.c */
+bool memory_oom_owned(struct container_memory *top, struct mm_struct *mm, unsigned long *owned);
 
 /* events.c */
 void memory_tell(struct container_memory *memory);

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * The container's OOM kill: when the handler has given up at page_max, the biggest
- * process of the subtree that is over is killed, what it has in memory and in swap
- * taken together. A process belongs to the subtree when a thread of it does.
+ * The container's OOM kill: when the handler has given up at page_max, the process of the
+ * subtree that is over is killed of whose pages, in memory and in swap taken together, most
+ * are charged there: one that moved in has left its charges where it was, and would
+ * free nothing. If nobody has any it is the biggest. A process belongs to
+ * the subtree when a thread of it does.
  * Nobody else: a process outside loses nothing, even if it has pages there.
  *
  * One victim at a time. Until its address space is taken apart nobody else is
@@ -13,7 +15,8 @@
  * oom_score_adj -1000, and who shares its address space with the first process or
  * one outside: to kill it would free nothing.
  *
- * Locking: memory_oom_mutex; RCU for the walk over processes, task_lock for each.
+ * Locking: memory_oom_mutex; RCU for the walk over processes, task_lock for each. None but
+ * the first while an address space is looked at (oom_owned.c).
  * Lifetime: the victim's mm_struct is kept (mm_count, not its pages) until the
  * next look, or until the state is destroyed.
  */
@@ -21,6 +24,8 @@
 #include <linux/container_why.h>
 #include <linux/mm.h>
 #include <linux/oom.h>
+#include <linux/pid.h>
+#include <linux/pid_namespace.h>
 #include <linux/sched/mm.h>
 #include <linux/sched/signal.h>
 #include <linux/sched/task.h>
@@ -106,30 +111,85 @@ static bool oom_dying(struct task_struct *process)
 	return dying;
 }
 
-/* The biggest process, referenced; NULL if there is none, or if one dies already. */
-static struct task_struct *oom_choose(struct container_memory *top, bool *dying)
+/* Does anybody die, of whom something will come free? */
+static bool oom_anybody_dies(struct container_memory *top)
 {
-	struct task_struct *process, *chosen = NULL;
-	unsigned long size, biggest = 0;
+	struct task_struct *process;
 
-	*dying = false;
-	rcu_read_lock();
-	for_each_process(process) {
-		if (!oom_within(top, process))
+	guard(rcu)();
+	for_each_process(process)
+		if (oom_within(top, process) && oom_dying(process))
+			return true;
+	return false;
+}
+
+/**
+ * struct oom_candidate - a process that could be killed
+ * @process: referenced
+ * @size: its pages in memory and in swap, whoever is charged
+ * @owned: of these, how many the container is charged for
+ */
+struct oom_candidate {
+	struct task_struct *process;
+	unsigned long size;
+	unsigned long owned;
+};
+
+/* The next one from process *@pid on, without ->owned; false at the end. */
+static bool oom_next(struct container_memory *top, pid_t *pid, struct oom_candidate *next)
+{
+	struct task_struct *process;
+	struct pid *at;
+
+	guard(rcu)();
+	while ((at = find_ge_pid(*pid, &init_pid_ns))) {
+		*pid = pid_nr(at) + 1;
+		process = pid_task(at, PIDTYPE_TGID);
+		if (!process || !oom_within(top, process))
 			continue;
-		*dying |= oom_dying(process);
-		size = oom_size(top, process);
-		if (size > biggest) {
-			biggest = size;
-			chosen = process;
-		}
+		next->size = oom_size(top, process);
+		if (!next->size)
+			continue;
+		next->process = get_task_struct(process);
+		return true;
 	}
-	if (*dying)
-		chosen = NULL;
-	if (chosen)
-		get_task_struct(chosen);
-	rcu_read_unlock();
-	return chosen;
+	return false;
+}
+
+/* An address space that is being changed counts as a whole. */
+static unsigned long oom_owned(struct container_memory *top, struct oom_candidate *candidate)
+{
+	struct task_struct *thread = find_lock_task_mm(candidate->process);
+	struct mm_struct *mm;
+	unsigned long owned;
+
+	if (!thread)
+		return 0;
+	mm = thread->mm;
+	mmget(mm);
+	task_unlock(thread);
+	if (!memory_oom_owned(top, mm, &owned))
+		owned = candidate->size;
+	mmput_async(mm);
+	return owned;
+}
+
+/* Whom to kill, referenced; NULL if there is none. */
+static struct task_struct *oom_choose(struct container_memory *top)
+{
+	struct oom_candidate next, best = { };
+	pid_t pid = 1;
+
+	while (oom_next(top, &pid, &next)) {
+		next.owned = oom_owned(top, &next);
+		if (next.owned > best.owned ||
+		    (next.owned == best.owned && next.size > best.size))
+			swap(next, best);
+		if (next.process)
+			put_task_struct(next.process);
+		cond_resched();
+	}
+	return best.process;
 }
 
 /*
@@ -232,19 +292,21 @@ enum memory_verdict memory_oom(struct container_memory *memory, long nr, bool ho
 {
 	enum memory_verdict verdict = OOM_WAIT;
 	struct task_struct *victim;
-	bool dying;
 
 	if (mutex_lock_killable(&memory_oom_mutex))
 		return OOM_WAIT;
-	if (oom_due_locked(memory, nr, hopeless)) {
-		victim = oom_choose(memory, &dying);
-		if (victim) {
+	if (oom_due_locked(memory, nr, hopeless) && !oom_anybody_dies(memory)) {
+		victim = oom_choose(memory);
+		verdict = OOM_NOBODY;
+		/* who is killed meanwhile may be the one that gives way */
+		if (fatal_signal_pending(current)) {
+			verdict = OOM_WAIT;
+		} else if (victim) {
 			oom_kill_locked(memory, victim);
-			put_task_struct(victim);
 			verdict = OOM_KILLED;
-		} else if (!dying) {
-			verdict = OOM_NOBODY;
 		}
+		if (victim)
+			put_task_struct(victim);
 	}
 	mutex_unlock(&memory_oom_mutex);
 	return verdict;

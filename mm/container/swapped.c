@@ -110,24 +110,35 @@ void memory_home_exit(struct container_memory *memory)
 }
 
 /**
+ * memory_of_place - whose a page is that is in swap alone
+ * @entry: its place; the caller keeps it, and it its number
+ *
+ * Context: rcu_read_lock(), process.
+ * Return: the owner, maybe going offline; NULL if nobody is noted there
+ */
+struct container_memory *memory_of_place(swp_entry_t entry)
+{
+	struct swap_cluster_info *ci;
+	struct memory_home *home;
+	unsigned short id;
+
+	ci = swap_cluster_lock(__swap_entry_to_info(entry), swp_offset(entry));
+	id = __swap_cgroup_get(ci, swp_cluster_offset(entry));
+	swap_cluster_unlock(ci);
+	home = id ? xa_load(&memory_homes, id) : NULL;
+	return home ? READ_ONCE(home->owner) : NULL;
+}
+
+/**
  * memory_of_swapped - whose a page is that comes back
- * @folio: locked, in the swap cache
+ * @folio: locked, in the swap cache, so that it keeps its place
  *
  * Context: rcu_read_lock(), process.
  * Return: the owner, maybe going offline; NULL if nobody is noted there
  */
 struct container_memory *memory_of_swapped(struct folio *folio)
 {
-	struct swap_cluster_info *ci;
-	struct memory_home *home;
-	unsigned short id;
-
-	ci = swap_cluster_get_and_lock(folio);
-	id = __swap_cgroup_get(ci, swp_cluster_offset(folio->swap));
-	swap_cluster_unlock(ci);
-	/* the folio keeps its place, and the place its number */
-	home = id ? xa_load(&memory_homes, id) : NULL;
-	return home ? READ_ONCE(home->owner) : NULL;
+	return memory_of_place(folio->swap);
 }
 
 /* Context: the cluster of the places is locked. */
