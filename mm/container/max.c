@@ -25,9 +25,10 @@
  *     waits when it holds nothing any more, on its way to user mode (throttle.c).
  *   - Who may not sleep, readahead (__GFP_NORETRY) and folios of more than a batch
  *     are refused at once: they have another way.
- *   - What is left is a handler that waits for what this very task has to do: it
- *     serves the file system that is written to, or it has the inode's lock that
- *     the victim waits for before it can die. Nobody can see that from here.
+ *   - Who is killed may wait for the inode's lock that this very task has, and cannot die
+ *     before it gets that: its anonymous pages are freed all the same (oom.c).
+ *   - What is left is a handler that waits for what this task has to do: it
+ *     serves the file system that is written to. Nobody can see that from here.
  *     So who waited MEMORY_MAX_STALL without the container's usage coming down by
  *     one page takes that as giving up, and after the second time is refused,
  *     which lets its locks go.

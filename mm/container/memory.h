@@ -11,7 +11,7 @@
  *	overlimit.c	the handler that brings a container under its limit
  *	throttle.c	what a task does on its way to user mode that charged too much
  *	max.c		page_max: a charge that waits for the handler, or is refused
- *	oom.c		whom to kill when that does not help
+ *	oom.c, oom.h	whom to kill when that does not help
  *	oom_owned.c	how much of an address space a container is charged for
  *	events.c	the file `events`
  *	scan_tasks.c	its walk over address spaces

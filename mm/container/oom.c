@@ -9,13 +9,15 @@
  *
  * One victim at a time. Until its address space is taken apart nobody else is
  * killed, and after that the handler must give up again first: what it did before,
- * or was doing just then, does not count.
+ * or was doing just then, does not count. A victim that cannot die, because it waits for a
+ * lock of who waits for its pages, is taken apart by Linux's OOM reaper, and so is
+ * whoever else dies in the container; when that cannot be done either, it is the next one's turn.
  *
  * Exempt are kernel threads, the first process of the machine, whoever has
  * oom_score_adj -1000, and who shares its address space with the first process or
  * one outside: to kill it would free nothing.
  *
- * Locking: memory_oom_mutex; RCU for the walk over processes, task_lock for each. None but
+ * Locking: memory_oom_mutex, inside of it Linux's oom_lock; RCU for the walk over processes, task_lock for each. None but
  * the first while an address space is looked at (oom_owned.c).
  * Lifetime: the victim's mm_struct is kept (mm_count, not its pages) until the
  * next look, or until the state is destroyed.
@@ -32,6 +34,7 @@
 #include <trace/events/container_memory.h>
 
 #include "memory.h"
+#include "oom.h"
 
 /* Of the handler, after a victim is gone: one of them may have begun before. */
 #define OOM_GIVEUPS	2
@@ -111,16 +114,57 @@ static bool oom_dying(struct task_struct *process)
 	return dying;
 }
 
+/* Nobody needs what is in @mm any more? Context: RCU. */
+static bool oom_all_die(struct mm_struct *mm)
+{
+	struct task_struct *other;
+
+	for_each_process(other) {
+		if (other->flags & PF_KTHREAD || !process_shares_mm(other, mm))
+			continue;
+		if (!(other->signal->flags & SIGNAL_GROUP_EXIT) ||
+		    READ_ONCE(other->signal->core_state))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Who dies may wait for a lock that the charge came with, an inode's say: then Linux's OOM reaper
+ * frees its anonymous pages, 2 s from now; or says MMF_OOM_SKIP all the same if somebody changes the
+ * address space for another second. Context: RCU, oom_lock.
+ */
+static void oom_reap(struct task_struct *process)
+{
+	struct task_struct *thread = find_lock_task_mm(process);
+	bool reap;
+
+	lockdep_assert_held(&oom_lock);
+	if (!thread)
+		return;
+	reap = oom_all_die(thread->mm);
+	if (reap)
+		mark_oom_victim(thread);
+	task_unlock(thread);
+	if (reap)
+		queue_oom_reaper(thread);
+}
+
 /* Does anybody die, of whom something will come free? */
 static bool oom_anybody_dies(struct container_memory *top)
 {
 	struct task_struct *process;
+	bool dying = false;
 
+	guard(mutex)(&oom_lock);
 	guard(rcu)();
-	for_each_process(process)
-		if (oom_within(top, process) && oom_dying(process))
-			return true;
-	return false;
+	for_each_process(process) {
+		if (!oom_within(top, process) || !oom_dying(process))
+			continue;
+		oom_reap(process);
+		dying = true;
+	}
+	return dying;
 }
 
 /**
@@ -265,6 +309,9 @@ static void oom_kill_locked(struct container_memory *memory, struct task_struct 
 	oom_say(memory, victim);
 	do_send_sig_info(SIGKILL, SEND_SIG_PRIV, victim, PIDTYPE_TGID);
 	oom_kill_sharers(memory, victim);
+	guard(mutex)(&oom_lock);
+	guard(rcu)();
+	oom_reap(victim);
 }
 
 /* Is it time for another one? @hopeless: the handler need not have given up. */
