@@ -216,15 +216,18 @@ static int charge_fork(struct task_struct *child, struct numtasks *nt)
 	return refuse_rate(nt);
 }
 
-/* It is in the root, and not refused: by then nobody forks out of a stock there. */
+/* It is in the root, and not refused: then all of it is more than there is, as after a move. */
 static int charge_kthread(struct task_struct *child, struct numtasks *nt)
 {
 	struct shares_node *full;
 	int ret = take(child, nt, &full);
 
-	if (!ret && full)
-		shares_take_anyway(&nt->node);
-	return ret;
+	if (ret || !full)
+		return ret;
+	if (!container_fork_may_sleep(child))
+		return CONTAINER_FORK_SLEEPS;
+	shares_take_anyway(&nt->node);
+	return 0;
 }
 
 /* With all that may have to be looked at. */

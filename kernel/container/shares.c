@@ -22,7 +22,7 @@
  *			charge is refused where this would pass the ceiling
  *
  * Here is what is said of groups and what follows from it; shares_charge.c has the charges, and
- * the stocks that CPUs keep of them.
+ * the stocks that CPUs keep of them, shares_overfull.c those who have more than they may have.
  *
  * Locks, outer to inner:
  *
@@ -34,8 +34,10 @@
  * comes after its last charge is gone and after its children's. The parent must live as long.
  *
  * Surprises: a forced charge and a lower limit may leave a group with more than its ceiling:
- * nothing is taken away from anybody, and it borrows no more until it is below. Its guarantee
- * holds meanwhile. A group has no guarantee, whatever its min_shares, if the parent has none.
+ * nothing is taken away from anybody, and it borrows no more until it is below. As much as it has
+ * too much is taken off each guarantee below it meanwhile: else what was forked within one, and moved
+ * out of it, could be had again and again. A group has no guarantee, whatever its min_shares, if
+ * the parent has none.
  */
 #include "shares.h"
 
@@ -142,6 +144,8 @@ static void rederive(struct shares_node *root)
 	for_each_group_up(node, root)
 		if (node->parent)
 			atomic_long_add(shares_borrowed(node), &node->parent->count);
+	for_each_group(node, root)
+		shares_note_overfull(node);
 }
 
 /* Nobody charges, and no CPU has anything in stock, until shares_open(). */
@@ -202,6 +206,18 @@ void shares_charge_anyway(struct shares_node *node)
 }
 
 /**
+ * shares_take_anyway - one more for a group with stocks, of which shares_take() has found that there is no room
+ * @node: group
+ *
+ * Context: process; sleeps.
+ */
+void shares_take_anyway(struct shares_node *node)
+{
+	shares_charge_anyway(node);
+	this_cpu_inc(node->stock->taken);
+}
+
+/**
  * shares_recount - nobody was charged for a while; these are
  * @root: root group, nobody else has a charge
  * @count: its charges
@@ -214,6 +230,7 @@ void shares_recount(struct shares_node *root, long count)
 	mutex_lock(&shares_mutex);
 	close_locked(root);
 	atomic_long_set(&root->count, count);
+	shares_note_overfull(root);
 	shares_open();
 	mutex_unlock(&shares_mutex);
 }
@@ -357,6 +374,7 @@ static void add(struct shares_node *node, struct shares_node *parent, long amoun
 	node->stock = stock;
 	node->stocking = 0;
 	node->stocked = false;
+	node->overfull = false;
 	INIT_LIST_HEAD(&node->children);
 	INIT_LIST_HEAD(&node->sibling);
 	node->set = (struct shares) { SHARES_DONT_CARE, SHARES_DONT_CARE, SHARES_DIVISOR };
@@ -427,6 +445,8 @@ void shares_remove(struct shares_node *node)
 		apply_locked(node, &nothing, node->limit, &reason);
 	WARN_ONCE(atomic_long_read(&node->count), "shares: %ld are left of a group that goes\n",
 		  atomic_long_read(&node->count));
+	/* nothing is too much for nobody */
+	shares_note_overfull(node);
 	list_del_init(&node->sibling);
 	mutex_unlock(&shares_mutex);
 }

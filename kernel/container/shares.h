@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * Shares: how much of its parent's amount of something a group may have (max) and is
- * promised (min), and what it has. shares.c has the arithmetic, shares_charge.c the charges.
+ * promised (min), and what it has. shares.c has the arithmetic, shares_charge.c the charges,
+ * shares_overfull.c what becomes of promises where a group has more than it may have.
  */
 #ifndef _KERNEL_CONTAINER_SHARES_H
 #define _KERNEL_CONTAINER_SHARES_H
@@ -44,6 +45,7 @@ struct shares {
  * @limit: absolute; of the root: all that there is; shares_mutex
  * @ceiling: the most it may have; written under shares_close()
  * @bounded: @ceiling is its own, not only the parent's; the same
+ * @overfull: it has more than @ceiling, not only for an instant; see shares_overfull.c
  * @guarantee: promised to it, at most @ceiling; the same
  * @promised: sum of the children's @guarantee, at most @guarantee; the same
  * @count: what it has itself, used or in stock, and what its children have borrowed; atomic
@@ -62,6 +64,7 @@ struct shares_node {
 	long limit;
 	long ceiling;
 	bool bounded;
+	bool overfull;
 	long guarantee;
 	long promised;
 	atomic_long_t count;
@@ -87,6 +90,20 @@ extern bool shares_closed;
 
 /* In jiffies, see shares_charge.c; for tests. */
 extern unsigned long shares_refused_at;
+
+/* Groups that are overfull; 0, nearly always: then nobody looks further than he borrows. */
+extern int shares_nr_overfull;
+
+static __always_inline bool shares_any_overfull(void)
+{
+	return unlikely(READ_ONCE(shares_nr_overfull));
+}
+
+/* How many more it may have. A refusal is of who has a maximum, not of those below who have none of their own. */
+static inline long shares_room(const struct shares_node *node, long count)
+{
+	return node->bounded ? node->ceiling - node->promised - count : LONG_MAX;
+}
 
 /**
  * shares_take_stocked - one more for a group with stocks, of what this CPU has
@@ -160,6 +177,7 @@ struct shares shares_said(struct shares_node *node);
 void shares_numbers(struct shares_node *node, struct shares_numbers *numbers);
 void shares_recount(struct shares_node *root, long count);
 void shares_charge_anyway(struct shares_node *node);
+void shares_take_anyway(struct shares_node *node);
 struct shares_node *shares_take_last(struct shares_node *node);
 
 /* shares_charge.c */
@@ -169,13 +187,17 @@ struct shares_node *shares_charge(struct shares_node *node);
 void shares_uncharge(struct shares_node *node);
 
 struct shares_node *shares_take(struct shares_node *node);
-void shares_take_anyway(struct shares_node *node);
 void shares_untake(struct shares_node *node);
 void shares_give(struct shares_node *node);
 bool shares_is_stocked(const struct shares_node *node);
 long shares_taken(const struct shares_node *node);
 
-/* ... for shares.c */
+/* shares_overfull.c */
+struct shares_node *shares_find_lapsed(struct shares_node *node, long spare);
+void shares_note_overfull(struct shares_node *node);
+void shares_note_all_overfull(struct shares_node *node);
+
+/* ... shares_charge.c again, for shares.c */
 long shares_own_part(const struct shares_node *node);
 long shares_borrowed(const struct shares_node *node);
 long shares_in_stock(const struct shares_node *node);

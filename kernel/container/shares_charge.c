@@ -137,12 +137,6 @@ long shares_committed(const struct shares_node *node)
 	return atomic_long_read(&node->count) + data_race(node->promised);
 }
 
-/* How many more it may have. A refusal is of who has a maximum, not of those below who have none of their own. */
-static long room_of(const struct shares_node *node, long count)
-{
-	return node->bounded ? node->ceiling - node->promised - count : LONG_MAX;
-}
-
 /* Who would have too many with @n more; it may be wrong by those that are on their way. */
 static struct shares_node *find_full(struct shares_node *node, long n)
 {
@@ -150,29 +144,31 @@ static struct shares_node *find_full(struct shares_node *node, long n)
 
 	for (; node; node = node->parent) {
 		count = atomic_long_read(&node->count) + n;
-		if (room_of(node, count) < 0)
+		if (shares_room(node, count) < 0)
 			return node;
 		if (!beyond(node, count))
 			break;
 	}
-	return NULL;
+	if (!node || !shares_any_overfull())
+		return NULL;
+	return shares_find_lapsed(node->parent, shares_own_part(node) - count);
 }
 
 /* Somebody has still something of his own, and those above him were not asked. */
 #define ROOM_UNKNOWN	(-1L)
 
 /*
- * @n more. Returns the lowest group that has too many now; if there is none, @room: how many more there
- * could be, or ROOM_UNKNOWN. Context: section.
+ * @n more. Returns the lowest group that has too many now, or above which a guarantee has lapsed; if there
+ * is none, @room: how many more there could be, or ROOM_UNKNOWN. Context: section.
  */
 static __always_inline struct shares_node *charge(struct shares_node *node, long n, long *room)
 {
-	struct shares_node *full = NULL;
+	struct shares_node *full = NULL, *first = node;
 	long count, here;
 
 	for (*room = LONG_MAX; node && n; node = node->parent) {
 		count = atomic_long_add_return(n, &node->count);
-		here = room_of(node, count);
+		here = shares_room(node, count);
 		if (!full && here < 0)
 			full = node;
 		*room = min(*room, here);
@@ -180,6 +176,9 @@ static __always_inline struct shares_node *charge(struct shares_node *node, long
 	}
 	if (node)
 		*room = ROOM_UNKNOWN;
+	/* after the charge, so that of two who have looked before it one is told */
+	if (!full && shares_any_overfull())
+		full = shares_find_lapsed(first, 0);
 	return full;
 }
 
@@ -191,6 +190,8 @@ static void uncharge(struct shares_node *node, long n)
 	/* whoever steps back from a borrowed one gives it back */
 	for (; node && n; node = node->parent) {
 		count = atomic_long_sub_return(n, &node->count);
+		if (unlikely(READ_ONCE(node->overfull)) && shares_room(node, count) >= 0)
+			shares_note_overfull(node);
 		n = beyond(node, count + n) - beyond(node, count);
 	}
 }
@@ -218,9 +219,13 @@ static struct shares_node *try_charge(struct shares_node *node)
 
 static struct shares_node *charge_one(struct shares_node *node)
 {
+	struct shares_node *full;
 	long room;
 
-	return charge(node, 1, &room);
+	full = charge(node, 1, &room);
+	if (full)
+		shares_note_all_overfull(node);
+	return full;
 }
 
 static struct shares_node *uncharge_one(struct shares_node *node)
@@ -291,8 +296,13 @@ static void start_stocking(struct shares_node *node, unsigned int most)
 	for (pos = node; pos; pos = pos->parent)
 		if (!READ_ONCE(pos->stocked))
 			WRITE_ONCE(pos->stocked, true);
-	/* the credits that are charged next, or that others give, come after it for everybody */
+	/*
+	 * The credits that are charged next, or that others give, come after it for everybody; and so does a
+	 * look at who is overfull: pairs with shares_note_all_overfull().
+	 */
 	smp_mb();
+	if (shares_any_overfull() && shares_find_lapsed(node, 0))
+		most = 0;
 	WRITE_ONCE(node->stocking, most);
 }
 
@@ -401,18 +411,6 @@ void shares_charge_closed(struct shares_node *node)
 {
 	shares_assert_closed();
 	charge_one(node);
-}
-
-/**
- * shares_take_anyway - one more for a group with stocks, of which shares_take() has found that there is no room
- * @node: group
- *
- * Context: as shares_try_charge().
- */
-void shares_take_anyway(struct shares_node *node)
-{
-	shares_charge(node);
-	this_cpu_inc(node->stock->taken);
 }
 
 /* To the CPU's stock; what that has too much of goes back. Context: section, not closed. */

@@ -242,10 +242,15 @@ static void what_others_have_is_not_promised(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, set_limit(&root, 50), 0);
 	KUNIT_EXPECT_EQ(test, borrowed(&b), 35);
 	KUNIT_EXPECT_EQ(test, count(&root), 35);
+	/* it has 20 more than there is: a is not to add to these, and to get the first of its 15 when b has lost 21 */
+	KUNIT_EXPECT_PTR_EQ(test, shares_try_charge(&a), &root);
+	uncharge_many(&b, 20);
+	KUNIT_EXPECT_PTR_EQ(test, shares_try_charge(&a), &root);
+	uncharge_many(&b, 15);
 	charge_many(test, &a, 15);
 	KUNIT_EXPECT_PTR_EQ(test, shares_try_charge(&a), &root);
 	uncharge_many(&a, 15);
-	uncharge_many(&b, 70);
+	uncharge_many(&b, 35);
 	KUNIT_EXPECT_EQ(test, count(&root), 0);
 	shares_remove(&b);
 	shares_remove(&a);
@@ -309,6 +314,7 @@ static void check_world(struct kunit *test, struct world *w)
 static void try_charge_one(struct kunit *test, struct world *w, int i)
 {
 	struct shares_node *full = shares_try_charge(&w->nodes[i]), *node;
+	struct shares_numbers numbers;
 
 	if (full) {
 		w->nr_refused++;
@@ -322,6 +328,11 @@ static void try_charge_one(struct kunit *test, struct world *w, int i)
 		KUNIT_ASSERT_LE(test, shares_committed(node), node->ceiling);
 		if (!borrowed(node))
 			break;
+	}
+	/* nor does anybody above use too much, who has lent nothing */
+	for (node = &w->nodes[i]; node; node = node->parent) {
+		shares_numbers(node, &numbers);
+		KUNIT_ASSERT_LE(test, numbers.usage, node->ceiling);
 	}
 }
 

@@ -195,6 +195,47 @@ TEST(min_shares_are_kept_free)
 	shares_of_the_root_as_before(root);
 }
 
+/*
+ * p has ten, all of them y's; what y has forked is moved to x, beside it. It is not to be had again: as much as
+ * there is in x is taken off what y is guaranteed.
+ */
+TEST(what_is_moved_out_of_a_guarantee_is_not_to_be_had_again)
+{
+	char *root = mount_hierarchy("numtasks"), *p = at(root, "p"), *x = at(root, "p/x");
+	char *y = at(root, "p/y");
+	struct worker w;
+
+	one_share_a_task(root);
+	expect(make_dir(p) | make_dir(x) | make_dir(y), 0);
+	expect(set_shares(p, "min_shares=10,max_shares=10"), 0);
+	expect(set_shares(y, "min_shares=100"), 0);
+	w = worker_in(y);
+	ck_assert_int_eq(forks_until_refused(&w), 9);
+	for (char *line, *rest = read_file(at(y, "procs")); (line = strsep(&rest, "\n")) && *line;)
+		if (atoi(line) != w.pid)
+			expect(write_file(at(x, "procs"), line), 0);
+	ck_assert_int_eq(tasks_in(x), 9);
+	ck_assert_int_eq(tasks_in(y), 1);
+	ck_assert_uint_eq(numtasks_stat(y, "Guaranteed"), 10);
+	expect(ask(&w, 'f'), EAGAIN);
+	says(y, "is kept free; /p has 19 of 10 tasks (EAGAIN)\n");
+	expect(ask(&w, 't'), EAGAIN);
+	ck_assert_uint_eq(numtasks_stat(p, "Current usage"), 10);
+	/* one that has exited makes room for one, as above */
+	expect(ask(&w, 'k'), 0);
+	ck_assert_int_eq(forks_until_refused(&w), 1);
+	ck_assert_uint_eq(numtasks_stat(p, "Current usage"), 10);
+	expect(ask(&w, 'k') | ask(&w, 'k') | ask(&w, 'k'), 0);
+	ck_assert_int_eq(forks_until_refused(&w), 3);
+	worker_end(&w);
+	/* what is over is forgotten with who was too many */
+	w = worker_in(y);
+	ck_assert_int_eq(forks_until_refused(&w), 9);
+	worker_end(&w);
+	expect(remove_dir(x) | remove_dir(y) | remove_dir(p), 0);
+	shares_of_the_root_as_before(root);
+}
+
 TEST(what_others_have_is_not_guaranteed)
 {
 	char *root = mount_hierarchy("numtasks"), *a = at(root, "a"), *b = at(root, "a/b");
