@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * KUnit tests of fork.c: who may be moved as a process of one thread, without
- * container_thread_rwsem; what a fork refers to. That a write asks is attach_test.c's.
+ * container_thread_rwsem; what a fork refers to; what an exit waits for. That a write asks is attach_test.c's.
  */
 #include "testing.h"
 
@@ -185,11 +185,38 @@ static void kill_waits_for_the_unborn(struct kunit *test)
 	release(h);
 }
 
+/* Whoever releases has to wait for the mutex; who exits has left a flag, and is gone. */
+static void the_last_to_exit_waits_for_nobody(struct kunit *test)
+{
+	struct container_hierarchy *h = make_named(test, "exit");
+	struct container *cont = make(test, h->root, "x");
+	struct task_struct *task = start_sleeper(test);
+
+	set_bit(CONTAINER_NOTIFY, &cont->flags);
+	KUNIT_EXPECT_EQ(test, move(cont, task), 0);
+	KUNIT_EXPECT_FALSE(test, test_bit(CONTAINER_RELEASE, &cont->flags));
+	get_task_struct(task);
+	container_lock();
+	kthread_stop(task);
+	EXPECT_SOON(test, READ_ONCE(task->exit_state));
+	KUNIT_EXPECT_FALSE(test, container_populated(cont));
+	KUNIT_EXPECT_TRUE(test, test_bit(CONTAINER_RELEASE, &cont->flags));
+	KUNIT_EXPECT_TRUE(test, list_empty_careful(&cont->release_link));
+	container_unlock();
+	/* the rest is a worker's; without an agent it stays in the list */
+	EXPECT_SOON(test, !list_empty_careful(&cont->release_link));
+	KUNIT_EXPECT_FALSE(test, test_bit(CONTAINER_RELEASE, &cont->flags));
+	put_task_struct(task);
+	KUNIT_EXPECT_EQ(test, unmake(cont), 0);
+	release(h);
+}
+
 static struct kunit_case fork_test_cases[] = {
 	KUNIT_CASE(alone_until_a_thread_is_made),
 	KUNIT_CASE(who_exits_is_not_alone),
 	KUNIT_CASE(a_fork_takes_one_reference),
 	KUNIT_CASE(kill_waits_for_the_unborn),
+	KUNIT_CASE(the_last_to_exit_waits_for_nobody),
 	{}
 };
 
