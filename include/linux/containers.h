@@ -116,6 +116,8 @@ struct container_attach {
  *	(or, after a failed create or online, from the caller).
  * @can_attach: may the tasks enter? Returns 0 or the error of the write.
  * @cancel_attach: an earlier can_attach() returned 0, but nobody was moved.
+ * @moved: the task is in the state now, and was in @from till now: for who counts. Called per task, before
+ *	@attach, with task_lock(), as is the task's leaving at its end, so that @exit comes after it. Must not sleep.
  * @attach: the tasks have been moved; @from is the state that each left.
  *	Called per task, cannot fail.
  * @settle: what attach() has begun, and left to somebody else, is done: the write
@@ -168,6 +170,8 @@ struct container_subsys {
 	void (*destroy)(struct container_subsys_state *css);
 	int (*can_attach)(struct container_subsys_state *css, struct container_attach *set);
 	void (*cancel_attach)(struct container_subsys_state *css, struct container_attach *set);
+	void (*moved)(struct container_subsys_state *css, struct container_subsys_state *from,
+		      struct task_struct *task);
 	void (*attach)(struct container_subsys_state *css, struct container_subsys_state *from,
 		       struct task_struct *task);
 	void (*settle)(void);

@@ -71,6 +71,18 @@ static int can_attach(struct container_attach *set)
 	return ret;
 }
 
+/* With task_lock(): who exits is counted out of where it has just been counted in. */
+static void tell_moved_locked(struct task_struct *task, struct container_membership *from, struct container *cont)
+{
+	struct container_subsys *ss;
+	int id;
+
+	lockdep_assert_held(&task->alloc_lock);
+	for_each_bound_subsys(ss, id, cont->hierarchy->subsys_mask)
+		if (ss->moved)
+			ss->moved(cont->state[id], group_state_locked(from, id), task);
+}
+
 /*
  * Swap one task's group for @to, which gives its reference away.
  * False if the task exits: it has left or will leave its group by itself.
@@ -93,6 +105,8 @@ static bool move_task(struct task_struct *task, struct container_membership *to,
 	if (from != to && !container_is_root(cont))
 		set_bit(CONTAINER_OCCUPIED, &cont->flags);
 	rcu_assign_pointer(task->containers, &to->group);
+	if (from != to && !unborn)
+		tell_moved_locked(task, from, cont);
 	task_unlock(task);
 
 	if (from != to && !unborn) {

@@ -120,8 +120,8 @@ int bc_events_show(struct seq_file *sf, struct container *cont, const struct con
 /* bc_numproc.c */
 int bc_can_fork(struct task_struct *child, struct container_subsys_state *css);
 void bc_cancel_fork(struct task_struct *child, struct container_subsys_state *css);
-void bc_attach(struct container_subsys_state *css, struct container_subsys_state *from,
-	       struct task_struct *task);
+void bc_moved(struct container_subsys_state *css, struct container_subsys_state *from,
+	      struct task_struct *task);
 void bc_exit(struct task_struct *task, struct container_subsys_state *css);
 void bc_count(struct container_subsys_state *root_css, unsigned int tasks);
 

@@ -23,8 +23,8 @@
  *
  * Surprises: a charge that is overtaken may have been seen in the amounts below
  * the bound that stopped it, in maxheld for good. An uncharge of more than is
- * held warns once, and leaves 0; but bc_leave() may come before its bc_enter(), and
- * the amount is below zero meanwhile, which everybody else takes for zero.
+ * held warns once, and leaves 0; but bc_leave() of who exits while bc leaves its tree may come after
+ * bc_forget(), and the amount is below zero till the next binding, which everybody else takes for zero.
  */
 #include "bc.h"
 

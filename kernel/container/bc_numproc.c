@@ -13,11 +13,10 @@
  *		any more, and who reaps it, and when, may be a matter of other containers
  *
  * Locking: none of ours. Callbacks of fork and exit are in the core's section,
- * attach() is under container_mutex.
+ * moved() is under container_mutex and task_lock().
  *
- * Order: the charge is there before the child can be moved. An exit may come before the
- * attach() of the move that put the task there, so each gives back with bc_leave(). The sum is
- * right when both are done, and that is before the container can be removed.
+ * Order: the charge is there before the child can be moved, and moved() is under the lock under which a
+ * task leaves, so that its exit gives back what has been charged before: no bound is passed in between.
  *
  * Lifetime: no reference. A container with a charge has a task, or one that is being forked,
  * and neither rmdir nor a rebinding leaves one behind.
@@ -47,11 +46,12 @@ void bc_cancel_fork(struct task_struct *child, struct container_subsys_state *cs
 		bc_leave(css_bc(css), NULL, BC_NUMPROC, 1);
 }
 
-void bc_attach(struct container_subsys_state *css, struct container_subsys_state *from,
-	       struct task_struct *task)
+void bc_moved(struct container_subsys_state *css, struct container_subsys_state *from,
+	      struct task_struct *task)
 {
 	struct bc *common = bc_common(css_bc(css), css_bc(from));
 
+	lockdep_assert_held(&task->alloc_lock);
 	if (!is_counted(task))
 		return;
 	bc_enter(css_bc(css), common, BC_NUMPROC, 1);

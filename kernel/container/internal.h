@@ -435,14 +435,14 @@ unsigned int container_count_tasks(void);
  */
 static inline bool container_subsys_has_tasks(const struct container_subsys *ss)
 {
-	return ss->attach || ss->can_fork || ss->fork || ss->exit;
+	return ss->moved || ss->attach || ss->can_fork || ss->fork || ss->exit;
 }
 
 /*
  * Do its callbacks have to add up, so that for each task they come in the order in which it
  * had its states? Without exit() there is nothing to be added up: fork() and attach() each
- * look at where the task is now. With can_fork() a task is counted before it can be moved; then
- * only attach() and exit() of a single thread may come in the wrong order, which changes no sum.
+ * look at where the task is now. With can_fork() a task is counted before it can be moved,
+ * and moved() comes before exit(), as both are ordered by task_lock().
  * Or it says itself that any order will do.
  */
 static inline bool container_subsys_counts_tasks(const struct container_subsys *ss)

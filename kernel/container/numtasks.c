@@ -24,9 +24,8 @@
  * is refused, begins anew where it may.
  *
  * Order: the charge is there before the child can be moved, so moves need not wait for forks.
- * A move and an exit are not ordered: a task may have been uncharged from where it went before
- * attach() charges it there. The sum is right when both are done, and both are before
- * the container can be removed.
+ * A move is counted by moved(), under the lock under which a task leaves: who exits is uncharged from where it
+ * has been charged, and nobody forks into the room of one that has gone before it was counted in.
  *
  * Lifetime: a container with a task that is charged, or one that is being forked, cannot be
  * removed, and offline() finds nothing charged but what CPUs have in stock.
@@ -257,12 +256,23 @@ static void numtasks_cancel_fork(struct task_struct *child, struct container_sub
 		shares_untake(&to_numtasks(css)->node);
 }
 
+/* A move has left somebody with more than he may have, and attach() has to see to the stocks; container_mutex. */
+static bool moved_too_many;
+
+static void numtasks_moved(struct container_subsys_state *css,
+			   struct container_subsys_state *from, struct task_struct *task)
+{
+	lockdep_assert_held(&task->alloc_lock);
+	moved_too_many |= shares_move(&to_numtasks(css)->node, &to_numtasks(from)->node);
+}
+
 static void numtasks_attach(struct container_subsys_state *css,
 			    struct container_subsys_state *from, struct task_struct *task)
 {
-	/* in this order, so that nobody forks into the room that it leaves above both */
-	shares_charge_anyway(&to_numtasks(css)->node);
-	shares_uncharge(&to_numtasks(from)->node);
+	if (!moved_too_many)
+		return;
+	moved_too_many = false;
+	shares_empty_stocks(&to_numtasks(css)->node);
 }
 
 /* While it is bound nowhere, nobody is counted. */
@@ -384,7 +394,7 @@ static int stats_show(struct seq_file *sf, struct container *cont,
 
 	follow_total();
 	shares_numbers(&nt->node, &numbers);
-	/* an exit may come before the attach, and a reset within a fork that is called off */
+	/* what is read one by one may not fit, and a reset may come within a fork that is called off */
 	seq_printf(sf, "%s: Current usage %ld\n", name, max(numbers.usage, 0L));
 	seq_printf(sf, "%s: Number of successes %ld\n", name,
 		   max(shares_taken(&nt->node) - atomic_long_read(&nt->reset), 0L));
@@ -425,6 +435,7 @@ struct container_subsys numtasks_subsys = {
 	.destroy	= numtasks_destroy,
 	.can_fork	= numtasks_can_fork,
 	.cancel_fork	= numtasks_cancel_fork,
+	.moved		= numtasks_moved,
 	.attach		= numtasks_attach,
 	.exit		= numtasks_exit,
 	.count		= numtasks_count,

@@ -215,6 +215,18 @@ int container_rebind_ask_tasks(struct container_rebinding *rb)
 	return ret;
 }
 
+static void tell_one(struct container_subsys *ss, struct container_subsys_state *to,
+		     struct container_subsys_state *from, struct task_struct *task)
+{
+	if (ss->moved) {
+		task_lock(task);
+		ss->moved(to, from, task);
+		task_unlock(task);
+	}
+	if (ss->attach)
+		ss->attach(to, from, task);
+}
+
 /* They have changed. Context: container_rebind_lock(). */
 void container_rebind_attach_tasks(struct container_rebinding *rb)
 {
@@ -225,11 +237,10 @@ void container_rebind_attach_tasks(struct container_rebinding *rb)
 	int id;
 
 	for_each_bound_subsys(ss, id, mask) {
-		for (i = 0; ss->attach && i < rb->nr_sets; i++) {
+		for (i = 0; i < rb->nr_sets; i++) {
 			set = &rb->sets[i];
 			for (n = set->first; n < set->first + set->nr; n++)
-				ss->attach(state_after(rb, set, ss), state_before(rb, set, ss),
-					   rb->tasks[n]);
+				tell_one(ss, state_after(rb, set, ss), state_before(rb, set, ss), rb->tasks[n]);
 		}
 	}
 }

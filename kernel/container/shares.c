@@ -182,27 +182,36 @@ struct shares_node *shares_take_last(struct shares_node *node)
 }
 
 /**
+ * shares_empty_stocks - somebody has more than he may have, after a charge by force
+ * @node: group, it or any of those that lend to it
+ *
+ * Nobody in the tree is to go on with what CPUs have in stock.
+ *
+ * Context: process; sleeps.
+ */
+void shares_empty_stocks(struct shares_node *node)
+{
+	struct shares_node *root = root_of(node);
+
+	/* who begins to fill a stock after the look charges after us, and finds no room */
+	if (!shares_is_stocked(root))
+		return;
+	mutex_lock(&shares_mutex);
+	close_locked(root);
+	shares_open();
+	mutex_unlock(&shares_mutex);
+}
+
+/**
  * shares_charge_anyway - one more for a group, whether there is room or not
  * @node: group
- *
- * Where there is none, somebody has more than he may have, it or any of those that lend to it; nobody
- * in the tree is to take of what CPUs have in stock meanwhile, so that is taken back first.
  *
  * Context: process; sleeps.
  */
 void shares_charge_anyway(struct shares_node *node)
 {
-	struct shares_node *root = root_of(node);
-
-	/* who begins to fill a stock after the look charges after us, and finds no room; an exit leaves him what it had */
-	if (likely(!shares_charge(node)) || !shares_is_stocked(root))
-		return;
-	shares_uncharge(node);
-	mutex_lock(&shares_mutex);
-	close_locked(root);
-	shares_charge_closed(node);
-	shares_open();
-	mutex_unlock(&shares_mutex);
+	if (unlikely(shares_charge(node)))
+		shares_empty_stocks(node);
 }
 
 /**

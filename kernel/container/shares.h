@@ -176,6 +176,7 @@ int shares_set_limit(struct shares_node *node, long limit, const char **reason);
 struct shares shares_said(struct shares_node *node);
 void shares_numbers(struct shares_node *node, struct shares_numbers *numbers);
 void shares_recount(struct shares_node *root, long count);
+void shares_empty_stocks(struct shares_node *node);
 void shares_charge_anyway(struct shares_node *node);
 void shares_take_anyway(struct shares_node *node);
 struct shares_node *shares_take_last(struct shares_node *node);
@@ -185,6 +186,7 @@ long shares_committed(const struct shares_node *node);
 struct shares_node *shares_try_charge(struct shares_node *node);
 struct shares_node *shares_charge(struct shares_node *node);
 void shares_uncharge(struct shares_node *node);
+bool shares_move(struct shares_node *to, struct shares_node *from);
 
 struct shares_node *shares_take(struct shares_node *node);
 void shares_untake(struct shares_node *node);
@@ -196,13 +198,13 @@ long shares_taken(const struct shares_node *node);
 struct shares_node *shares_find_lapsed(struct shares_node *node, long spare);
 void shares_note_overfull(struct shares_node *node);
 void shares_note_all_overfull(struct shares_node *node);
+struct shares_node *shares_common(struct shares_node *a, struct shares_node *b);
 
 /* ... shares_charge.c again, for shares.c */
 long shares_own_part(const struct shares_node *node);
 long shares_borrowed(const struct shares_node *node);
 long shares_in_stock(const struct shares_node *node);
 struct shares_node *shares_take_closed(struct shares_node *node);
-void shares_charge_closed(struct shares_node *node);
 void shares_drain(struct shares_node *node);
 void shares_drain_last(struct shares_node *node);
 void shares_close(void);

@@ -23,7 +23,7 @@
  * refused for credits, they are drained, and it is asked again (shares_take_last()); so
  * nobody is refused while there is room. Who is charged all the same, as by a move, would leave
  * a group above its ceiling, and in stock somewhere below it what others would go on with: so
- * all is drained first (shares_charge_anyway()). To make the former rare:
+ * all is drained (shares_empty_stocks()). To make the former rare:
  *
  *	stocking	of a group: how many a CPU may keep. A stock is filled only where each that
  *			would lend has room for all that all CPUs may have of the group. With less
@@ -158,42 +158,58 @@ static struct shares_node *find_full(struct shares_node *node, long n)
 #define ROOM_UNKNOWN	(-1L)
 
 /*
- * @n more. Returns the lowest group that has too many now, or above which a guarantee has lapsed; if there
- * is none, @room: how many more there could be, or ROOM_UNKNOWN. Context: section.
+ * @n more, below @end; @n becomes what is to be borrowed from that. Returns the lowest group that has too many
+ * now; if there is none, @room: how many more there could be, or ROOM_UNKNOWN. Context: section.
  */
-static __always_inline struct shares_node *charge(struct shares_node *node, long n, long *room)
+static __always_inline struct shares_node *charge_below(struct shares_node *node, const struct shares_node *end,
+							long *n, long *room)
 {
-	struct shares_node *full = NULL, *first = node;
+	struct shares_node *full = NULL;
 	long count, here;
 
-	for (*room = LONG_MAX; node && n; node = node->parent) {
-		count = atomic_long_add_return(n, &node->count);
+	for (*room = LONG_MAX; node != end && *n; node = node->parent) {
+		count = atomic_long_add_return(*n, &node->count);
 		here = shares_room(node, count);
 		if (!full && here < 0)
 			full = node;
 		*room = min(*room, here);
-		n = beyond(node, count) - beyond(node, count - n);
+		*n = beyond(node, count) - beyond(node, count - *n);
 	}
-	if (node)
+	if (node != end)
 		*room = ROOM_UNKNOWN;
+	return full;
+}
+
+/* All the way; also returns above whom a guarantee has lapsed. Context: section. */
+static __always_inline struct shares_node *charge(struct shares_node *node, long n, long *room)
+{
+	struct shares_node *first = node, *full = charge_below(node, NULL, &n, room);
+
 	/* after the charge, so that of two who have looked before it one is told */
 	if (!full && shares_any_overfull())
 		full = shares_find_lapsed(first, 0);
 	return full;
 }
 
-/* Context: section. */
-static void uncharge(struct shares_node *node, long n)
+/* Returns what is to be given back to @end. Context: section. */
+static __always_inline long uncharge_below(struct shares_node *node, const struct shares_node *end, long n)
 {
 	long count;
 
 	/* whoever steps back from a borrowed one gives it back */
-	for (; node && n; node = node->parent) {
+	for (; node != end && n; node = node->parent) {
 		count = atomic_long_sub_return(n, &node->count);
 		if (unlikely(READ_ONCE(node->overfull)) && shares_room(node, count) >= 0)
 			shares_note_overfull(node);
 		n = beyond(node, count + n) - beyond(node, count);
 	}
+	return n;
+}
+
+/* All the way. Context: section. */
+static void uncharge(struct shares_node *node, long n)
+{
+	uncharge_below(node, NULL, n);
 }
 
 /* @room: what is left, if there was any. Context: section. */
@@ -286,6 +302,54 @@ struct shares_node *shares_charge(struct shares_node *node)
 void shares_uncharge(struct shares_node *node)
 {
 	in_section(uncharge_one, node);
+}
+
+/* Context: section. */
+static bool move(struct shares_node *to, struct shares_node *from)
+{
+	struct shares_node *common = shares_common(to, from), *full;
+	long room, borrowed = 1, more;
+
+	full = charge_below(to, common, &borrowed, &room);
+	/* what one gives back the other has borrowed: nobody above sees a count that is one too high meanwhile */
+	more = borrowed - uncharge_below(from, common, 1);
+	if (more > 0)
+		full = charge(common, more, &room) ?: full;
+	else if (more < 0)
+		uncharge(common, -more);
+	/* into a guarantee, of which nothing may be left for what is in stock */
+	if (!full && !borrowed && shares_any_overfull())
+		full = shares_find_lapsed(to, 0);
+	if (full)
+		shares_note_all_overfull(to);
+	return full;
+}
+
+/**
+ * shares_move - one more for a group and one less for another, whether there is room or not
+ * @to: group
+ * @from: group of the same tree
+ *
+ * Who lends to both sees the difference only, so that a move between two of them takes no room from others.
+ *
+ * Context: as shares_try_charge().
+ * Return: somebody has more than he may have now; then shares_empty_stocks() is to follow.
+ */
+bool shares_move(struct shares_node *to, struct shares_node *from)
+{
+	bool over;
+
+	preempt_disable();
+	if (is_open()) {
+		over = move(to, from);
+		preempt_enable();
+		return over;
+	}
+	preempt_enable();
+	spin_lock(&shares_lock);
+	over = move(to, from);
+	spin_unlock(&shares_lock);
+	return over;
 }
 
 /* The marks first: pairs with shares_is_stocked(). */
@@ -399,18 +463,6 @@ struct shares_node *shares_take_closed(struct shares_node *node)
 	if (!full)
 		this_cpu_inc(node->stock->taken);
 	return full;
-}
-
-/**
- * shares_charge_closed - one more, whether there is room or not, where nobody else charges
- * @node: group
- *
- * Context: shares_close().
- */
-void shares_charge_closed(struct shares_node *node)
-{
-	shares_assert_closed();
-	charge_one(node);
 }
 
 /* To the CPU's stock; what that has too much of goes back. Context: section, not closed. */

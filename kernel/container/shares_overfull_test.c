@@ -218,12 +218,42 @@ static void stocks_go_when_a_guarantee_lapses(struct kunit *test)
 	end_tree(test, t);
 }
 
+/* Who lends to both is changed by the difference, and is full at no time before. */
+static void a_move_is_seen_above_both_as_a_difference(struct kunit *test)
+{
+	struct tree *t = new_tree(test, 10);
+
+	charge_many(test, &t->y, 10);
+	KUNIT_EXPECT_TRUE(test, shares_move(&t->x, &t->y));
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&t->p.count), 1);
+	KUNIT_EXPECT_EQ(test, shares_nr_overfull, 1);
+	KUNIT_EXPECT_PTR_EQ(test, shares_try_charge(&t->y), &t->p);
+	KUNIT_EXPECT_FALSE(test, shares_move(&t->y, &t->x));
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&t->p.count), 0);
+	KUNIT_EXPECT_EQ(test, shares_nr_overfull, 0);
+	/* down and up within y, which is full; out to where the root lends it, and to the root */
+	KUNIT_EXPECT_FALSE(test, shares_move(&t->below, &t->y));
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&t->y.count), 10);
+	KUNIT_EXPECT_FALSE(test, shares_move(&t->y, &t->below));
+	KUNIT_EXPECT_FALSE(test, shares_move(&t->below, &t->y));
+	KUNIT_EXPECT_FALSE(test, shares_move(&t->q, &t->below));
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&t->y.count), 9);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&t->root.count), 1);
+	KUNIT_EXPECT_FALSE(test, shares_move(&t->root, &t->q));
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&t->root.count), 1);
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&t->q.count), 0);
+	shares_uncharge(&t->root);
+	uncharge_many(&t->y, 9);
+	end_tree(test, t);
+}
+
 static struct kunit_case shares_overfull_test_cases[] = {
 	KUNIT_CASE(what_has_moved_out_is_not_to_be_had_again),
 	KUNIT_CASE(a_guarantee_lapses_no_further),
 	KUNIT_CASE(a_lower_limit_takes_guarantees),
 	KUNIT_CASE(nothing_is_in_stock_of_what_has_lapsed),
 	KUNIT_CASE(stocks_go_when_a_guarantee_lapses),
+	KUNIT_CASE(a_move_is_seen_above_both_as_a_difference),
 	{}
 };
 

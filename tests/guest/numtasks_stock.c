@@ -209,6 +209,43 @@ TEST_LIMIT(who_moves_leaves_the_stock, 60)
 	expect(remove_dir(a) | remove_dir(b), 0);
 }
 
+static void come_and_go_often(void *unused)
+{
+	(void)unused;
+	come_and_go(lib_slow > 1 ? 500 : 2000);
+}
+
+static const char *beside[2];
+static pid_t moves_to_and_fro;
+
+static void to_and_fro(void *unused)
+{
+	(void)unused;
+	for (int i = 0;; i++)
+		expect(move_to(beside[i % 2], moves_to_and_fro), 0);
+}
+
+/* In a there is room for one more; what moves between two in it takes none of that, not for an instant. */
+TEST_FOR(a_move_beside_takes_no_room, 85, 4, 1)
+{
+	char *root = mount_hierarchy("bc,numtasks"), *a = at(root, "a"), *b = at(root, "a/b"), *c = at(root, "a/c");
+	pid_t mover;
+
+	expect(make_dir(a) | make_dir(b) | make_dir(c), 0);
+	beside[0] = b;
+	beside[1] = c;
+	moves_to_and_fro = sleeper();
+	expect(move_to(c, moves_to_and_fro), 0);
+	expect(write_file(at(a, "numtasks.limit"), "3"), 0);
+	expect(write_file(at(a, "bc.set"), "numproc 3 3"), 0);
+	mover = start_in(root, to_and_fro, NULL);
+	finish(start_in(a, come_and_go_often, NULL));
+	stop(mover);
+	stop(moves_to_and_fro);
+	ck_assert_uint_eq(used(a), 0);
+	expect(remove_dir(c) | remove_dir(b) | remove_dir(a), 0);
+}
+
 /* A move may overfill; then nobody forks, not out of what was put in stock before either. */
 TEST_LIMIT(no_fork_out_of_the_stock_of_who_is_overfilled, 60)
 {
