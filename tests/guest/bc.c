@@ -425,9 +425,52 @@ TEST(the_table_of_openvz)
 	ck_assert_uint_eq(h, 3);
 	ck_assert_ptr_nonnull(strstr(line_of(0), "  9223372036854775807  9223372036854775807"));
 	text = read_file("/proc/user_beancounters");
-	ck_assert(!strncmp(text, "Version: 2.5\n       uid  resource ", 34));
 	/* "0:" ends where "uid" does */
 	ck_assert_ptr_nonnull(strstr(text, "\n        0:  numfile "));
+	dismiss(actor);
+	remove_all();
+}
+
+static uint64_t bound(const char *resource, const char *what)
+{
+	char file[64], *text;
+
+	snprintf(file, sizeof(file), "bc.%s.%s", resource, what);
+	text = read_file(at(b, file));
+	return strcmp(text, "max\n") ? strtoul(text, NULL, 10) : LONG_MAX;
+}
+
+/* Tools go by columns: the head, and each line of a container as its files have it. */
+TEST(the_table_of_openvz_to_the_letter)
+{
+	static const char *const names[][2] = {
+		{ "numfiles", "numfile" }, { "numproc", "numproc" }, { "privvmpages", "privvmpages" },
+		{ "lockedpages", "lockedpages" }, { "numsiginfo", "numsiginfo" },
+	};
+	static const char head[] = "Version: 2.5\n"
+		"       uid  resource                     held              maxheld"
+		"              barrier                limit              failcnt\n";
+	char uid[16], line[256], *text;
+	struct actor *actor;
+
+	mount_bc("a/b");
+	expect(make_dir(b), 0);
+	set_bounds(b, 5, 7);
+	actor = actor_in(b);
+	act(actor, open_files, 3);
+	text = read_file("/proc/user_beancounters");
+	ck_assert(!strncmp(text, head, strlen(head)));
+	snprintf(uid, sizeof(uid), "%9lu:", inode_of(b));
+	for (int i = 0; i < 5; i++) {
+		snprintf(line, sizeof(line), "\n%10s  %-12s %20lu %20lu %20lu %20lu %20lu\n", i ? "" : uid,
+			 names[i][1], bound(names[i][0], "held"), bound(names[i][0], "maxheld"),
+			 bound(names[i][0], "barrier"), bound(names[i][0], "limit"),
+			 bound(names[i][0], "failcnt"));
+		/* each follows the one before */
+		text = i ? text : strstr(text, line);
+		ck_assert_msg(text && !strncmp(text, line, strlen(line)), "not in the table:%s", line);
+		text += strlen(line) - 1;
+	}
 	dismiss(actor);
 	remove_all();
 }

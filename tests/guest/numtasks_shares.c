@@ -341,3 +341,24 @@ TEST(forkrate_is_of_each_container)
 	worker_end(&in_b);
 	expect(remove_dir(b) | remove_dir(a), 0);
 }
+
+/* Regression of what nobody would have noticed: one interval for ever. */
+TEST_LIMIT(forkrate_comes_back_with_each_interval, 60)
+{
+	char *root = mount_hierarchy("numtasks"), *a = at(root, "a");
+	char *seconds = for_now(PARAMETER("forkrate_interval"), "1");
+	struct worker in_a;
+
+	expect(write_file(PARAMETER("forkrate"), "2"), 0);
+	expect(make_dir(a), 0);
+	in_a = worker_in(a);
+	for (int i = 0; i < 3; i++) {
+		/* two, and as many more as intervals begin meanwhile */
+		ck_assert_int_ge(forks_until_refused(&in_a), 1);
+		eventually(!ask(&in_a, 'v'), 5);
+	}
+	expect(write_file(PARAMETER("forkrate"), "2147483647"), 0);
+	expect(write_file(PARAMETER("forkrate_interval"), seconds), 0);
+	worker_end(&in_a);
+	expect(remove_dir(a), 0);
+}
