@@ -409,9 +409,10 @@ void container_memory_handle_over_limit(void)
 		container_css_put(&own->css);
 }
 
+/* Page faults wait for it: a rescuer goes on where there is no memory for another worker. */
 static int __init memory_wq_init(void)
 {
-	memory_wq = alloc_workqueue("container_memory", WQ_UNBOUND, 0);
+	memory_wq = alloc_workqueue("container_memory", WQ_UNBOUND | WQ_MEM_RECLAIM, 0);
 	return memory_wq ? 0 : -ENOMEM;
 }
 subsys_initcall(memory_wq_init);
