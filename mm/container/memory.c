@@ -163,6 +163,7 @@ static void memory_settle(struct container_memory *memory)
 {
 	lru_add_drain();
 	memory_flush(memory);
+	memory_recheck_limit(memory);
 }
 
 static u64 memory_item_read(struct container *cont, const struct container_file *file)
