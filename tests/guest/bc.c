@@ -6,6 +6,7 @@
 #include "lib-bc.h"
 
 #include <fcntl.h>
+#include <limits.h>
 #include <sched.h>
 #include <sys/mman.h>
 #include <sys/socket.h>

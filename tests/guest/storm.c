@@ -50,8 +50,9 @@ static const struct {
 	[FORKS] = { "children", 300 },
 	[THREADS] = { "threads", 140 },
 	[EXECS] = { "execs", 45 },
-	[KILLS] = { "writes to kill", 150 },
-	[KILLED] = { "children killed", 8 },
+	/* each waits for the forks that have begun: two grace periods */
+	[KILLS] = { "writes to kill", 25 },
+	[KILLED] = { "children killed", 4 },
 	[SETTINGS] = { "settings", 270 },
 	[MOUNTS] = { "mounts", 45 },
 	[REBINDINGS] = { "rebindings", 20 },
@@ -78,16 +79,16 @@ static unsigned int draw(struct worker *w, unsigned int n)
 	return draw_from(&w->rand, n);
 }
 
-static void add(struct worker *w, enum kind kind, long n)
+static void add(struct worker *w, enum kind k, long n)
 {
-	__atomic_add_fetch(&w->count[kind], n, __ATOMIC_RELAXED);
+	__atomic_add_fetch(&w->count[k], n, __ATOMIC_RELAXED);
 }
 
 /* It did, or somebody was faster in one of the ways of ALLOWED. */
-static void did(struct worker *w, enum kind kind, int err, const char *what, const int *allowed)
+static void did(struct worker *w, enum kind k, int err, const char *what, const int *allowed)
 {
 	may(err, what, allowed);
-	add(w, kind, !err);
+	add(w, k, !err);
 }
 
 static char *some_dir(struct worker *w)
