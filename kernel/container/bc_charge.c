@@ -27,6 +27,7 @@
  * bc_forget(), and the amount is below zero till the next binding, which everybody else takes for zero.
  */
 #include "bc.h"
+#include "chain.h"
 
 #include <linux/capability.h>
 #include <linux/container_why.h>
@@ -226,21 +227,10 @@ void bc_leave(struct bc *bc, const struct bc *end, enum bc_resource res, unsigne
 	}
 }
 
-static unsigned int length(const struct bc *bc)
-{
-	unsigned int n = 0;
-
-	for (; bc; bc = bc->up)
-		n++;
-	return n;
-}
-
 /**
  * bc_common - where two chains meet
  * @a: pinned by the caller
  * @b: the same
- *
- * From where they meet on they are one, so it is as far from the end of both.
  *
  * Context: any.
  * Return: the lowest that a charge to either counts in; NULL if there is none,
@@ -248,15 +238,7 @@ static unsigned int length(const struct bc *bc)
  */
 struct bc *bc_common(struct bc *a, struct bc *b)
 {
-	unsigned int above_a = length(a), above_b = length(b);
-
-	for (; above_a > above_b; above_a--)
-		a = a->up;
-	for (; above_b > above_a; above_b--)
-		b = b->up;
-	for (; a != b; a = a->up)
-		b = b->up;
-	return a;
+	return chain_common(a, b, up);
 }
 
 static void refuse(struct bc *bc, struct bc *full, struct task_struct *task,

@@ -367,7 +367,7 @@ static inline int container_ns_fork(struct task_struct *child, u64 flags)
 int container_may_move(struct container *to, struct task_struct **tasks, unsigned int nr,
 		       const struct file *file, const char *name);
 bool container_may_administer(const struct file *file);
-bool container_may_write_now(struct file *file);
+bool container_may_write_now(const struct file *file);
 
 /* events.c */
 void container_changed(struct container *cont);

@@ -23,6 +23,7 @@
  *
  * Surprise: a task past container_exit() has no container any more. It is let pass, and attach.c does not move it.
  */
+#include "chain.h"
 #include "internal.h"
 
 #include <linux/capability.h>
@@ -62,30 +63,6 @@ static int may_move_task(struct container *to, struct task_struct *task, const s
 	return reason ? container_refuse(to, task, NULL, "attach", reason, -EACCES) : 0;
 }
 
-static unsigned int depth_of(const struct container *cont)
-{
-	unsigned int depth = 0;
-
-	while ((cont = cont->parent))
-		depth++;
-	return depth;
-}
-
-static struct container *common_ancestor(struct container *a, struct container *b)
-{
-	unsigned int depth_a = depth_of(a), depth_b = depth_of(b);
-
-	for (; depth_a > depth_b; depth_a--)
-		a = a->parent;
-	for (; depth_b > depth_a; depth_b--)
-		b = b->parent;
-	while (a != b) {
-		a = a->parent;
-		b = b->parent;
-	}
-	return a;
-}
-
 /* Where a task is; NULL if it has left for good. container_mutex keeps it there but for an exit. */
 static struct container *place_of(struct task_struct *task, struct container_hierarchy *h)
 {
@@ -96,12 +73,24 @@ static struct container *place_of(struct task_struct *task, struct container_hie
 	return m == &exited_membership ? NULL : container_of_group(m, h);
 }
 
+/* May the opener of @file write to @inode, and the writer, if @both? No mount of these files has ids of its own. */
+static int may_write_inode(struct inode *inode, const struct file *file, bool both)
+{
+	int ret = both ? inode_permission(&nop_mnt_idmap, inode, MAY_WRITE) : 0;
+
+	if (!ret && (!both || file->f_cred != current_cred())) {
+		scoped_with_creds(file->f_cred)
+			ret = inode_permission(&nop_mnt_idmap, inode, MAY_WRITE);
+	}
+	return ret;
+}
+
 /* Could the opener write the file @name of @cont, and the writer, if @both? */
 static int may_write(struct container *cont, const struct file *file, const char *name, bool both)
 {
 	struct kernfs_node *kn = kernfs_find_and_get(cont->kn, name);
 	struct inode *inode;
-	int ret = 0;
+	int ret;
 
 	if (WARN_ON_ONCE(!kn))
 		return -ENODEV;
@@ -109,12 +98,7 @@ static int may_write(struct container *cont, const struct file *file, const char
 	kernfs_put(kn);
 	if (!inode)
 		return -ENOMEM;
-	if (both)
-		ret = inode_permission(&nop_mnt_idmap, inode, MAY_WRITE);
-	if (!ret && (!both || file->f_cred != current_cred())) {
-		scoped_with_creds(file->f_cred)
-			ret = inode_permission(&nop_mnt_idmap, inode, MAY_WRITE);
-	}
+	ret = may_write_inode(inode, file, both);
 	iput(inode);
 	return ret;
 }
@@ -158,7 +142,7 @@ int container_may_move(struct container *to, struct task_struct **tasks, unsigne
 		/* the threads of a process are mostly in one place */
 		if (!from || from == crossed)
 			continue;
-		ret = may_write(common_ancestor(from, to), file, name, true);
+		ret = may_write(chain_common(from, to, parent), file, name, true);
 		if (ret == -EACCES)
 			return container_refuse(to, tasks[i], NULL, "attach",
 						"the common ancestor's file is not writable", ret);
@@ -183,15 +167,9 @@ int container_may_move(struct container *to, struct task_struct **tasks, unsigne
  * Context: in the writer.
  * Return: whether both opener and writer may.
  */
-bool container_may_write_now(struct file *file)
+bool container_may_write_now(const struct file *file)
 {
-	int ret = file_permission(file, MAY_WRITE);
-
-	if (!ret && file->f_cred != current_cred()) {
-		scoped_with_creds(file->f_cred)
-			ret = file_permission(file, MAY_WRITE);
-	}
-	return !ret;
+	return !may_write_inode(file_inode(file), file, true);
 }
 
 /**

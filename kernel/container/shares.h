@@ -198,7 +198,6 @@ long shares_taken(const struct shares_node *node);
 struct shares_node *shares_find_lapsed(struct shares_node *node, long spare);
 void shares_note_overfull(struct shares_node *node);
 void shares_note_all_overfull(struct shares_node *node);
-struct shares_node *shares_common(struct shares_node *a, struct shares_node *b);
 
 /* ... shares_charge.c again, for shares.c */
 long shares_own_part(const struct shares_node *node);

@@ -50,6 +50,7 @@
  * something was in stock. What is in stock within a guarantee is no business of those above,
  * and yet they are stocked: somebody refused there drains it.
  */
+#include "chain.h"
 #include "shares.h"
 
 #include <linux/cpumask.h>
@@ -250,21 +251,32 @@ static struct shares_node *uncharge_one(struct shares_node *node)
 	return NULL;
 }
 
+/* Returns whether it has the lock, which it needs while it is closed. */
+static __always_inline bool section_begins(void)
+{
+	preempt_disable();
+	if (is_open())
+		return false;
+	preempt_enable();
+	spin_lock(&shares_lock);
+	return true;
+}
+
+static __always_inline void section_ends(bool locked)
+{
+	if (locked)
+		spin_unlock(&shares_lock);
+	else
+		preempt_enable();
+}
+
 static __always_inline struct shares_node *
 in_section(struct shares_node *(*op)(struct shares_node *node), struct shares_node *node)
 {
-	struct shares_node *full;
+	bool locked = section_begins();
+	struct shares_node *full = op(node);
 
-	preempt_disable();
-	if (is_open()) {
-		full = op(node);
-		preempt_enable();
-		return full;
-	}
-	preempt_enable();
-	spin_lock(&shares_lock);
-	full = op(node);
-	spin_unlock(&shares_lock);
+	section_ends(locked);
 	return full;
 }
 
@@ -307,7 +319,7 @@ void shares_uncharge(struct shares_node *node)
 /* Context: section. */
 static bool move(struct shares_node *to, struct shares_node *from)
 {
-	struct shares_node *common = shares_common(to, from), *full;
+	struct shares_node *common = chain_common(to, from, parent), *full;
 	long room, borrowed = 1, more;
 
 	full = charge_below(to, common, &borrowed, &room);
@@ -337,18 +349,10 @@ static bool move(struct shares_node *to, struct shares_node *from)
  */
 bool shares_move(struct shares_node *to, struct shares_node *from)
 {
-	bool over;
+	bool locked = section_begins();
+	bool over = move(to, from);
 
-	preempt_disable();
-	if (is_open()) {
-		over = move(to, from);
-		preempt_enable();
-		return over;
-	}
-	preempt_enable();
-	spin_lock(&shares_lock);
-	over = move(to, from);
-	spin_unlock(&shares_lock);
+	section_ends(locked);
 	return over;
 }
 

@@ -90,30 +90,3 @@ void shares_note_all_overfull(struct shares_node *node)
 	/* either we find a stock, or who begins one finds the note: pairs with start_stocking() and the charge in fill() */
 	smp_mb();
 }
-
-static unsigned int depth_of(const struct shares_node *node)
-{
-	unsigned int depth = 0;
-
-	while ((node = node->parent))
-		depth++;
-	return depth;
-}
-
-/**
- * shares_common - the lowest group that lends to both, or is one of them
- * @a: group
- * @b: group of the same tree
- */
-struct shares_node *shares_common(struct shares_node *a, struct shares_node *b)
-{
-	unsigned int depth_a = depth_of(a), depth_b = depth_of(b);
-
-	for (; depth_a > depth_b; depth_a--)
-		a = a->parent;
-	for (; depth_b > depth_a; depth_b--)
-		b = b->parent;
-	for (; a != b; a = a->parent)
-		b = b->parent;
-	return a;
-}
