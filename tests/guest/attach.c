@@ -248,14 +248,12 @@ TEST(no_such_task_is_esrch)
 TEST(a_zombie_is_esrch)
 {
 	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a"), *b = at(root, "b");
-	siginfo_t info;
 	pid_t pid;
 
 	expect(make_dir(a), 0);
 	expect(make_dir(b), 0);
 	pid = sleeper_in(b);
-	kill(pid, SIGKILL);
-	ck_assert_int_eq(waitid(P_PID, pid, &info, WEXITED | WNOWAIT), 0);
+	make_zombie(pid);
 	expect(write_u64(at(a, "tasks"), pid), ESRCH);
 	expect(write_u64(at(a, "procs"), pid), ESRCH);
 	ck_assert_str_eq(read_file(at(a, "tasks")), "");
@@ -269,7 +267,6 @@ TEST(a_zombie_is_esrch)
 TEST(a_zombie_is_esrch_before_any_refusal)
 {
 	char *root = mount_hierarchy("cpuset"), *a = at(root, "a"), *b = at(root, "b");
-	siginfo_t info;
 	pid_t pid;
 
 	expect(make_dir(a), 0);
@@ -277,8 +274,7 @@ TEST(a_zombie_is_esrch_before_any_refusal)
 	expect(write_file(at(b, "cpuset.cpus"), "0"), 0);
 	pid = sleeper_in(b);
 	expect(write_u64(at(a, "tasks"), pid), ENOSPC);
-	kill(pid, SIGKILL);
-	ck_assert_int_eq(waitid(P_PID, pid, &info, WEXITED | WNOWAIT), 0);
+	make_zombie(pid);
 	expect(write_u64(at(a, "tasks"), pid), ESRCH);
 	expect(write_u64(at(a, "procs"), pid), ESRCH);
 	ck_assert_uint_eq(read_field(at(a, "why"), "count"), 1);

@@ -363,12 +363,10 @@ static void move_a_zombie(void)
 
 TEST(an_exited_task_is_esrch)
 {
-	siginfo_t info;
 
 	delegate();
 	one = sleeper_of_in(ALICE, alices);
-	kill(one, SIGKILL);
-	ck_assert_int_eq(waitid(P_PID, one, &info, WEXITED | WNOWAIT), 0);
+	make_zombie(one);
 	alice(move_a_zombie);
 	wait_for(one);
 	expect(remove_dir(alices), 0);

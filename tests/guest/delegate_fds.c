@@ -22,12 +22,18 @@ static void fd_refuses(int fd, pid_t pid)
 	ck_assert_int_eq(errno, EACCES);
 }
 
-static void open_and_send(void)
+static void send_file(const char *path)
 {
-	int fd = open(at(alices, "procs"), O_WRONLY);
+	int fd = open(path, O_WRONLY);
 
-	ck_assert_msg(fd >= 0, "open: %s", error_name(errno));
+	ck_assert_msg(fd >= 0, "%s: %s", path, error_name(errno));
 	send_fd(wire[0], fd);
+	close(fd);
+}
+
+static void send_her_procs(void)
+{
+	send_file(at(alices, "procs"));
 }
 
 /* As if a set-uid program wrote its diagnostics into what the user gave it. */
@@ -39,7 +45,7 @@ TEST(root_does_no_users_work)
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, wire), 0);
 	one = sleeper();
 	two = sleeper_of(ALICE);
-	alice(open_and_send);
+	alice(send_her_procs);
 	fd = receive_fd(wire[1]);
 	fd_refuses(fd, one);
 	fd_refuses(fd, two);
@@ -64,15 +70,6 @@ static void write_roots(void)
 		ck_assert_str_eq(place(getpid()), "/");
 		close(fd);
 	}
-}
-
-static void send_file(const char *path)
-{
-	int fd = open(path, O_WRONLY);
-
-	ck_assert_msg(fd >= 0, "%s: %s", path, error_name(errno));
-	send_fd(wire[0], fd);
-	close(fd);
 }
 
 TEST(a_descriptor_of_roots_gives_no_right)
@@ -168,15 +165,11 @@ static void move_by_fd(void)
 
 TEST(a_passed_descriptor_works_for_whom_both_may)
 {
-	int fd;
-
 	delegate();
 	expect(make_dir(at(alices, "a")), 0);
 	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, wire), 0);
 	one = sleeper_of_in(ALICE, alices);
-	fd = open(at(alices, "a/procs"), O_WRONLY);
-	send_fd(wire[0], fd);
-	close(fd);
+	send_file(at(alices, "a/procs"));
 	alice(move_by_fd);
 	stop(one);
 	expect(remove_dir(at(alices, "a")), 0);

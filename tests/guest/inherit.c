@@ -3,7 +3,7 @@
  * Membership over fork, clone, exec and exit, and that nobody gets lost when
  * tasks are moved while they do these. (jobs 1 4 4@debug)
  */
-#include "lib.h"
+#include "lib-numtasks.h"
 
 #include <pthread.h>
 #include <sched.h>
@@ -279,6 +279,9 @@ TEST_LIMIT(a_fork_storm_is_drained, 60)
 #define CHILDREN 1500
 #define MOVES 1000
 
+/* What another process writes. */
+#define load(where) __atomic_load_n((where), __ATOMIC_SEQ_CST)
+
 static const char *const trees[] = { "numtasks", "bc" };
 static const char *const paths[] = { "/", "/a", "/b", "/c" };
 
@@ -308,16 +311,6 @@ static void remove_trees(struct hop *h)
 	for (int tree = 0; tree < 2; tree++)
 		for (int i = 1; i < 4; i++)
 			eventually(!remove_dir(h->dirs[tree][i]), 5);
-}
-
-static int load(const int *where)
-{
-	return __atomic_load_n(where, __ATOMIC_SEQ_CST);
-}
-
-static unsigned long count_of(const unsigned long *where)
-{
-	return __atomic_load_n(where, __ATOMIC_SEQ_CST);
 }
 
 /* Where we are in a tree, by /proc, of @paths. */
@@ -394,31 +387,20 @@ static void move_in_second(void *h)
 	move_all(h, 1);
 }
 
-static unsigned long lines_of(const char *path)
-{
-	pid_t ids[64];
-
-	return read_ids(path, ids, 64);
-}
-
 /* Who was charged for a child at its birth, and who is at its exit, are one: nothing is left of them. */
 static bool counts_agree(struct hop *h)
 {
-	for (int i = 1; i < 4; i++) {
-		char *stats = read_file(at(h->dirs[0][i], "numtasks.stats"));
-
-		if (strtoul(stats + strlen("numtasks: Current usage "), NULL, 10) !=
-		    lines_of(at(h->dirs[0][i], "tasks")) ||
-		    read_u64(at(h->dirs[1][i], "bc.numproc.held")) != lines_of(at(h->dirs[1][i], "tasks")))
+	for (int i = 1; i < 4; i++)
+		if (numtasks_stat(h->dirs[0][i], "Current usage") != (uint64_t)tasks_in(h->dirs[0][i]) ||
+		    read_u64(at(h->dirs[1][i], "bc.numproc.held")) != (uint64_t)tasks_in(h->dirs[1][i]))
 			return false;
-	}
 	return true;
 }
 
 /* Until that many have looked, and everybody has been moved about; or somebody has failed. */
 static void go_on(struct hop *h, unsigned long children)
 {
-	while (count_of(&h->children) < children || count_of(&h->moves[0]) < MOVES || count_of(&h->moves[1]) < MOVES) {
+	while (load(&h->children) < children || load(&h->moves[0]) < MOVES || load(&h->moves[1]) < MOVES) {
 		ck_assert_msg(!waitpid(-1, NULL, WNOHANG), "a child is not where it has to be");
 		usleep(10000);
 	}

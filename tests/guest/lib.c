@@ -407,6 +407,14 @@ void stop(pid_t pid)
 	wait_for(pid);
 }
 
+void make_zombie(pid_t pid)
+{
+	siginfo_t info;
+
+	need(!kill(pid, SIGKILL) && !waitid(P_PID, pid, &info, WEXITED | WNOWAIT), "killing %d: %s", pid,
+	     error_name(errno));
+}
+
 /* The calling process moves itself. */
 void enter(const char *container)
 {

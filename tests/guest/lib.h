@@ -143,6 +143,8 @@ pid_t sleeper_in(const char *container);
 int wait_for(pid_t pid);
 void finish(pid_t pid);
 void stop(pid_t pid);
+/* Kills it, and returns when it has exited: wait_for() reaps the zombie. */
+void make_zombie(pid_t pid);
 void enter(const char *container);
 int move_to(const char *container, pid_t pid);
 bool has_line(const char *path, pid_t id);
