@@ -317,9 +317,10 @@ static void birth_ends(struct task_struct *child)
  */
 void container_wait_for_births(void)
 {
-	/* those in a section of RCU, and those that sleep */
-	synchronize_rcu();
 	percpu_down_write(&container_thread_rwsem);
+	/* while nobody is told, sections of RCU do not heed the semaphore: pairs with is_quiet() */
+	if (!told)
+		synchronize_rcu_expedited();
 	percpu_up_write(&container_thread_rwsem);
 }
 

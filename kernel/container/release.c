@@ -311,10 +311,8 @@ static void release_work_fn(struct work_struct *work)
 
 	while (done && (cont = release_next(h, &agent, &delay))) {
 		done = release_one(cont, agent);
-		if (!done) {
+		if (!done)
 			release_later(cont);
-			delay = 0;
-		}
 		container_put(cont);
 	}
 	if (delay)

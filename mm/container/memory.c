@@ -158,7 +158,7 @@ static u64 page_limit_hits_read(struct container *cont, const struct container_f
 	return atomic_long_read(&container_memory(cont)->hits);
 }
 
-/* Without what is only charged because it waits in this CPU's LRU batch. */
+/* Before a reading: without what is only charged because it waits in this CPU's LRU batch. */
 static void memory_settle(struct container_memory *memory)
 {
 	lru_add_drain();
