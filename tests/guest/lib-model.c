@@ -117,6 +117,9 @@ int model_rmdir(struct model *m, int tree, int cont)
 		return err;
 	}
 	m->t[tree].c[cont].live = false;
+	m->taken++;
+	for (int above = m->t[tree].c[cont].parent; above >= 0; above = m->t[tree].c[above].parent)
+		m->t[tree].c[above].removed++;
 	if (tree == model_tree_of(m, MODEL_BC))
 		pass_files(m, cont, m->t[tree].c[cont].parent);
 	return 0;
@@ -148,6 +151,7 @@ int model_remount(struct model *m, int tree, unsigned int mask)
 		if (other != tree && m->t[other].live && m->t[other].mask & mask)
 			return err;
 	t->mask = mask;
+	m->taken += leaves ? model_live(m, tree) - 1 : 0;
 	for (int i = 0; i < MODEL_CONTAINERS; i++) {
 		struct model_container *c = &t->c[i];
 
@@ -161,7 +165,7 @@ int model_remount(struct model *m, int tree, unsigned int mask)
 		}
 		if (leaves & MODEL_BC) {
 			c->files_limit = MODEL_FILES_LIMIT;
-			c->files_refused = 0;
+			c->files_refused = c->files_passed = 0;
 			c->files = c->procs = no_marks;
 			pass_files(m, i, 0);
 		}
@@ -289,6 +293,9 @@ int model_open(struct model *m, int proc)
 			refused_by_limit(&c[at], "open", "bc", ENFILE, i, model_files(m, tree, i), c[i].files_limit);
 			return -ENFILE;
 		}
+	for (int i = at; i; i = c[i].parent)
+		if (model_files(m, tree, i) == c[i].files_limit / 2)
+			c[i].files_passed++;
 	m->f[file].in[proc] = true;
 	m->f[file].owner = at;
 	return file;

@@ -55,11 +55,13 @@ struct model_container {
 	char name[8];
 	bool notify;
 	bool used;		/* has had a task or a child */
+	unsigned int removed;	/* containers below it that were removed, and may be dying still */
 	uint64_t limit;		/* memory.page_limit */
 	uint64_t tasks_limit;	/* numtasks.limit; what its own tasks forked, and could not */
 	unsigned int forks, forks_refused;
-	uint64_t files_limit;	/* bc.numfiles.limit; what was refused for it, here or below */
-	unsigned int files_refused;
+	/* bc.numfiles.limit, twice the barrier; what was refused for it, here or below, and what passed the barrier */
+	uint64_t files_limit;
+	unsigned int files_refused, files_passed;
 	struct model_marks files, procs;	/* of bc.numfiles and bc.numproc */
 	struct model_why why;
 	/* no part of the model: the time that was read last, which does not go back */
@@ -89,6 +91,7 @@ struct model_file {
 };
 
 struct model {
+	unsigned int taken;	/* states that were taken away, of any subsystem, and may be dying still */
 	struct model_tree t[MODEL_TREES];
 	struct model_proc p[MODEL_PROCS];
 	struct model_file f[MODEL_FILES];

@@ -380,6 +380,20 @@ static void do_step(const struct step *s)
 
 /* ---- A world ---- */
 
+/* Each subsystem has the root state only: what was taken away, here or in a world before, has gone. */
+static void await_one_state(const char *when)
+{
+	double end = now() + 10 * lib_slow;
+
+	for (int i = 0; i < MODEL_SUBSYSTEMS; i++)
+		while (states_of(model_subsystems[i]) != 1) {
+			if (now() > end)
+				differ("%s there are %d states of %s", when, states_of(model_subsystems[i]),
+				       model_subsystems[i]);
+			usleep(2000);
+		}
+}
+
 /* Takes everything down by the same steps, and waits until nothing is dying. */
 static void world_end(void)
 {
@@ -417,6 +431,7 @@ static void world_end(void)
 			       h[0].containers, h[0].dying);
 		usleep(2000);
 	}
+	await_one_state("at the end");
 }
 
 static void world(const struct step *steps, int n)
@@ -428,6 +443,7 @@ static void world(const struct step *steps, int n)
 		for (int i = 0; i < MODEL_MOUNTS; i++)
 			mkdir(mount_dir(t, i), 0755);
 	actors_init(&w);
+	await_one_state("at the beginning");
 	for (int i = 0; i < n; i++) {
 		report->step = i;
 		do_step(&steps[i]);
