@@ -7,9 +7,10 @@
  * memberships, so fork costs one reference and finding the group of a new
  * combination is a lookup in a hash.
  *
- * Locking: group_lock for changes of the hash and for the containers' lists of
- * groups; it is a leaf. A lookup is RCU. Groups are made under container_mutex
- * only, and dropped anywhere that may take group_lock with interrupts on.
+ * Locking: group_lock for changes of the table and for the containers' lists of
+ * groups; only the table's own locks are taken within. A lookup is RCU. Groups are
+ * made under container_mutex only, and dropped anywhere that may take group_lock with
+ * interrupts on. The table grows and shrinks by itself, in a work item.
  *
  * Lifetime: tasks hold references; the memory goes after a grace period. The
  * last put unhashes and unlinks the group in one section of group_lock, so a
@@ -30,13 +31,13 @@
 
 #include <linux/bitops.h>
 #include <linux/hash.h>
-#include <linux/hashtable.h>
+#include <linux/jhash.h>
 #include <linux/prefetch.h>
 #include <linux/rculist.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 
-static DEFINE_HASHTABLE(group_hash, GROUP_HASH_BITS);
+struct rhashtable container_group_table;
 static DEFINE_SPINLOCK(group_lock);
 static unsigned int nr_groups = 1;	/* group_lock; counts init_membership */
 static struct kmem_cache *membership_cache __ro_after_init;
@@ -48,14 +49,6 @@ struct container_membership init_membership = {
 struct container_membership exited_membership = {
 	.ref = REFCOUNT_INIT(1),
 };
-
-void __init container_group_init(void)
-{
-	/* container_places.slots */
-	BUILD_BUG_ON(CONFIG_MAX_CONTAINER_HIERARCHIES > BITS_PER_LONG);
-	/* kmalloc()'s next size is twice as big, and a move makes a group and drops one */
-	membership_cache = KMEM_CACHE(container_membership, SLAB_PANIC);
-}
 
 /* What a container adds to the key of the groups that it is in; nothing as a root. */
 static u32 key_of(const struct container *cont)
@@ -70,6 +63,35 @@ static bool is_group_of(const struct container_membership *m,
 	       !memcmp(m->container, places->container, sizeof(m->container));
 }
 
+static u32 table_hash(const void *places, u32 len, u32 seed)
+{
+	return jhash_1word(((const struct container_places *)places)->key, seed);
+}
+
+static int table_cmp(struct rhashtable_compare_arg *arg, const void *m)
+{
+	return !is_group_of(m, arg->key);
+}
+
+static const struct rhashtable_params table_params = {
+	.key_len = sizeof(struct container_places),
+	.key_offset = offsetof(struct container_membership, places),
+	.head_offset = offsetof(struct container_membership, hash),
+	.hashfn = table_hash,
+	.obj_cmpfn = table_cmp,
+	.automatic_shrinking = true,
+};
+
+void __init container_group_init(void)
+{
+	/* container_places.slots */
+	BUILD_BUG_ON(CONFIG_MAX_CONTAINER_HIERARCHIES > BITS_PER_LONG);
+	/* kmalloc()'s next size is twice as big, and a move makes a group and drops one */
+	membership_cache = KMEM_CACHE(container_membership, SLAB_PANIC);
+	if (rhashtable_init(&container_group_table, &table_params))
+		panic("containers: no memory for the table of groups\n");
+}
+
 /* The group for exactly these containers, referenced; NULL if there is none. */
 static struct container_membership *group_lookup(const struct container_places *places)
 {
@@ -80,11 +102,9 @@ static struct container_membership *group_lookup(const struct container_places *
 		return &init_membership;
 	}
 	guard(rcu)();
-	hash_for_each_possible_rcu(group_hash, m, hash, places->key) {
-		if (is_group_of(m, places) && refcount_inc_not_zero(&m->ref))
-			return m;
-	}
-	return NULL;
+	/* an equal one is made only after this one has left the table: both take group_lock */
+	m = rhashtable_lookup(&container_group_table, places, table_params);
+	return m && refcount_inc_not_zero(&m->ref) ? m : NULL;
 }
 
 /* Each subsystem's state in the container of the hierarchy where it is bound. */
@@ -134,13 +154,16 @@ static void emptied_locked(struct container *cont)
 	populated_changed_locked(cont, false);
 }
 
-static void group_insert_locked(struct container_membership *m)
+static int group_insert_locked(struct container_membership *m)
 {
 	struct container *cont;
 	unsigned int slot;
+	int error;
 
 	lockdep_assert_held(&group_lock);
-	hash_add_rcu(group_hash, &m->hash, m->key);
+	error = rhashtable_insert_fast(&container_group_table, &m->hash, table_params);
+	if (error)
+		return error;
 	for_each_set_bit(slot, &m->slots, CONFIG_MAX_CONTAINER_HIERARCHIES) {
 		cont = m->container[slot];
 		if (list_empty(&cont->groups))
@@ -148,6 +171,7 @@ static void group_insert_locked(struct container_membership *m)
 		list_add(&m->link[slot], &cont->groups);
 	}
 	nr_groups++;
+	return 0;
 }
 
 /**
@@ -163,6 +187,7 @@ struct container_membership *container_group_find(struct task_struct *task, stru
 	unsigned int slot = to->hierarchy->slot;
 	struct container_membership *m;
 	struct container_places places;
+	int error;
 
 	container_assert_locked();
 	/* an exit may drop that group; move_task() will see that it exits */
@@ -187,8 +212,13 @@ struct container_membership *container_group_find(struct task_struct *task, stru
 	refcount_set(&m->ref, 1);
 	group_fill_states(m);
 	spin_lock(&group_lock);
-	group_insert_locked(m);
+	error = group_insert_locked(m);
 	spin_unlock(&group_lock);
+	if (error) {
+		/* too many in one chain of the table, and no memory for another table */
+		kmem_cache_free(membership_cache, m);
+		return ERR_PTR(-ENOMEM);
+	}
 	return m;
 }
 
@@ -248,7 +278,7 @@ void container_group_put(struct container_membership *m)
 
 	if (!refcount_dec_and_lock(&m->ref, &group_lock))
 		return;
-	hash_del_rcu(&m->hash);
+	rhashtable_remove_fast(&container_group_table, &m->hash, table_params);
 	for_each_set_bit(slot, &m->slots, CONFIG_MAX_CONTAINER_HIERARCHIES) {
 		cont = m->container[slot];
 		list_del(&m->link[slot]);

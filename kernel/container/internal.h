@@ -15,7 +15,7 @@
  *                                 if it is not an RCU section instead (fork.c)
  *   container_mutex               trees, bindings, memberships; sleeps, allocates
  *   task_lock(task)               the swap of task->containers
- *   group_lock                    hash of groups, containers' lists of groups
+ *   group_lock                    table of groups, containers' lists of groups
  *
  * kernfs: an operation enters with an active reference on its node, and
  * removing a node waits for those. So whoever wants container_mutex from such
@@ -32,6 +32,7 @@
 #include <linux/kernfs.h>
 #include <linux/llist.h>
 #include <linux/refcount.h>
+#include <linux/rhashtable.h>
 #include <linux/spinlock.h>
 
 #define CONTAINER_SUPER_MAGIC	0x27e0eb
@@ -189,7 +190,7 @@ struct container_hierarchy {
  * @container: by slot; NULL means the root container, so that mounting a
  *	hierarchy changes no group
  * @link: by slot, in container.groups; unused where @container is NULL; group_lock
- * @hash: in the table of groups; group_lock, readers RCU
+ * @hash: in container_group_table; group_lock, readers RCU
  */
 struct container_membership {
 	struct container_group group;
@@ -200,7 +201,7 @@ struct container_membership {
 		unsigned long slots;
 		struct container *container[CONFIG_MAX_CONTAINER_HIERARCHIES];
 	);
-	struct hlist_node hash;
+	struct rhash_head hash;
 	struct list_head link[CONFIG_MAX_CONTAINER_HIERARCHIES];
 	struct rcu_head rcu;
 };
@@ -226,9 +227,8 @@ static inline bool container_is_root(const struct container *cont)
 	return !cont->parent;
 }
 
-/* group.c; the table of groups has 2^GROUP_HASH_BITS chains, by hash_min() of their keys */
-#define GROUP_HASH_BITS 9
-
+/* group.c */
+extern struct rhashtable container_group_table;	/* but init_membership and exited_membership */
 extern struct container_membership init_membership;
 extern struct container_membership exited_membership;
 
