@@ -181,7 +181,7 @@ all_jobs()
 	for suite in $(suites); do jobs_of "$suite"; done | awk -v debug="$debug" '
 		{ rank = /@debug$/ ? (debug ? 1 : 0) : /@vanilla$/ ? 2 : 4 }
 		rank { print rank, $0 }
-		END { print 3, "runner"; print 3, "spin"; print 5, "budget"; print 5, "lint" }' |
+		END { print 3, "runner"; print 3, "spin"; print 4, "slots"; print 5, "budget"; print 5, "lint" }' |
 		sort -s -n -k 1,1 | cut -d ' ' -f 2 | longest_first
 }
 
@@ -224,7 +224,7 @@ plan_of()
 	kunit_time*) sed -n 's/.*KUNIT_CASE[A-Z_]*(\([a-z0-9_]*\).*/\1/p' arch/um/kernel/vtime_test.c ;;
 	kunit*) sed -n 's/.*KUNIT_CASE[A-Z_]*(\([a-z0-9_]*\).*/\1/p' kernel/container/*.c mm/container/*.c arch/um/kernel/*_test.c 2>/dev/null ;;
 	runner) tests/runner/run.sh --kernel "$build/default/linux" --list ;;
-	lint | budget) echo "$1" ;;
+	lint | budget | slots) echo "$1" ;;
 	spin) tests/models/run.sh --list ;;
 	*@vanilla)
 		"$build/tests/guest/$(suite_of "$1")" --plan |
@@ -404,6 +404,7 @@ run_pattern()
 		lint_rows make -s lint
 		return ;;
 	budget) lint_rows make -s budget; return ;;
+	slots) lint_rows env BUILDS=slots tests/long/builds.sh; return ;;
 	spin)
 		# shellcheck disable=SC2046 # names
 		tests/models/run.sh $fresh $(cat "$out/plans/$job") </dev/null >"$out/logs/$job" 2>"$out/logs/$job.err"

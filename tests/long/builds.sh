@@ -7,7 +7,8 @@
 # for. The suites about slots and membership run in it; they take the number from /proc/config.gz.
 #
 # Flavour up, without CONFIG_SMP: the KUnit suites, the core, and time told from time with one CPU in
-# either mode. `BUILDS=up ./uml check --long builds` builds that one alone, BUILDS=slots the others.
+# either mode. `BUILDS=up ./uml check --long builds` builds that one alone, BUILDS=slots the others, which
+# `./uml check` does, too (its job `slots`).
 set -eu
 
 cd "$(dirname "$0")/../.."

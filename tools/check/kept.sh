@@ -22,6 +22,9 @@ key_of()
 	runner)
 		set -- "$1" default vanilla
 		find uml Makefile tools tests/runner -type f | LC_ALL=C sort | tr '\n' '\0' | xargs -0 cat ;;
+	slots)
+		cat "$build/tests/guest/core" "$build/tests/guest/inherit" tests/long/builds.sh
+		set -- "$1" default ;;
 	kunit*)
 		# what must be in the kernel may not be
 		plan_of "$1" '*'
