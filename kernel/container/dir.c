@@ -20,6 +20,7 @@
 #include <linux/cred.h>
 #include <linux/fs.h>
 #include <linux/pid_namespace.h>
+#include <linux/random.h>
 #include <linux/sched/task.h>
 #include <linux/seq_file.h>
 #include <linux/slab.h>
@@ -45,6 +46,7 @@ struct container *container_alloc(struct container_hierarchy *h, struct containe
 	INIT_LIST_HEAD(&cont->release_link);
 	container_why_init(cont);
 	cont->hierarchy = h;
+	cont->key = get_random_u32();
 	cont->parent = parent;
 	refcount_inc(&h->ref);
 	if (parent) {

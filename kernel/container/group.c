@@ -30,7 +30,6 @@
 #include "internal.h"
 
 #include <linux/bitops.h>
-#include <linux/hash.h>
 #include <linux/jhash.h>
 #include <linux/prefetch.h>
 #include <linux/rculist.h>
@@ -53,7 +52,7 @@ struct container_membership exited_membership = {
 /* What a container adds to the key of the groups that it is in; nothing as a root. */
 static u32 key_of(const struct container *cont)
 {
-	return cont ? hash_ptr(cont, 32) : 0;
+	return cont ? cont->key : 0;
 }
 
 static bool is_group_of(const struct container_membership *m,
@@ -215,7 +214,7 @@ struct container_membership *container_group_find(struct task_struct *task, stru
 	error = group_insert_locked(m);
 	spin_unlock(&group_lock);
 	if (error) {
-		/* too many in one chain of the table, and no memory for another table */
+		/* a chain of the table is too long, and it cannot be replaced now */
 		kmem_cache_free(membership_cache, m);
 		return ERR_PTR(-ENOMEM);
 	}

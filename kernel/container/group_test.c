@@ -2,15 +2,25 @@
 /* KUnit tests of container groups: what user space sees as time only, or not at all. */
 #include "testing.h"
 
+#include <linux/sort.h>
+
 #define MANY	2000
 /* At most 3 in 4 chains; that one has more than 10 is a chance of 1 in 500,000. */
 #define AT_MOST	10
 
-/* The table is at rest: its worker has run. Context: nobody makes groups meanwhile. */
+/* Of the table at rest: its worker doubles or halves it. Context: nobody makes groups meanwhile. */
 static unsigned int size_of_table(void)
 {
-	flush_work(&container_group_table.run_work);
-	return rcu_access_pointer(container_group_table.tbl)->size;
+	unsigned int size = 0, before;
+
+	do {
+		before = size;
+		/* who inserts or removes may leave the start of the worker to the next tick */
+		irq_work_sync(&container_group_table.run_irq_work);
+		flush_work(&container_group_table.run_work);
+		size = rcu_access_pointer(container_group_table.tbl)->size;
+	} while (size != before);
+	return size;
 }
 
 static unsigned int longest_chain(void)
@@ -70,6 +80,38 @@ static void groups_are_spread_over_the_table(struct kunit *test)
 	release(h);
 }
 
+static int by_value(const void *a, const void *b)
+{
+	return cmp_int(*(const u32 *)a, *(const u32 *)b);
+}
+
+/* One made in each of two trees, again and again, as who has a container for each job in both. */
+static void pairs_have_keys_of_their_own(struct kunit *test)
+{
+	struct container_hierarchy *one = make_named(test, "one"), *two = make_named(test, "two");
+	struct container **cont = kunit_kcalloc(test, 2 * MANY, sizeof(*cont), GFP_KERNEL);
+	u32 *key = kunit_kcalloc(test, MANY, sizeof(*key), GFP_KERNEL);
+	int i, twice = 0;
+	char name[8];
+
+	KUNIT_ASSERT_TRUE(test, cont && key);
+	for (i = 0; i < MANY; i++) {
+		snprintf(name, sizeof(name), "c%d", i);
+		cont[2 * i] = make(test, one->root, name);
+		cont[2 * i + 1] = make(test, two->root, name);
+		key[i] = cont[2 * i]->key ^ cont[2 * i + 1]->key;
+	}
+	sort(key, MANY, sizeof(*key), by_value, NULL);
+	for (i = 1; i < MANY; i++)
+		twice += key[i] == key[i - 1];
+	/* two are a chance of 1 in some ten million */
+	KUNIT_EXPECT_LE(test, twice, 1);
+	for (i = 0; i < 2 * MANY; i++)
+		KUNIT_EXPECT_EQ(test, unmake(cont[i]), 0);
+	release(one);
+	release(two);
+}
+
 /* Who moves goes to another group; that of those who stay is what it was, after a mount, too. */
 static void memberships_of_a_group_never_change(struct kunit *test)
 {
@@ -106,6 +148,7 @@ static void memberships_of_a_group_never_change(struct kunit *test)
 
 static struct kunit_case group_test_cases[] = {
 	KUNIT_CASE(groups_are_spread_over_the_table),
+	KUNIT_CASE(pairs_have_keys_of_their_own),
 	KUNIT_CASE(memberships_of_a_group_never_change),
 	{}
 };

@@ -79,6 +79,8 @@ struct container_why {
 /**
  * struct container - a directory of a hierarchy
  * @hierarchy: immutable, referenced
+ * @key: its part in the keys of groups, by chance: made of addresses, those of containers that
+ *	are made in turn in two trees would be equal for many pairs
  * @parent: NULL for a root; immutable, referenced
  * @kn: the directory; immutable; valid while the container is referenced
  * @ref: the directory itself, each state, each child, and transient users
@@ -102,6 +104,7 @@ struct container_why {
  */
 struct container {
 	struct container_hierarchy *hierarchy;
+	u32 key;
 	struct container *parent;
 	struct kernfs_node *kn;
 	refcount_t ref;
