@@ -5,10 +5,10 @@
  *
  * While container.kills is not zero a fork in there fails; those that were past
  * the look at it are waited for. Then nobody is added but by moves, and a walk
- * over the thread numbers finds whoever is there. It is repeated until a whole
- * walk finds nobody to kill: a thread that executes a program takes its leader's
- * number and may so pass behind the walk, but only once, as it cannot start a
- * thread any more. That is why there are two walks at least.
+ * over the thread numbers finds whoever is there, but for a thread that executes a
+ * program and so takes its leader's number, behind the walk. That can happen once, as it
+ * cannot start a thread any more; a second walk finds it. There is no third: whom it could find,
+ * somebody has moved in meanwhile, and who does that without end must not keep the writer here.
  *
  * It would not do to trust that the parent of such an unborn child is killed before the
  * child is visible (copy_process() looks for a fatal signal then): somebody may move the parent out.
@@ -41,30 +41,23 @@ bool container_group_being_killed(struct container_membership *m)
 	return false;
 }
 
-/*
- * Returns whether that was news. Not for kernel threads, nor for the first
- * process of a pid namespace that the writer itself lives in: these ignore it.
- */
-static bool kill_task(struct task_struct *task)
+/* Kernel threads, and the first process of a pid namespace that the writer itself lives in, ignore it. */
+static void kill_task(struct task_struct *task)
 {
-	if (task->flags & (PF_KTHREAD | PF_EXITING) || fatal_signal_pending(task))
-		return false;
-	send_sig(SIGKILL, task, 0);
-	return fatal_signal_pending(task);
+	if (!(task->flags & (PF_KTHREAD | PF_EXITING)) && !fatal_signal_pending(task))
+		send_sig(SIGKILL, task, 0);
 }
 
-static unsigned int kill_walk(struct container *cont)
+static void kill_walk(struct container *cont)
 {
 	struct task_struct *task;
-	unsigned int killed = 0;
 	pid_t cursor = 0;
 
 	while ((task = container_next_task_below(cont, &cursor))) {
-		killed += kill_task(task);
+		kill_task(task);
 		put_task_struct(task);
 		cond_resched();
 	}
-	return killed;
 }
 
 /**
@@ -80,8 +73,7 @@ void container_kill(struct container *cont)
 	/* who does not see kills began before, and can be found afterwards */
 	container_wait_for_births();
 	kill_walk(cont);
-	while (kill_walk(cont))
-		;
+	kill_walk(cont);
 	atomic_dec(&container_kills);
 	atomic_dec(&cont->kills);
 }

@@ -9,6 +9,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -270,6 +271,81 @@ TEST_LIMIT(no_fork_gets_away, 60)
 	}
 	signal(SIGCHLD, SIG_DFL);
 	expect(remove_dir(b), 0);
+	expect(remove_dir(a), 0);
+}
+
+static struct exec_race {
+	atomic_int crowd, ready;
+} *race;
+/* The first of the crowd has the other end: it is closed when the kill has got there. */
+static int first_dies[2];
+
+static void *exec_when_one_dies(void *arg)
+{
+	char byte;
+
+	expect(write_file(at(arg, "tasks"), "0"), 0);
+	atomic_store(&race->ready, 1);
+	if (read(first_dies[0], &byte, 1) == 0)
+		execl("/bin/sleep", "sleep", "1000", NULL);
+	abort();
+}
+
+/* The first thread is outside, the other one inside, and the crowd has the numbers between. */
+static void across_the_crowd(void *arg)
+{
+	pthread_t thread;
+
+	close(first_dies[1]);
+	while (!atomic_load(&race->crowd))
+		usleep(1000);
+	if (pthread_create(&thread, NULL, exec_when_one_dies, arg))
+		abort();
+	for (;;)
+		pause();
+}
+
+static void crowd(void *arg __attribute__((unused)))
+{
+	for (int i = 0; i < 300; i++) {
+		if (!fork())
+			for (;;)
+				pause();
+		close(first_dies[1]);
+	}
+	atomic_store(&race->crowd, 1);
+	for (;;)
+		pause();
+}
+
+TEST_LIMIT(no_exec_gets_away, 60)
+{
+	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
+
+	race = mmap(NULL, sizeof(*race), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(race, MAP_FAILED);
+	prctl(PR_SET_CHILD_SUBREAPER, 1);
+	expect(make_dir(a), 0);
+	for (int i = 0; i < 10; i++) {
+		pid_t across, between;
+		int status;
+
+		memset(race, 0, sizeof(*race));
+		ck_assert_int_eq(pipe2(first_dies, O_CLOEXEC), 0);
+		across = start(across_the_crowd, a);
+		between = start_in(a, crowd, NULL);
+		close(first_dies[0]);
+		close(first_dies[1]);
+		eventually(atomic_load(&race->ready), 10);
+		expect(write_file(at(a, "kill"), "1"), 0);
+		ck_assert_int_eq(wait_for(between), KILLED);
+		eventually(waitpid(across, &status, WNOHANG) == across, 10);
+		ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
+		eventually(!populated(a), 10);
+		/* the crowd has come back to us, and would fill the table of processes */
+		while (waitpid(-1, NULL, WNOHANG) > 0)
+			;
+	}
 	expect(remove_dir(a), 0);
 }
 
