@@ -144,6 +144,7 @@ void container_nodes_remove_idle(struct kernfs_node *dir)
 	struct kernfs_root *root = kernfs_root(dir);
 	struct rb_node *rb, *next;
 	struct kernfs_node *kn;
+	bool idle;
 
 	down_read(&root->kernfs_supers_rwsem);
 	down_write(&root->kernfs_rwsem);
@@ -151,7 +152,13 @@ void container_nodes_remove_idle(struct kernfs_node *dir)
 	for (rb = rb_first(&dir->dir.children); rb; rb = next) {
 		next = rb_next(rb);
 		kn = rb_to_kn(rb);
-		if (kernfs_type(kn) != KERNFS_FILE || !container_node_deactivate(kn))
+		if (kernfs_type(kn) != KERNFS_FILE)
+			continue;
+		idle = container_node_deactivate(kn);
+		/* who is in poll(2) looks again, and gets an error */
+		if (rcu_access_pointer(kn->attr.open))
+			kernfs_notify(kn);
+		if (!idle)
 			continue;
 		rb_erase(rb, &dir->dir.children);
 		RB_CLEAR_NODE(rb);

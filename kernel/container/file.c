@@ -58,9 +58,10 @@ static ssize_t file_write(struct kernfs_open_file *of, char *buf, size_t nbytes,
 
 	if (node->file->flags & CONTAINER_FILE_ADMIN && !container_may_administer(of->file))
 		return -EPERM;
+	/* "1" and a NUL byte is no number */
+	if (strlen(buf) != nbytes)
+		return -EINVAL;
 	if (node->file->flags & CONTAINER_FILE_WRITE_OF) {
-		if (strlen(buf) != nbytes)
-			return -EINVAL;
 		ret = ((container_write_of *)node->file->private)(node->cont, of, buf);
 		return ret ?: nbytes;
 	}
@@ -428,8 +429,12 @@ void container_files_show(struct container *cont, int id, bool show)
 	unsigned int i;
 
 	container_assert_locked();
-	for (i = 0; i < files->nr; i++)
+	for (i = 0; i < files->nr; i++) {
 		kernfs_show(files->node[i].kn, show);
+		/* who is in poll(2) learns that it has gone */
+		if (!show && rcu_access_pointer(files->node[i].kn->attr.open))
+			kernfs_notify(files->node[i].kn);
+	}
 }
 
 /*

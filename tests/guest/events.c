@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/inotify.h>
+#include <sys/mount.h>
 
 /* An open `events`, read once, so that poll() waits for what comes next. */
 struct watch {
@@ -281,6 +282,55 @@ TEST(dying_counts_in_every_ancestor)
 }
 
 /* An open `events` outlives the container and says so. */
+/* Sleeps in poll() until the file has gone, and not until the time is over, when poll() looks once more. */
+static void poll_to_the_end(void *file)
+{
+	struct pollfd p = { .fd = open(file, O_RDONLY), .events = POLLPRI };
+	double end = now() + 10 * lib_slow;
+	char text[512];
+
+	ck_assert_int_gt(read(p.fd, text, sizeof(text)), 0);
+	ck_assert_int_eq(poll(&p, 1, 10000 * lib_slow), 1);
+	ck_assert(now() < end);
+	ck_assert_int_ne(p.revents & POLLERR, 0);
+	ck_assert_int_eq(read(p.fd, text, 1), -1);
+	ck_assert_int_eq(errno, ENODEV);
+}
+
+static pid_t poller(const char *file)
+{
+	pid_t pid = start(poll_to_the_end, strdup(file));
+
+	/* where it is not yet in poll(), it would find the file gone and prove nothing */
+	usleep(300000 * lib_slow);
+	return pid;
+}
+
+TEST(poll_ends_with_the_container)
+{
+	char *root = mount_hierarchy("cpuacct,bc"), *a = at(root, "a");
+	pid_t core, subsystem;
+
+	expect(make_dir(a), 0);
+	core = poller(at(a, "events"));
+	subsystem = poller(at(a, "bc.events"));
+	expect(remove_dir(a), 0);
+	finish(core);
+	finish(subsystem);
+}
+
+TEST(poll_ends_with_the_subsystem)
+{
+	char *root = mount_hierarchy("cpuacct,bc"), *a = at(root, "a");
+	pid_t pid;
+
+	expect(make_dir(a), 0);
+	pid = poller(at(a, "bc.events"));
+	expect(mount("none", root, "container", MS_REMOUNT, "cpuacct") ? errno : 0, 0);
+	finish(pid);
+	expect(remove_dir(a), 0);
+}
+
 TEST(events_of_a_removed_container)
 {
 	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
