@@ -14,6 +14,7 @@
 #include "internal.h"
 
 #include <linux/fs.h>
+#include <linux/ctype.h>
 #include <linux/fs_context.h>
 #include <linux/fs_parser.h>
 #include <linux/slab.h>
@@ -52,6 +53,11 @@ static int parse_name(struct fs_context *fc, struct mount_context *mc, const cha
 		return invalfc(fc, "name= is empty");
 	if (strlen(name) >= CONTAINER_NAME_MAX)
 		return invalfc(fc, "name=%s is longer than %d bytes", name, CONTAINER_NAME_MAX - 1);
+	/* it stands in a line of /proc/containers, in a list with commas, and of /proc/PID/container, with colons */
+	for (const char *c = name; *c; c++)
+		if (!isgraph(*c) || *c == ':' || *c == ',')
+			return invalfc(fc, "name= has a '%c' (0x%02x) in it", isgraph(*c) ? *c : '?',
+				       (unsigned char)*c);
 	if (mc->name[0])
 		return invalfc(fc, "name= is given twice");
 	strscpy(mc->name, name);
@@ -78,10 +84,11 @@ static int container_parse_param(struct fs_context *fc, struct fs_parameter *par
 		return vfs_parse_fs_param_source(fc, param);
 	if (!*param->key)
 		return invalfc(fc, "an option is empty: there is a comma too many");
-	if (!strcmp(param->key, "name") && value)
-		return parse_name(fc, mc, value);
-	if (!strcmp(param->key, "release_agent") && value)
-		return parse_release_agent(fc, mc, value);
+	if (!strcmp(param->key, "name") || !strcmp(param->key, "release_agent")) {
+		if (!value)
+			return invalfc(fc, "option '%s' needs a value: %s=...", param->key, param->key);
+		return *param->key == 'n' ? parse_name(fc, mc, value) : parse_release_agent(fc, mc, value);
+	}
 	if (value)
 		return invalfc(fc, "option '%s' takes no value", param->key);
 	if (!strcmp(param->key, "all")) {
@@ -270,7 +277,7 @@ static void say_rebind_failed(struct fs_context *fc, const struct container_rebi
 {
 	char *path;
 
-	if (error == -EEXIST && !is_a_container(fail)) {
+	if (error == -EEXIST && fail->file && !is_a_container(fail)) {
 		errorfc(fc, "'noprefix': two subsystems have a file '%s'", fail->file);
 		return;
 	}
@@ -279,7 +286,7 @@ static void say_rebind_failed(struct fs_context *fc, const struct container_rebi
 		return;
 	if (container_path(fail->cont, path, PATH_MAX) < 0)
 		strscpy(path, "?", PATH_MAX);
-	if (error == -EEXIST)
+	if (error == -EEXIST && fail->file)
 		errorfc(fc, "a child of container %s is called like the file '%s' of subsystem '%s'; rename it",
 			path, fail->file, fail->ss->name);
 	else if (error != -ENOMEM)

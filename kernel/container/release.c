@@ -167,7 +167,10 @@ static void release_later(struct container *cont)
 	container_unlock();
 }
 
-/* In the new process when the program has been started or could not be; in umh's worker without a process. */
+/*
+ * In the new process when the program has been started or could not be; in umh's worker without a
+ * process; in release_call_start() while no programs are started.
+ */
 static void release_call_done(struct subprocess_info *info)
 {
 	struct release_call *call = info->data;
@@ -229,7 +232,8 @@ static bool release_call_start(struct release_call *call)
 		release_call_free(call);
 		return false;
 	}
-	/* an error here has called release_call_done() */
+	/* for release_call_done(), where it is called at once, as the machine starts no programs now */
+	info->retval = -EAGAIN;
 	call_usermodehelper_exec(info, UMH_NO_WAIT);
 	return true;
 }

@@ -8,6 +8,7 @@
 
 #include <fcntl.h>
 #include <linux/mount.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -86,6 +87,10 @@ TEST(mount_words_that_do_not_go_together)
 	expect(mount_error("cpuacct,name=x"), EINVAL);
 	expect(mount_error("none,name="), EINVAL);
 	expect(mount_error("none,name=x,name=y"), EINVAL);
+	expect(mount_error("none,name"), EINVAL);
+	expect(mount_error("none,name=a:b"), EINVAL);
+	expect(mount_error("none,name=a b"), EINVAL);
+	expect(mount_error("none,name=a\nb"), EINVAL);
 	expect(mount_error("cpuacct=1"), EINVAL);
 	expect(mount_error("cpuacct="), EINVAL);
 	expect(mount_error("none=,name=x"), EINVAL);
@@ -97,6 +102,7 @@ TEST(mount_unknown_option_is_an_error)
 {
 	expect(mount_error("cpuacct,release_agents=/bin/true"), EINVAL);
 	expect(mount_error("cpuacct,release_agents"), ENOENT);
+	expect(mount_error("cpuacct,release_agent"), EINVAL);
 }
 
 TEST(mount_bound_elsewhere_is_ebusy)
@@ -124,6 +130,9 @@ TEST(mount_log_names_the_wrong_word)
 	says(EINVAL, "'noprefix' takes no value", "cpuacct", "noprefix=");
 	says(EINVAL, "name= is empty", "none", "name=");
 	says(EINVAL, "name= is given twice", "none", "name=x", "name=x");
+	says(EINVAL, "'name' needs a value: name=", "none", "name");
+	says(EINVAL, "name= has a ':' (0x3a) in it", "none", "name=a:b");
+	says(EINVAL, "'release_agent' needs a value: release_agent=", "cpuacct", "release_agent");
 	says(EINVAL, LONG_NAME " is longer than 63 bytes", "none", "name=" LONG_NAME);
 	says(EINVAL, "release_agent=bin/x is no absolute path", "cpuacct", "release_agent=bin/x");
 	says(EINVAL, "release_agent= is given twice", "cpuacct", "release_agent=/a", "release_agent=/a");
@@ -455,6 +464,27 @@ TEST(remount_read_only)
 	expect(remount(dir, NULL), 0);
 	expect(make_dir(at(dir, "a")), 0);
 	expect(remove_dir(at(dir, "a")), 0);
+}
+
+/* root of a user namespace, with a mount namespace of its own, whose mounts it may change */
+static void mount_as_inner_root(void *arg)
+{
+	int fs = fsopen("container", 0);
+
+	expect(unshare(CLONE_NEWUSER | CLONE_NEWNS) ? errno : 0, 0);
+	expect(mount("none", arg, "tmpfs", 0, NULL) ? errno : 0, 0);
+	expect(mount("none", arg, "container", 0, "cpuacct") ? errno : 0, EPERM);
+	/* what was opened before is no way around it */
+	if (fs >= 0 && !fsconfig(fs, FSCONFIG_SET_FLAG, "cpuacct", NULL, 0))
+		expect(fsconfig(fs, FSCONFIG_CMD_CREATE, NULL, NULL, 0) ? errno : 0, EPERM);
+	else
+		ck_abort_msg("fsopen, fsconfig: %s", error_name(errno));
+}
+
+TEST(mount_is_not_for_an_inner_root)
+{
+	finish(start(mount_as_inner_root, new_dir()));
+	ck_assert_int_eq(nr_hierarchies(), 0);
 }
 
 static void mount_as_nobody(void *arg)
