@@ -97,6 +97,22 @@ TEST(clone_of_each_namespace_makes_a_container)
 	}
 }
 
+/* The VFS does not know yet that it has gone, as by rmdir(2). */
+TEST(mkdir_below_what_the_kernel_removed)
+{
+	pid_t pid;
+	int dir;
+
+	mount_ns();
+	pid = clone_child(CLONE_NEWUTS);
+	dir = open(at(root, "node_%d", pid), O_RDONLY | O_DIRECTORY);
+	ck_assert_int_ge(dir, 0);
+	let_go(pid);
+	eventually(directories_in(root) == 0, SOON);
+	expect(mkdirat(dir, "below", 0755) ? errno : 0, ENODEV);
+	close(dir);
+}
+
 static void unshare_each(void *arg)
 {
 	unsigned int i = (long)arg;

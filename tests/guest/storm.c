@@ -3,7 +3,7 @@
  * storm: everything at once, on several CPUs and nodes, for the debug kernel to look at: directories
  * come and go, tasks are moved, forked, make threads, open files, call exec, exit, are killed; what
  * containers may have is changed; hierarchies are mounted, rebound and unmounted; files are read
- * and polled. (jobs 4n2 4n2@debug)
+ * and polled; agents are told of the empty; tasks get namespaces and with them containers. (jobs 4n2 4n2@debug)
  *
  * Takes STORM_SECONDS (default 10, times 6 in the debug kernel). Choices follow from --seed: each worker
  * draws from a stream of its own, so the same seed makes the same choices, in whatever order
@@ -19,6 +19,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <sys/inotify.h>
 #include <sys/mman.h>
@@ -33,7 +34,8 @@
 static const char *const options[TREES] = { "cpuacct", "bc,numtasks", "none,name=storm" };
 
 /* What has come about, not what was tried: a storm in which nothing does finds nothing. */
-enum kind { MKDIRS, RMDIRS, MOVES, ENTRIES, FORKS, THREADS, EXECS, KILLS, KILLED, SETTINGS, MOUNTS, REBINDINGS, KINDS };
+enum kind { MKDIRS, RMDIRS, MOVES, ENTRIES, FORKS, THREADS, EXECS, KILLS, KILLED, SETTINGS, MOUNTS, REBINDINGS, AGENTS, NAMESPACES,
+	    KINDS };
 
 /*
  * With how many in ten seconds, of six times as long in the debug kernel, a run has been no storm: a quarter of the
@@ -56,6 +58,8 @@ static const struct {
 	[SETTINGS] = { "settings", 270 },
 	[MOUNTS] = { "mounts", 45 },
 	[REBINDINGS] = { "rebindings", 20 },
+	[AGENTS] = { "agents", 1 },
+	[NAMESPACES] = { "namespaces", 1 },
 };
 
 struct worker {
@@ -157,7 +161,7 @@ static void live(struct worker *w)
 
 	for (unsigned int i = draw(w, 3); i; i--)
 		did(w, ENTRIES, write_file(some_file(w, draw(w, 4) ? "tasks" : "procs"), "0"), "enter", no_room);
-	switch (draw(w, 7)) {
+	switch (draw(w, 8)) {
 	case 0:
 		/* nobody needs to read that there was no room for libc.so */
 		close(STDERR_FILENO);
@@ -192,6 +196,9 @@ static void live(struct worker *w)
 		/* who makes what is charged here, and who has it last */
 		if (fork() == 0)
 			write_file(some_file(w, "tasks"), "0");
+		break;
+	case 6:
+		did(w, NAMESPACES, unshare(CLONE_NEWUTS | CLONE_NEWIPC) ? errno : 0, "unshare", no_room);
 		break;
 	}
 	_exit(0);
@@ -245,6 +252,8 @@ static void settings(struct worker *w)
 		{ "bc.set", { "numfiles max max", "numfiles 20 30", "numfiles 3 5", "numfiles 0 0" } },
 		{ "bc.defaults", { "numfiles 256 512", "numfiles 10 20", "numfiles max max", "numfiles 256 512" } },
 		{ "bc.reset", { "1", "1", "1", "1" } },
+		/* an agent is a shell, which costs more than all else here */
+		{ "notify_on_release", { "0", "1", "0", "0" } },
 		{ "cpu.shares", { "max_shares=-3", "max_shares=50", "child_shares_divisor=10",
 				  "min_shares=1,max_shares=100" } },
 	};
@@ -401,6 +410,37 @@ static bool clear(const char *dir)
 	return empty;
 }
 
+/* Agents leave a byte each, and are beside init, where /tmp is another. */
+static char agent_log[] = "/var/tmp/storm.XXXXXX";
+
+static void agents_begin(char *const *root)
+{
+	char *path = at("/var/tmp", "storm-agent.%d", getpid()), *text;
+	int fd = mkstemp(agent_log);
+
+	ck_assert_int_ge(fd, 0);
+	close(fd);
+	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0700);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_gt(asprintf(&text, "#!/bin/sh\nprintf x >>%s\n", agent_log), 0);
+	ck_assert_int_eq(write(fd, text, strlen(text)), strlen(text));
+	close(fd);
+	for (int t = 0; t < TREES; t++)
+		expect(write_file(at(root[t], "release_agent"), path), 0);
+}
+
+static unsigned long agents_end(char *const *root)
+{
+	unsigned long n;
+
+	for (int t = 0; t < TREES; t++)
+		expect(write_file(at(root[t], "release_agent"), "\n"), 0);
+	n = strlen(read_file(agent_log));
+	unlink(agent_log);
+	unlink(at("/var/tmp", "storm-agent.%d", getpid()));
+	return n;
+}
+
 TEST_LIMIT(everything_at_once, 900)
 {
 	static void (*const steps[])(struct worker *w) = { directories, directories, move_others, forks, forks, forks,
@@ -420,6 +460,8 @@ TEST_LIMIT(everything_at_once, 900)
 	ck_assert_ptr_ne(count, MAP_FAILED);
 	for (int t = 0; t < TREES; t++)
 		root[t] = mount_hierarchy(options[t]);
+	agents_begin(root);
+	mount_hierarchy("ns");
 	for (int i = 0; i < n; i++) {
 		w[i] = (struct worker){ steps[i], count, { root[0], root[1], root[2] }, lib_seed * 31 + i,
 					now() + seconds, 0 };
@@ -429,6 +471,7 @@ TEST_LIMIT(everything_at_once, 900)
 		finish(pid[i]);
 		printf("# %s: %lu steps\n", names[i], w[i].steps);
 	}
+	count[AGENTS] = agents_end(root);
 	for (int k = 0; k < KINDS; k++)
 		printf("# %lu %s\n", count[k], kinds[k].name);
 	for (int k = 0; k < KINDS; k++)
@@ -436,6 +479,7 @@ TEST_LIMIT(everything_at_once, 900)
 			      count[k], kinds[k].name);
 	for (int t = 0; t < TREES; t++)
 		eventually(clear(root[t]), 10);
+	eventually(hierarchy_of("ns").containers == 1, 10);
 	eventually(processes() == before, 10);
 	eventually(nr_groups() == groups, 10);
 	eventually(is_settled(), 10);
