@@ -244,6 +244,13 @@ static void cpu_share_exit(struct task_struct *task, struct container_subsys_sta
 		sched_move_task(task, false);
 }
 
+/* What is said of the root is of a tree, and not of the next one. */
+static void cpu_share_bind(struct container_subsys_state *root_css, struct container *root)
+{
+	if (!cpu_share_subsys.hierarchy)
+		shares_forget(&to_cpu_share(root_css)->node);
+}
+
 struct container_subsys cpu_share_subsys = {
 	.name		= "cpu",
 	.create		= cpu_share_create,
@@ -252,6 +259,7 @@ struct container_subsys cpu_share_subsys = {
 	.destroy	= cpu_share_destroy,
 	.attach		= cpu_share_attach,
 	.exit		= cpu_share_exit,
+	.bind		= cpu_share_bind,
 	.files		= cpu_share_files,
 	.named_only	= true,
 	.unordered	= true,

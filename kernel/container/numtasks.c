@@ -281,10 +281,24 @@ static void numtasks_count(struct container_subsys_state *root_css, unsigned int
 	shares_recount(&to_numtasks(root_css)->node, tasks);
 }
 
+/* Forks and refusals from now on. */
+static void begin_stats(struct numtasks *nt)
+{
+	atomic_long_set(&nt->reset, shares_taken(&nt->node));
+	atomic_long_set(&nt->failures, 0);
+	atomic_long_set(&nt->rate_failures, 0);
+}
+
+/* What is said and known of the root is of a tree, and not of the next one; the parameters are the kernel's. */
 static void numtasks_bind(struct container_subsys_state *root_css, struct container *root)
 {
-	if (!numtasks_subsys.hierarchy)
-		shares_recount(&to_numtasks(root_css)->node, 0);
+	struct numtasks *nt = to_numtasks(root_css);
+
+	if (numtasks_subsys.hierarchy)
+		return;
+	shares_recount(&nt->node, 0);
+	shares_forget(&nt->node);
+	begin_stats(nt);
 }
 
 static void numtasks_exit(struct task_struct *task, struct container_subsys_state *css)
@@ -410,13 +424,9 @@ static int stats_show(struct seq_file *sf, struct container *cont,
 
 static int stats_write(struct container *cont, const struct container_file *file, u64 val)
 {
-	struct numtasks *nt = numtasks_of(cont);
-
 	if (val)
 		return -EINVAL;
-	atomic_long_set(&nt->reset, shares_taken(&nt->node));
-	atomic_long_set(&nt->failures, 0);
-	atomic_long_set(&nt->rate_failures, 0);
+	begin_stats(numtasks_of(cont));
 	return 0;
 }
 

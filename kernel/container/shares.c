@@ -22,7 +22,7 @@
  *			charge is refused where this would pass the ceiling
  *
  * Here is what is said of groups and what follows from it; shares_charge.c has the charges, and
- * the stocks that CPUs keep of them, shares_overfull.c those who have more than they may have.
+ * the stocks that CPUs keep of them, shares_overfull.c those who have more than they may have, shares_text.c the words.
  *
  * Locks, outer to inner:
  *
@@ -42,12 +42,9 @@
 #include "shares.h"
 
 #include <linux/container_percpu.h>
-#include <linux/ctype.h>
 #include <linux/kernel.h>
 #include <linux/math64.h>
 #include <linux/mutex.h>
-#include <linux/seq_file.h>
-#include <linux/string.h>
 
 static DEFINE_MUTEX(shares_mutex);
 
@@ -522,77 +519,21 @@ struct shares shares_said(struct shares_node *node)
 	return set;
 }
 
-/* "12", decimal, or "-3", and nothing else. */
-static int parse_number(const char *text, int *number)
-{
-	int ret;
-
-	if (!isdigit(text[*text == '-']))
-		return -EINVAL;
-	ret = kstrtoint(text, 10, number);
-	if (!ret && *number < 0 && *number != SHARES_DONT_CARE)
-		ret = -EINVAL;
-	return ret;
-}
-
-static int *find_word(const char *word, struct shares *set, unsigned int *bit)
-{
-	if (!strcmp(word, "min_shares")) {
-		*bit = BIT(0);
-		return &set->min;
-	}
-	if (!strcmp(word, "max_shares")) {
-		*bit = BIT(1);
-		return &set->max;
-	}
-	*bit = BIT(2);
-	return strcmp(word, "child_shares_divisor") ? NULL : &set->divisor;
-}
-
 /**
- * shares_parse - read "min_shares=N,max_shares=N,child_shares_divisor=N", or some of these
- * @buf: text; changed. "res=NAME" may be among the words
- * @resource: the only NAME
- * @set: result; what is not among the words is SHARES_UNCHANGED
+ * shares_forget - what was said of a root is forgotten
+ * @root: root group without children
  *
- * Return: 0; -EINVAL for an unknown word, one that is there twice, or what is no number; -ERANGE.
+ * Context: process; sleeps.
  */
-int shares_parse(char *buf, const char *resource, struct shares *set)
+void shares_forget(struct shares_node *root)
 {
-	unsigned int bit, seen = 0;
-	char *word, *value;
-	int ret, *number;
+	const struct shares nothing = { SHARES_DONT_CARE, SHARES_DONT_CARE, SHARES_DIVISOR };
+	const char *reason;
 
-	*set = (struct shares) { SHARES_UNCHANGED, SHARES_UNCHANGED, SHARES_UNCHANGED };
-	while ((word = strsep(&buf, ","))) {
-		value = strchr(word, '=');
-		if (!value)
-			return -EINVAL;
-		*value++ = '\0';
-		if (!strcmp(word, "res")) {
-			bit = BIT(3);
-			ret = strcmp(value, resource) ? -EINVAL : 0;
-		} else {
-			number = find_word(word, set, &bit);
-			ret = number ? parse_number(value, number) : -EINVAL;
-		}
-		if (!ret && seen & bit)
-			ret = -EINVAL;
-		if (ret)
-			return ret;
-		seen |= bit;
-	}
-	return 0;
-}
-
-/**
- * shares_show - print what shares_parse() reads
- * @sf: where
- * @resource: its name
- * @set: what was said
- */
-void shares_show(struct seq_file *sf, const char *resource, const struct shares *set)
-{
-	seq_printf(sf, "res=%s,min_shares=%d,max_shares=%d,child_shares_divisor=%d\n", resource,
-		   set->min, set->max, set->divisor);
+	WARN_ON_ONCE(root->parent);
+	/* most never said anything */
+	if (shares_said(root).divisor == SHARES_DIVISOR)
+		return;
+	/* nobody is there to object */
+	WARN_ON_ONCE(shares_set(root, &nothing, &reason));
 }

@@ -2,7 +2,7 @@
 /*
  * Shares: how much of its parent's amount of something a group may have (max) and is
  * promised (min), and what it has. shares.c has the arithmetic, shares_charge.c the charges,
- * shares_overfull.c what becomes of promises where a group has more than it may have.
+ * shares_overfull.c what becomes of promises where a group has more than it may have, shares_text.c the words.
  */
 #ifndef _KERNEL_CONTAINER_SHARES_H
 #define _KERNEL_CONTAINER_SHARES_H
@@ -174,6 +174,7 @@ void shares_remove(struct shares_node *node);
 int shares_set(struct shares_node *node, const struct shares *set, const char **reason);
 int shares_set_limit(struct shares_node *node, long limit, const char **reason);
 struct shares shares_said(struct shares_node *node);
+void shares_forget(struct shares_node *root);
 void shares_numbers(struct shares_node *node, struct shares_numbers *numbers);
 void shares_recount(struct shares_node *root, long count);
 void shares_empty_stocks(struct shares_node *node);
@@ -210,6 +211,7 @@ void shares_close(void);
 void shares_open(void);
 void shares_assert_closed(void);
 
+/* shares_text.c */
 int shares_parse(char *buf, const char *resource, struct shares *set);
 void shares_show(struct seq_file *sf, const char *resource, const struct shares *set);
 

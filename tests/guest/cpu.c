@@ -63,6 +63,29 @@ TEST(weights_follow_the_shares)
 	expect(remove_dir(b) | remove_dir(c) | remove_dir(a), 0);
 }
 
+/* By umount, and by a remount with a container that has had a part of it. */
+TEST(what_is_said_of_the_root_goes_with_the_tree)
+{
+	char *root = mount_hierarchy("cpu"), *before = read_file(at(root, "cpu.shares")), *a;
+
+	ck_assert(strstr(before, "child_shares_divisor=100\n"));
+	expect(set_shares(root, "child_shares_divisor=7"), 0);
+	expect(unmount(root), 0);
+	root = mount_hierarchy("cpuacct,cpu");
+	ck_assert_str_eq(read_file(at(root, "cpu.shares")), before);
+	a = at(root, "a");
+	expect(make_dir(a), 0);
+	expect(set_shares(root, "child_shares_divisor=4"), 0);
+	expect(set_shares(a, "min_shares=2"), 0);
+	ck_assert_uint_eq(weight(a), 51200);
+	expect(mount("none", root, "container", MS_REMOUNT, "cpuacct") ? errno : 0, 0);
+	expect(mount("none", root, "container", MS_REMOUNT, "cpuacct,cpu") ? errno : 0, 0);
+	ck_assert_str_eq(read_file(at(root, "cpu.shares")), before);
+	expect(set_shares(a, "min_shares=2"), 0);
+	ck_assert_uint_eq(weight(a), 2048);
+	expect(remove_dir(a), 0);
+}
+
 TEST(wrong_shares_change_nothing)
 {
 	static const struct wrong_shares wrong[] = {

@@ -4,6 +4,7 @@
  * worker in the container says what it gets. (jobs 1 4 4@debug)
  */
 #include "lib-numtasks.h"
+#include "lib-rebind.h"
 
 #include <dirent.h>
 #include <signal.h>
@@ -29,12 +30,6 @@ static uint64_t one_share_a_task(const char *root)
 	return total;
 }
 
-/* They stay when the tree is unmounted. */
-static void shares_of_the_root_as_before(const char *root)
-{
-	expect(set_shares(root, "child_shares_divisor=100"), 0);
-}
-
 TEST(shares_are_read_as_they_are_written)
 {
 	char *root = mount_hierarchy("numtasks"), *a = at(root, "a");
@@ -55,6 +50,45 @@ TEST(shares_are_read_as_they_are_written)
 	ck_assert_str_eq(shares_of(a),
 			 "res=numtasks,min_shares=-3,max_shares=-3,child_shares_divisor=100\n");
 	expect(remove_dir(a), 0);
+}
+
+/* A tree begins as any other, by whichever way numtasks has left the last one; the parameters are no tree's. */
+TEST(what_is_said_of_the_root_goes_with_the_tree)
+{
+	char *root = mount_hierarchy("numtasks"), *again = NULL, *before = shares_of(root), *a;
+	char *total = for_now(PARAMETER("total_numtasks"), "20000");
+	char *rate = for_now(PARAMETER("forkrate"), "900000");
+
+	for (int i = 0;; i++) {
+		ck_assert_str_eq(shares_of(root), before);
+		/* somebody else may have forked since */
+		ck_assert_uint_lt(numtasks_stat(root, "Number of successes"), 30);
+		ck_assert_uint_eq(numtasks_stat(root, "Maximum"), 20000);
+		expect(set_shares(root, "child_shares_divisor=7"), 0);
+		for (int n = 0; n < 30; n++)
+			stop(sleeper());
+		ck_assert_uint_ge(numtasks_stat(root, "Number of successes"), 30);
+		if (i == 1)
+			break;
+		expect(unmount(root), 0);
+		root = mount_hierarchy("cpuacct,numtasks");
+	}
+	a = at(root, "a");
+	expect(make_dir(a), 0);
+	expect(set_shares(a, "min_shares=2,max_shares=7"), 0);
+	/* a tree with containers is there still */
+	expect(unmount(root), 0);
+	again = mount_hierarchy("cpuacct,numtasks");
+	ck_assert(strstr(shares_of(again), "child_shares_divisor=7\n"));
+	expect(remount(again, "cpuacct"), 0);
+	expect(remount(again, "cpuacct,numtasks"), 0);
+	ck_assert_str_eq(shares_of(again), before);
+	ck_assert_uint_lt(numtasks_stat(again, "Number of successes"), 30);
+	ck_assert_uint_eq(read_u64(PARAMETER("total_numtasks")), 20000);
+	ck_assert_uint_eq(read_u64(PARAMETER("forkrate")), 900000);
+	expect(write_file(PARAMETER("total_numtasks"), total), 0);
+	expect(write_file(PARAMETER("forkrate"), rate), 0);
+	expect(remove_dir(at(again, "a")), 0);
 }
 
 TEST(wrong_shares_change_nothing)
@@ -125,7 +159,6 @@ TEST(max_shares_are_a_limit)
 	ck_assert_int_eq(forks_until_refused(&w), 3);
 	worker_end(&w);
 	expect(remove_dir(b) | remove_dir(a), 0);
-	shares_of_the_root_as_before(root);
 }
 
 /* The machine may get more, or less. */
@@ -192,7 +225,6 @@ TEST(min_shares_are_kept_free)
 	worker_end(&in_b);
 	worker_end(&in_c);
 	expect(remove_dir(b) | remove_dir(c) | remove_dir(a), 0);
-	shares_of_the_root_as_before(root);
 }
 
 /*
@@ -233,7 +265,6 @@ TEST(what_is_moved_out_of_a_guarantee_is_not_to_be_had_again)
 	ck_assert_int_eq(forks_until_refused(&w), 9);
 	worker_end(&w);
 	expect(remove_dir(x) | remove_dir(y) | remove_dir(p), 0);
-	shares_of_the_root_as_before(root);
 }
 
 TEST(what_others_have_is_not_guaranteed)
@@ -259,7 +290,79 @@ TEST(what_others_have_is_not_guaranteed)
 	ck_assert_int_eq(forks_until_refused(&w), 2);
 	worker_end(&w);
 	expect(remove_dir(c) | remove_dir(a), 0);
-	shares_of_the_root_as_before(root);
+}
+
+/* A limit takes b's guarantee of 5 away, and c has what was free then: raised again it would promise that twice. */
+TEST(a_limit_may_not_promise_what_others_have)
+{
+	char *root = mount_hierarchy("numtasks"), *a = at(root, "a"), *b = at(root, "a/b");
+	char *c = at(root, "a/c");
+	struct worker w;
+
+	one_share_a_task(root);
+	expect(make_dir(a) | make_dir(b) | make_dir(c), 0);
+	expect(set_shares(a, "min_shares=10,max_shares=10,child_shares_divisor=10"), 0);
+	expect(set_shares(b, "min_shares=5"), 0);
+	ck_assert_uint_eq(numtasks_stat(a, "Guaranteed to children"), 5);
+	expect(write_file(at(b, "numtasks.limit"), "2"), 0);
+	ck_assert_uint_eq(numtasks_stat(b, "Guaranteed"), 2);
+	w = worker_in(c);
+	ck_assert_int_eq(forks_until_refused(&w), 7);
+	expect(write_file(at(b, "numtasks.limit"), "3"), EBUSY);
+	says(b, "limit of task ");
+	says(b, "refused by numtasks: others have what it would guarantee (EBUSY)\n");
+	expect(write_file(at(b, "numtasks.limit"), "max"), EBUSY);
+	/* nothing has changed, for anybody */
+	ck_assert_uint_eq(read_u64(at(b, "numtasks.limit")), 2);
+	ck_assert_uint_eq(numtasks_stat(b, "Guaranteed"), 2);
+	ck_assert_uint_eq(numtasks_stat(a, "Guaranteed to children"), 2);
+	expect(ask(&w, 'f'), EAGAIN);
+	expect(ask(&w, 'k'), 0);
+	expect(write_file(at(b, "numtasks.limit"), "4"), EBUSY);
+	expect(write_file(at(b, "numtasks.limit"), "3"), 0);
+	expect(ask(&w, 'f'), EAGAIN);
+	worker_end(&w);
+	expect(write_file(at(b, "numtasks.limit"), "max"), 0);
+	ck_assert_uint_eq(numtasks_stat(b, "Guaranteed"), 5);
+	expect(remove_dir(b) | remove_dir(c) | remove_dir(a), 0);
+}
+
+/* Of 1000 a is guaranteed 10, of which b 5; c has 15 of a's 20. With 2000 b would be guaranteed 10. */
+TEST(more_in_all_may_not_promise_what_others_have)
+{
+	char *root = mount_hierarchy("numtasks"), *a = at(root, "a"), *b = at(root, "a/b");
+	char *c = at(root, "a/c"), *threads, *total = for_now(PARAMETER("total_numtasks"), "1000");
+	struct worker w;
+
+	expect(make_dir(a) | make_dir(b) | make_dir(c), 0);
+	expect(set_shares(a, "min_shares=1"), 0);
+	expect(write_file(at(a, "numtasks.limit"), "20"), 0);
+	expect(set_shares(b, "min_shares=50"), 0);
+	w = worker_in(c);
+	ck_assert_int_eq(forks_until_refused(&w), 14);
+	expect(write_file(PARAMETER("total_numtasks"), "2000"), EBUSY);
+	ck_assert_uint_eq(read_u64(PARAMETER("total_numtasks")), 1000);
+	ck_assert_uint_eq(numtasks_stat(root, "Maximum"), 1000);
+	ck_assert_uint_eq(numtasks_stat(b, "Guaranteed"), 5);
+	expect(ask(&w, 'f'), EAGAIN);
+	/* the machine can be told so all the same: then it has more than is divided, and forks go on as they were */
+	threads = for_now("/proc/sys/kernel/threads-max", "1000");
+	expect(write_file(PARAMETER("total_numtasks"), "2147483647"), 0);
+	expect(write_file("/proc/sys/kernel/threads-max", "2000"), 0);
+	ck_assert_uint_eq(numtasks_stat(root, "Maximum"), 1000);
+	ck_assert_uint_eq(numtasks_stat(b, "Guaranteed"), 5);
+	expect(ask(&w, 'f'), EAGAIN);
+	expect(ask(&w, 'k') | ask(&w, 'f'), 0);
+	/* who looks when c has less finds that it can be done */
+	for (int i = 0; i < 5; i++)
+		expect(ask(&w, 'k'), 0);
+	ck_assert_uint_eq(numtasks_stat(root, "Maximum"), 2000);
+	ck_assert_uint_eq(numtasks_stat(b, "Guaranteed"), 10);
+	expect(ask(&w, 'f'), EAGAIN);
+	worker_end(&w);
+	expect(write_file("/proc/sys/kernel/threads-max", threads), 0);
+	expect(write_file(PARAMETER("total_numtasks"), total), 0);
+	expect(remove_dir(b) | remove_dir(c) | remove_dir(a), 0);
 }
 
 TEST(total_numtasks_is_what_there_is)
@@ -278,6 +381,7 @@ TEST(total_numtasks_is_what_there_is)
 	expect(write_file(file, "0"), EINVAL);
 	expect(write_file(file, "-5"), EINVAL);
 	expect(write_file(file, "many"), EINVAL);
+	expect(write_file(file, "2147483648"), ERANGE);
 	/* no more than there are: the worker and the test are two already */
 	expect(write_file(file, "2"), EINVAL);
 	ck_assert_uint_eq(read_u64(file), 100000);
@@ -307,7 +411,10 @@ TEST(forkrate_is_of_each_container)
 	seconds = for_now(PARAMETER("forkrate_interval"), "3600");
 	expect(write_file(PARAMETER("forkrate"), "3"), 0);
 	expect(write_file(PARAMETER("forkrate"), "0"), EINVAL);
+	expect(write_file(PARAMETER("forkrate"), "some"), EINVAL);
+	expect(write_file(PARAMETER("forkrate"), "2147483648"), ERANGE);
 	expect(write_file(PARAMETER("forkrate_interval"), "-1"), EINVAL);
+	expect(write_file(PARAMETER("forkrate_interval"), "99999999999"), ERANGE);
 	ck_assert_uint_eq(read_u64(PARAMETER("forkrate")), 3);
 	expect(make_dir(a) | make_dir(b), 0);
 	in_a = worker_in(a);
