@@ -260,11 +260,15 @@ static const struct {
 	{ "bc.set", "numfiles 10 20\nnumfiles 10 20", EINVAL },
 	{ "bc.set", "numfiles 10 20\nnumflocks 10 20", EINVAL },
 	{ "bc.defaults", "numfiles 20 10", EINVAL },
+	{ "bc.defaults", "numfiles 10", EINVAL },
+	{ "bc.defaults", "numfiles 10 99999999999999999999", ERANGE },
 	{ "bc.defaults", "nothing 10 20", EINVAL },
 };
 
 TEST(after_an_error_nothing_has_changed)
 {
+	char big[4098] = "";
+
 	mount_bc("a/b");
 	expect(write_file(at(a, "bc.set"), "numfiles 100 200"), 0);
 	for (unsigned int i = 0; i < sizeof(wrong) / sizeof(*wrong); i++) {
@@ -287,6 +291,15 @@ TEST(after_an_error_nothing_has_changed)
 	expect(write_file(at(a, "bc.set"), "numfiles max max"), 0);
 	expect(write_file(at(a, "bc.numfiles.barrier"), "9223372036854775807\n"), 0);
 	ck_assert_str_eq(read_file(at(a, "bc.numfiles.barrier")), "max\n");
+	/* it would be right, but for what stands behind it */
+	memset(big, ' ', sizeof(big) - 1);
+	memcpy(big, "numfiles 10 20", 14);
+	expect(write_file(at(a, "bc.set"), big), E2BIG);
+	expect(write_file(at(a, "bc.defaults"), big), E2BIG);
+	ck_assert_str_eq(bounds(at(a, "bc.set"), "numfiles"), "max max");
+	big[4096] = 0;
+	expect(write_file(at(a, "bc.set"), big), 0);
+	ck_assert_str_eq(bounds(at(a, "bc.set"), "numfiles"), "10 20");
 	remove_all();
 }
 
@@ -358,6 +371,8 @@ TEST(flat)
 	mount_bc("a/b");
 	c = at(root, "a/c");
 	expect(write_file(at(root, "bc.hierarchical"), "2"), ERANGE);
+	expect(write_file(at(root, "bc.hierarchical"), "no"), EINVAL);
+	ck_assert_uint_eq(read_u64(at(root, "bc.hierarchical")), 1);
 	expect(write_file(at(root, "bc.hierarchical"), "0\n"), 0);
 	expect(make_dir(b), 0);
 	expect(write_file(at(root, "bc.hierarchical"), "1\n"), 0);
