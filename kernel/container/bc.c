@@ -127,16 +127,17 @@ static struct bc_amount *file_amount(struct container *cont, const struct contai
 static u64 bc_amount_read(struct container *cont, const struct container_file *file)
 {
 	struct bc_amount *amount = file_amount(cont, file);
+	long held = bc_held(container_bc(cont), file_resource(file));
 
 	switch (file_attr(file)) {
 	case BC_MAXHELD:
-		return atomic_long_read(&amount->maxheld);
+		return bc_maxheld(container_bc(cont), file_resource(file), held);
 	case BC_MINHELD:
 		return bc_minheld(amount);
 	case BC_FAILCNT:
 		return atomic_long_read(&amount->failcnt);
 	default:
-		return bc_held(container_bc(cont), file_resource(file));
+		return held;
 	}
 }
 

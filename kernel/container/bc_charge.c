@@ -22,7 +22,8 @@
  * `current`, which is one, are what they would cost most beside the atomics.
  *
  * Surprises: a charge that is overtaken may have been seen in the amounts below
- * the bound that stopped it, in maxheld for good. An uncharge of more than is
+ * the bound that stopped it, in maxheld for good; what it takes back is an uncharge. A mark is told after the
+ * amount, see bc_amount_reset(). An uncharge of more than is
  * held warns once, and leaves 0; but bc_leave() of who exits while bc leaves its tree may come after
  * bc_forget(), and the amount is below zero till the next binding, which everybody else takes for zero.
  */
@@ -72,6 +73,15 @@ static void lower_to(atomic_long_t *mark, long held)
 
 	while (held < old && !atomic_long_try_cmpxchg(mark, &old, held))
 		;
+}
+
+/*
+ * Also of a charge that was overtaken: who has uncharged beside it has left a mark that is as much too high. Below
+ * zero it may be where something leaves before it enters.
+ */
+static void take_back(struct bc_amount *amount, unsigned long val)
+{
+	lower_to(&amount->minheld, max(atomic_long_sub_return(val, &amount->held), 0L));
 }
 
 /* Was it at the barrier or below, and is it above? */
@@ -136,7 +146,7 @@ static struct bc *try_charge_chain(struct bc *bc, struct bc *end, enum bc_resour
 	if (likely(pos == end || !pos))
 		return NULL;
 	for_each_charged(undo, bc, pos)
-		atomic_long_sub(val, &undo->amount[res].held);
+		take_back(&undo->amount[res], val);
 	return pos;
 }
 
@@ -219,12 +229,8 @@ void bc_enter(struct bc *bc, const struct bc *end, enum bc_resource res, unsigne
  */
 void bc_leave(struct bc *bc, const struct bc *end, enum bc_resource res, unsigned long val)
 {
-	struct bc_amount *amount;
-
-	for (; bc != end; bc = bc->up) {
-		amount = &bc->amount[res];
-		lower_to(&amount->minheld, max(atomic_long_sub_return(val, &amount->held), 0L));
-	}
+	for (; bc != end; bc = bc->up)
+		take_back(&bc->amount[res], val);
 }
 
 /**
@@ -438,6 +444,11 @@ void bc_amount_init(struct bc_amount *amount, const struct bc_bounds *bounds)
  * bc_amount_reset - marks and failures start again from now
  * @amount: anyone's
  *
+ * Of charges and uncharges that are on their way: no mark is lost, so that when they are done maxheld is at least
+ * what was held at any time since, and minheld at most. It may be more, and less: by what was reached before the reset by
+ * one who tells of it after. To tell that apart each charge would need a word that has amount and mark
+ * in it, or a lock; the reset is for a person who looks, and a charge is between the two for some instructions.
+ *
  * Context: any.
  */
 void bc_amount_reset(struct bc_amount *amount)
@@ -497,9 +508,8 @@ long bc_maxheld(struct bc *bc, enum bc_resource res, long held)
 /* The least that was held since something was first uncharged; before that, what is held. */
 long bc_minheld(struct bc_amount *amount)
 {
-	long min = atomic_long_read(&amount->minheld);
-
-	return min == BC_NEVER ? max(atomic_long_read(&amount->held), 0L) : min;
+	/* an uncharge is seen in the amount before it is in the mark */
+	return min(max(atomic_long_read(&amount->held), 0L), atomic_long_read(&amount->minheld));
 }
 
 /**

@@ -24,6 +24,7 @@
 #include "bc.h"
 #include "internal.h"
 
+#include <kunit/static_stub.h>
 #include <linux/container_events.h>
 #include <linux/seq_file.h>
 
@@ -68,6 +69,7 @@ void bc_hit(struct bc *bc, enum bc_resource res, enum bc_severity severity)
 {
 	bool got;
 
+	KUNIT_STATIC_STUB_REDIRECT(bc_hit, bc, res, severity);
 	atomic_long_inc(&bc->amount[res].hits[severity]);
 	/* one of no container, in a test, has nobody to tell */
 	if (!bc->css.ss)

@@ -4,6 +4,7 @@
  * top, and below each other mid and low. Charges by themselves have no need of
  * the rest.
  */
+#include <kunit/static_stub.h>
 #include <kunit/test.h>
 #include <linux/completion.h>
 #include <linux/kthread.h>
@@ -146,6 +147,37 @@ static void marks(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_long_read(&amount(test, 1)->maxheld), 7L);
 	bc_give_back(low(test), RES, 5);
 	KUNIT_EXPECT_EQ(test, bc_minheld(a), 0L);
+}
+
+/* A charge has just passed the barrier of the lowest: others take two from there, and the room at the top. */
+static void overtake(struct bc *bc, enum bc_resource res, enum bc_severity severity)
+{
+	struct kunit *test = kunit_get_current_test();
+	struct chain *chain = test->priv;
+
+	kunit_deactivate_static_stub(test, bc_hit);
+	bc_give_back(low(test), RES, 2);
+	KUNIT_EXPECT_NULL(test, bc_try_charge(&chain->bc[2], RES, 10, BC_FORCE));
+}
+
+static void who_is_overtaken_leaves_no_mark_too_high(struct kunit *test)
+{
+	struct chain *chain = test->priv;
+
+	set(test, 0, 5, 9);
+	set(test, 2, 8, 8);
+	KUNIT_EXPECT_NULL(test, bc_try_charge(low(test), RES, 5, BC_BARRIER));
+	kunit_activate_static_stub(test, bc_hit, overtake);
+	KUNIT_EXPECT_PTR_EQ(test, bc_try_charge(low(test), RES, 1, BC_LIMIT), &chain->bc[2]);
+	/* there were four while it was one of them */
+	KUNIT_EXPECT_EQ(test, held(test, 0), 3L);
+	KUNIT_EXPECT_EQ(test, held(test, 1), 3L);
+	KUNIT_EXPECT_EQ(test, held(test, 2), 13L);
+	KUNIT_EXPECT_NULL(test, bc_try_charge(low(test), RES, 2, BC_FORCE));
+	KUNIT_EXPECT_EQ(test, bc_minheld(amount(test, 0)), 3L);
+	KUNIT_EXPECT_EQ(test, bc_minheld(amount(test, 1)), 3L);
+	/* known: it was granted there for a moment */
+	KUNIT_EXPECT_EQ(test, atomic_long_read(&amount(test, 0)->maxheld), 6L);
 }
 
 static void an_uncharge_too_many(struct kunit *test)
@@ -324,6 +356,7 @@ static struct kunit_case bc_test_cases[] = {
 	KUNIT_CASE(no_bound_is_a_bound),
 	KUNIT_CASE(all_levels_or_none),
 	KUNIT_CASE(marks),
+	KUNIT_CASE(who_is_overtaken_leaves_no_mark_too_high),
 	KUNIT_CASE(an_uncharge_too_many),
 	KUNIT_CASE(leaves_before_it_enters),
 	KUNIT_CASE(where_chains_meet),
