@@ -365,31 +365,6 @@ TEST(io_after_rmdir)
 	expect(remove_dir(a), 0);
 }
 
-/* A socket in its own queue is nobody's: Linux's collector finds it. */
-static void send_it_to_itself(struct actor *actor)
-{
-	int ends[2];
-
-	(void)actor;
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
-	send_fd(ends[0], ends[1]);
-	send_fd(ends[1], ends[0]);
-	ck_assert_int_eq(close(ends[0]) | close(ends[1]), 0);
-}
-
-TEST(a_cycle_of_sockets)
-{
-	struct actor *actor;
-
-	mount_with_wire();
-	actor = actor_in(a);
-	act(actor, send_it_to_itself, 0);
-	dismiss(actor);
-	/* the collector is asked when a socket is closed, and works on its own */
-	eventually((close(socket(AF_UNIX, SOCK_STREAM, 0)), held(a) == 0), SOON);
-	expect(remove_dir(a), 0);
-}
-
 static void map_and_close(struct actor *actor)
 {
 	int fd = memfd_create("mapped", 0);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Beancounters with 64 containers and 8 CPUs: all charge at once, in one tree, and at the end
- * what is held is what /proc/PID/fd and `tasks` list. First they only take, so that how many are refused, and by whom,
+ * Beancounters and numtasks with 64 containers and 8 CPUs: all charge at once, in one tree, and at the end
+ * what is held is what /proc/PID/fd and `tasks` list, and what each task in /proc says of itself. First they only take, so that how many are refused, and by whom,
  * is certain. The number of rounds ends it, not the
  * clock; the limits are for a kernel that hangs: with 8 CPUs on a machine that has two and is busy
  * the same work takes fifteen times as long. In the debug kernel, which is that much slower, each does
@@ -10,6 +10,7 @@
 #include "lib-bc.h"
 #include "lib-numtasks.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/wait.h>
 
@@ -23,9 +24,9 @@ static char *top, *middle[MIDDLES], *leaf[CONTAINERS];
 static struct actor *actor[CONTAINERS];
 static int gate[GATES][2];
 
-static void make_tree(void)
+static void make_tree(const char *subsystems)
 {
-	root = mount_hierarchy("bc");
+	root = mount_hierarchy(subsystems);
 	top = at(root, "top");
 	expect(make_dir(top), 0);
 	for (int i = 0; i < MIDDLES; i++) {
@@ -199,7 +200,7 @@ TEST_FOR(files_of_64_containers, 85, 8, 1)
 	unsigned int before[CONTAINERS];
 	unsigned long refused;
 
-	make_tree();
+	make_tree("bc");
 	all_at_the_gates();
 	for (int i = 0; i < CONTAINERS; i++)
 		before[i] = descriptors(actor[i]->pid);
@@ -254,28 +255,110 @@ static void fork_and_wait(struct actor *a)
 	}
 }
 
+/* How many in each leaf say that they are there; all have one thread, and who has exited is nowhere. */
+static void count_in_proc(unsigned int *in_leaf)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	char *text, *place;
+
+	ck_assert_ptr_nonnull(proc);
+	while ((entry = readdir(proc))) {
+		if (atoi(entry->d_name) <= 0 || try_read(at("/proc", "%s/container", entry->d_name), &text))
+			continue;
+		place = strstr(text, "/leaf");
+		if (place)
+			in_leaf[atoi(place + strlen("/leaf"))]++;
+		free(text);
+	}
+	closedir(proc);
+}
+
+/* N there and below, whoever is asked. */
+static void has_tasks(const char *container, unsigned long n)
+{
+	ck_assert_uint_eq(numproc(container, "held"), n);
+	ck_assert_uint_eq(numtasks_stat(container, "Current usage"), n);
+}
+
+static void compare_tasks(unsigned long wanted)
+{
+	unsigned int in_leaf[CONTAINERS] = {}, in_middle[MIDDLES] = {}, all = 0;
+
+	count_in_proc(in_leaf);
+	for (int i = 0; i < CONTAINERS; i++) {
+		ck_assert_int_eq(tasks_in(leaf[i]), in_leaf[i]);
+		has_tasks(leaf[i], in_leaf[i]);
+		in_middle[i % MIDDLES] += in_leaf[i];
+		all += in_leaf[i];
+	}
+	for (int i = 0; i < MIDDLES; i++)
+		has_tasks(middle[i], in_middle[i]);
+	has_tasks(top, all);
+	ck_assert_uint_eq(all, wanted);
+}
+
 /* Room for a child of one actor in ten. */
 #define TASKS 70
 
 TEST_FOR(tasks_of_64_containers, 85, 8, 1)
 {
-	make_tree();
+	make_tree("bc,numtasks");
 	all_at_the_gates();
-	ck_assert_uint_eq(numproc(top, "held"), CONTAINERS);
+	compare_tasks(CONTAINERS);
 	expect(write_file(at(top, "bc.set"), "numproc 70 70"), 0);
 	all_at_once(fork_and_keep, 0, 0, 1);
 	ck_assert_uint_eq(sum_of_results(0, 1), 2 * CONTAINERS - TASKS);
 	ck_assert_uint_eq(numproc(top, "failcnt"), 2 * CONTAINERS - TASKS);
-	ck_assert_uint_eq(numproc(top, "held"), TASKS);
+	compare_tasks(TASKS);
 	all_at_once(fork_and_wait, 1, 0, 1);
 	ck_assert_uint_eq(numproc(top, "failcnt"), 2 * CONTAINERS - TASKS + sum_of_results(0, 1));
-	ck_assert_uint_eq(numproc(top, "held"), CONTAINERS);
 	ck_assert_uint_eq(numproc(top, "maxheld"), TASKS);
-	for (int i = 0; i < CONTAINERS; i++)
-		ck_assert_uint_eq(numproc(leaf[i], "held"), tasks_in(leaf[i]));
-	for (int i = 0; i < MIDDLES; i++)
-		ck_assert_uint_eq(numproc(middle[i], "held"), CONTAINERS / MIDDLES);
+	compare_tasks(CONTAINERS);
 	dismiss_all();
-	ck_assert_uint_eq(numproc(top, "held"), 0);
+	compare_tasks(0);
+	remove_tree();
+}
+
+static void fork_one_more(struct actor *a)
+{
+	if (child < 0)
+		fork_and_keep(a);
+}
+
+static unsigned long sum_of_stats(const char *what)
+{
+	unsigned long sum = 0;
+
+	for (int i = 0; i < CONTAINERS; i++)
+		sum += numtasks_stat(leaf[i], what);
+	return sum;
+}
+
+/* The same held by numtasks. Of two that meet at the last room both may be refused: then it is there for the next. */
+TEST_FOR(tasks_of_64_containers_by_numtasks, 85, 8, 1)
+{
+	unsigned long refused, born = TASKS - CONTAINERS;
+
+	make_tree("bc,numtasks");
+	all_at_the_gates();
+	expect(write_u64(at(top, "numtasks.limit"), TASKS), 0);
+	all_at_once(fork_and_keep, 0, 0, 1);
+	refused = sum_of_results(0, 1);
+	ck_assert_uint_ge(refused, 2 * CONTAINERS - TASKS);
+	compare_tasks(2 * CONTAINERS - refused);
+	/* the gate is open */
+	for (int i = 0; i < CONTAINERS; i++)
+		act(actor[i], fork_one_more, 0);
+	compare_tasks(TASKS);
+	ck_assert_uint_eq(sum_of_stats("Number of successes"), born);
+	refused = sum_of_stats("Number of failures");
+	all_at_once(fork_and_wait, 1, 0, 1);
+	compare_tasks(CONTAINERS);
+	ck_assert_uint_eq(sum_of_stats("Number of failures"), refused + sum_of_results(0, 1));
+	ck_assert_uint_eq(sum_of_stats("Number of successes"), born + 3 * CONTAINERS - sum_of_results(0, 1));
+	ck_assert_uint_eq(numproc(top, "failcnt"), 0);
+	dismiss_all();
+	compare_tasks(0);
 	remove_tree();
 }
