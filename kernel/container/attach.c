@@ -16,6 +16,8 @@
  */
 #include "internal.h"
 
+#include <kunit/static_stub.h>
+#include <kunit/visibility.h>
 #include <linux/pid_namespace.h>
 #include <linux/sched/cputime.h>
 #include <linux/sched/signal.h>
@@ -72,11 +74,13 @@ static int can_attach(struct container_attach *set)
 }
 
 /* With task_lock(): who exits is counted out of where it has just been counted in. */
-static void tell_moved_locked(struct task_struct *task, struct container_membership *from, struct container *cont)
+VISIBLE_IF_KUNIT void container_tell_moved_locked(struct task_struct *task, struct container_membership *from,
+						  struct container *cont)
 {
 	struct container_subsys *ss;
 	int id;
 
+	KUNIT_STATIC_STUB_REDIRECT(container_tell_moved_locked, task, from, cont);
 	lockdep_assert_held(&task->alloc_lock);
 	for_each_bound_subsys(ss, id, cont->hierarchy->subsys_mask)
 		if (ss->moved)
@@ -106,7 +110,7 @@ static bool move_task(struct task_struct *task, struct container_membership *to,
 		set_bit(CONTAINER_OCCUPIED, &cont->flags);
 	rcu_assign_pointer(task->containers, &to->group);
 	if (from != to && !unborn)
-		tell_moved_locked(task, from, cont);
+		container_tell_moved_locked(task, from, cont);
 	task_unlock(task);
 
 	if (from != to && !unborn) {

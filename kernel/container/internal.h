@@ -334,6 +334,9 @@ int container_attach_pid(struct container_node *node, struct kernfs_node *kn, pi
 void container_settle(unsigned long mask);
 int container_attach_tasks(struct container *to, struct task_struct **tasks, unsigned int nr);
 int container_attach_clone(struct container *to, struct task_struct *task, bool unborn);
+#if IS_ENABLED(CONFIG_KUNIT)
+void container_tell_moved_locked(struct task_struct *task, struct container_membership *from, struct container *cont);
+#endif
 unsigned int container_next_pids(struct container *cont, struct pid_namespace *ns, pid_t from,
 				 bool leaders, pid_t *pids, unsigned int max);
 struct task_struct *container_first_task(struct container *cont);
