@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * What a neighbour has of a bomb: nothing fails for him, no bound of his is met, he does all that he set out to do, and
- * gets his part of the CPU. By counts and the scheduler's own time, not by the clock. Not in the debug kernel, where
- * a bomb without pauses leaves too little to anybody for minutes: numtasks.c and bc_numproc.c have bombs there. (jobs 1 4)
+ * gets his part of the CPU. By counts and the scheduler's own time, not by the clock. In the debug kernel with one CPU
+ * only: on four of these, of a host that has two, it is the same in twice the time. (jobs 1 4 1@debug)
  */
 #include "lib-bc.h"
 #include "lib-cpu.h"
