@@ -295,6 +295,80 @@ static void forks_with(const char *hierarchies, const char *subsystem, void (*mo
 	end_hierarchy(ROOT "x", subsystem);
 }
 
+static void ask_and_report(const char *name, const char *op, unsigned long count)
+{
+	double ns[BATCHES];
+
+	ask(ns, 1, op, count, NO_WORDS);
+	ask(ns, batches(60), op, count, NO_WORDS);
+	report(name, ns, batches(60));
+}
+
+/* One hierarchy with only this subsystem, and this process DEPTH groups deep in it. */
+static void enter_depth(const char *subsystem, int depth)
+{
+	char path[128] = ROOT "x";
+
+	make(path);
+	if (mount("none", path, words[kind].type, 0, subsystem))
+		die("mount -o %s: %s", subsystem, strerror(errno));
+	for (strcat(path, "/bench"); depth--; strcat(path, "/g"))
+		make(path);
+	path[strlen(path) - 2] = 0;
+	put("0", "%s/%s", path, words[kind].processes);
+}
+
+/* And it is gone. */
+static void leave_depth(const char *subsystem, int depth)
+{
+	char path[128];
+
+	put("0", ROOT "x/%s", words[kind].processes);
+	while (depth--) {
+		strcpy(path, ROOT "x/bench");
+		for (int i = 0; i < depth; i++)
+			strcat(path, "/g");
+		if (rmdir(path))
+			die("rmdir %s: %s", path, strerror(errno));
+	}
+	end_hierarchy(ROOT "x", subsystem);
+}
+
+/* What counts tasks, and files, alone. */
+static void counts(void)
+{
+	static const int depths[] = { 1, 4, 16 };
+	const char *subsystem = kind == CONTAINERS ? "numtasks" : "pids";
+	char name[32];
+
+	if (kind == CGROUP2)
+		return;
+	if (kind == CONTAINERS && wanted("file_charge/0"))
+		ask_and_report("file_charge/0", "file_charge", 10000);
+	for (int i = 0; i < 3; i++) {
+		snprintf(name, sizeof(name), "tasks_charge/%d", depths[i]);
+		if (wanted(name)) {
+			enter_depth(subsystem, depths[i]);
+			ask_and_report(name, "tasks_charge", 10000);
+			leave_depth(subsystem, depths[i]);
+		}
+		snprintf(name, sizeof(name), "file_charge/%d", depths[i]);
+		if (kind == CONTAINERS && wanted(name)) {
+			enter_depth("bc", depths[i]);
+			ask_and_report(name, "file_charge", 10000);
+			leave_depth("bc", depths[i]);
+		}
+	}
+	enter_depth(subsystem, 1);
+	limit(100);
+	if (wanted("tasks_charge/edge"))
+		ask_and_report("tasks_charge/edge", "tasks_edge", 10);
+	limit(4);
+	if (wanted("tasks_charge/full"))
+		ask_and_report("tasks_charge/full", "tasks_edge", 250);
+	leave_depth(subsystem, 1);
+}
+
 /* its list of threads: this process, and 10,000 of a child */
 static void tasks(void)
 {
@@ -331,6 +405,7 @@ void groups(void)
 		return;
 	forks_with("time", "cpuacct", NULL);
 	forks_with("count", kind == CONTAINERS ? "numtasks" : "pids", forks_at_the_limit);
+	counts();
 	hierarchy(h++);
 	forks("1");
 	if (wanted("charge")) {

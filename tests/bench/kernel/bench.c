@@ -25,6 +25,12 @@ static const struct bench_op *const ops[] = {
 #ifdef CONFIG_VIRT_CPU_ACCOUNTING_NATIVE
 	&bench_stay,
 #endif
+#if defined(CONFIG_CONTAINER_NUMTASKS) || defined(CONFIG_CGROUP_PIDS)
+	&bench_tasks_charge, &bench_tasks_edge,
+#endif
+#ifdef CONFIG_CONTAINER_BC
+	&bench_file_charge,
+#endif
 	&bench_write, &bench_mkdir, &bench_read,
 };
 

@@ -4,12 +4,14 @@
  *
  * It is linked into trees that know nothing of it, one of them Linux as it is,
  * so it uses Linux's own names only: the hooks that both implementations of
- * process groups stand behind, and Linux's functions for all else.
+ * process groups stand behind, and Linux's functions for all else. The exception is counts.c.
  */
 #ifndef _BENCH_H
 #define _BENCH_H
 
 #include <linux/types.h>
+
+struct task_struct;
 
 #define BENCH_WORDS	8
 #define BENCH_BATCHES	64
@@ -56,6 +58,10 @@ struct bench_op {
 extern const struct bench_op bench_fork_hooks, bench_fork_edge, bench_charge, bench_page;
 extern const struct bench_op bench_fault, bench_file, bench_munmap, bench_fork, bench_switch, bench_stay;
 extern const struct bench_op bench_move;
+extern const struct bench_op bench_tasks_charge, bench_tasks_edge, bench_file_charge;
 extern const struct bench_op bench_write, bench_mkdir, bench_read;
+
+/* hooks.c: a copy of the current task that nobody else ever sees, for kfree(); NULL without memory. */
+struct task_struct *bench_new_child(void);
 
 #endif /* _BENCH_H */

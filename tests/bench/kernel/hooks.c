@@ -20,7 +20,7 @@
 
 #include "bench.h"
 
-static struct task_struct *new_child(void)
+struct task_struct *bench_new_child(void)
 {
 	struct task_struct *child = kmemdup(current, arch_task_struct_size, GFP_KERNEL);
 
@@ -43,7 +43,7 @@ static struct task_struct *new_child(void)
 
 static int child_start(struct bench_job *job)
 {
-	job->data = new_child();
+	job->data = bench_new_child();
 	return job->data ? 0 : -ENOMEM;
 }
 
@@ -116,7 +116,7 @@ static int children_start(struct bench_job *job)
 		return -ENOMEM;
 	job->data = child;
 	for (int i = 0; i < CHILDREN; i++) {
-		child[i] = new_child();
+		child[i] = bench_new_child();
 		if (!child[i]) {
 			children_end(job);
 			return -ENOMEM;
