@@ -281,6 +281,12 @@ TEST(after_an_error_nothing_has_changed)
 		ck_assert_str_eq(bounds(at(a, "bc.defaults"), "numfiles"), "256 512");
 	}
 	says(a, "refused by bc: no such resource; write RESOURCE BARRIER LIMIT (EINVAL)\n");
+	expect(write_file(at(a, "bc.set"), "numproc 7 8\nnumfiles 10"), EINVAL);
+	says(a, "refused by bc: a bound is missing; write RESOURCE BARRIER LIMIT (EINVAL)\n");
+	expect(write_file(at(a, "bc.set"), "numfiles 10 20\nnumproc 7 8\nnumfiles 10 20"), EINVAL);
+	says(a, "refused by bc: a resource is there twice (EINVAL)\n");
+	ck_assert_str_eq(bounds(at(a, "bc.set"), "numproc"), "max max");
+	ck_assert_str_eq(bounds(at(a, "bc.set"), "numfiles"), "100 200");
 	expect(write_file(at(a, "bc.numfiles.barrier"), "201"), EINVAL);
 	says(a, "refused by bc: a barrier above its limit; write both at once to bc.set (EINVAL)\n");
 	/* with and without a newline, words apart as one likes; both up, both down */
