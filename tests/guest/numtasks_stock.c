@@ -164,7 +164,6 @@ TEST_LIMIT(stock_is_not_what_others_have, 60)
 	ck_assert_uint_eq(numtasks_stat(c, "Borrowed"), 10);
 	worker_end(&w);
 	expect(remove_dir(c) | remove_dir(b) | remove_dir(a), 0);
-	expect(write_file(at(root, "numtasks.shares"), "child_shares_divisor=100\n"), 0);
 }
 
 /* a's limit would be full of what has gone. */
