@@ -12,7 +12,8 @@
  * 2 and 3 are one clock with one hand. A round looks at MEMORY_ROUND pages; the
  * next goes on where the last one stopped, also across runs, so that nobody is
  * always first. A lap that frees nothing is followed by others, the last of
- * which takes what is in use; after that the handler gives up for a second.
+ * which takes what is in use; after that the handler gives up for a second. One that
+ * finds pages on their way to a disk waits for these, and does not count.
  *
  * It runs in a kworker as soon as a batch of charges finds the container above
  * the limit, and above 9/8 of it in the charging task, on its way to user mode,
@@ -40,6 +41,11 @@
 
 /* Laps without a freed page until the handler gives up; the last one is forced. */
 #define MEMORY_IDLE_LAPS	3
+/*
+ * Laps in a row that freed nothing, and wrote, or waited for what is being written: they do not count. A page takes
+ * two of them; a disk that fails, or somebody who writes all the time, could have any number.
+ */
+#define MEMORY_WRITE_LAPS	10
 /* Rounds that a task works before it goes on in user mode. */
 #define MEMORY_TASK_ROUNDS	64
 /* How long the handler rests after it gave up; doubles while that goes on. */
@@ -58,6 +64,7 @@ struct memory_run {
 	bool files_done;
 	unsigned long lap_freed;	/* scan.freed when this lap began */
 	unsigned int idle_laps;
+	unsigned int write_laps;
 };
 
 /**
@@ -141,10 +148,16 @@ static bool memory_next_lap(struct memory_run *run)
 
 	run->tasks_done = false;
 	run->files_done = !scan->reclaim;
-	run->idle_laps = scan->freed > run->lap_freed ? 0 : run->idle_laps + 1;
+	if (scan->freed > run->lap_freed) {
+		run->idle_laps = 0;
+		run->write_laps = 0;
+	} else if (!scan->writing || ++run->write_laps > MEMORY_WRITE_LAPS) {
+		run->idle_laps++;
+	}
 	if (run->idle_laps && scan->reclaim && memory_scan_strays(scan))
 		run->idle_laps = 0;
 	run->lap_freed = scan->freed;
+	scan->writing = false;
 	scan->force = run->idle_laps >= MEMORY_IDLE_LAPS - 1;
 	/* the first lap may have begun in the middle */
 	return run->idle_laps < (scan->reclaim ? MEMORY_IDLE_LAPS : 2);

@@ -40,6 +40,7 @@ static void memory_scan_written(struct memory_scan *scan, struct folio *folio, b
 	if (scan->writeback)
 		folio_put(scan->writeback);
 	scan->writeback = folio;
+	scan->writing = true;
 	if (!swapbacked)
 		return;
 	scan->written += folio_nr_pages(folio);

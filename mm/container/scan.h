@@ -26,6 +26,7 @@
  * @files: isolated folios of files
  * @writeback: the last folio seen that is being written, referenced, to wait for
  * @written: pages seen that are being written to swap: nothing else is taken in their place
+ * @writing: this lap has begun to write, or has seen pages that are being written
  * @freed: pages that this run made free
  */
 struct memory_scan {
@@ -42,6 +43,7 @@ struct memory_scan {
 	struct list_head files;
 	struct folio *writeback;
 	long written;
+	bool writing;
 	unsigned long freed;
 };
 

@@ -94,6 +94,7 @@ static void scan_write(struct memory_scan *scan, struct address_space *mapping, 
 	if (!dirty || filemap_flush_range(mapping, start, next ? end : LLONG_MAX))
 		return;
 	memory_event(scan->top, MEMORY_WRITTEN_BACK, dirty);
+	scan->writing = true;
 }
 
 /* The clock, in one mapping. Returns true at its end. */

@@ -26,14 +26,9 @@ static void set(const char *name, const char *value)
 	expect(write_file(at(DISK, "%s", name), value), 0);
 }
 
-/* A disk of 32 MB in memory that takes 4 ms for each page, as the only swap device; its path. */
-static const char *slow_swap(void)
+/* A disk of 32 MB in memory that takes 4 ms for each page; its path. */
+static const char *slow_disk(void)
 {
-	char *swaps = read_file("/proc/swaps"), *line = strchr(swaps, '\n');
-	const char *device = "/dev/slow";
-	char command[128];
-
-	ck_assert_msg(!line || !line[1], "there is other swap: %s", swaps);
 	mount("none", "/sys/kernel/config", "configfs", 0, NULL);
 	expect(make_dir(DISK), 0);
 	set("size", "32");
@@ -44,6 +39,23 @@ static const char *slow_swap(void)
 	set("irqmode", "2");
 	set("completion_nsec", "4000000");
 	set("power", "1");
+	return "/dev/slow";
+}
+
+static void no_more_disk(void)
+{
+	set("power", "0");
+	expect(remove_dir(DISK), 0);
+}
+
+/* That disk as the only swap device. */
+static const char *slow_swap(void)
+{
+	char *swaps = read_file("/proc/swaps"), *line = strchr(swaps, '\n');
+	const char *device = slow_disk();
+	char command[128];
+
+	ck_assert_msg(!line || !line[1], "there is other swap: %s", swaps);
 	snprintf(command, sizeof(command), "PATH=/usr/sbin:/sbin:$PATH; mkswap %s >/dev/null", device);
 	ck_assert_msg(!system(command), "%s: failed", command);
 	ck_assert_msg(!swapon(device, 0), "swapon %s: %s", device, error_name(errno));
@@ -53,8 +65,7 @@ static const char *slow_swap(void)
 static void no_more_swap(const char *device)
 {
 	ck_assert_msg(!swapoff(device), "swapoff %s: %s", device, error_name(errno));
-	set("power", "0");
-	expect(remove_dir(DISK), 0);
+	no_more_disk();
 }
 
 /*
@@ -120,6 +131,47 @@ TEST_LIMIT(nor_of_tmpfs, 120)
 	ck_assert_int_eq(unlink("/tmp/big"), 0);
 	dismiss(actor);
 	no_more_swap(device);
+	expect(remove_dir(a), 0);
+}
+
+/* Pages that cannot be freed, as there is no swap, and dirty ones of a file on that disk: less than half of LIMIT2. */
+#define STAY 750UL
+#define DIRTY 480UL
+#define LIMIT2 1000UL
+
+/*
+ * All that can be freed has to be written first, and is in use before that: the lap that finds it
+ * on its way is the third one that frees nothing. The handler waits, and does not give up.
+ */
+TEST_LIMIT(what_is_being_written_is_waited_for, 120)
+{
+	char *root = mount_memory(), *a = container(root, "a"), *dir = new_dir();
+	const char *device = slow_disk();
+	struct actor *actor = actor_in(a);
+	unsigned long slack = stat_of(a, "unflushed_bound");
+	char command[256];
+
+	snprintf(command, sizeof(command), "PATH=/usr/sbin:/sbin:$PATH; mkfs.ext4 -q -F -b 4096 -m 0 -O ^has_journal "
+		 "-E nodiscard,lazy_itable_init=1 %s && mount %s %s", device, device, dir);
+	ck_assert_msg(!system(command), "%s: failed", command);
+	act(actor, touch, STAY);
+	strcpy(actor->path, at(dir, "data"));
+	act(actor, write_whole, DIRTY);
+	for (int i = 0; i < 3; i++)
+		ck_assert_uint_eq(act(actor, check_whole, 0), DIRTY);
+	drain_batches();
+	ck_assert_uint_eq(cached_pages(actor->path), DIRTY);
+	ck_assert_uint_ge(read_field("/proc/meminfo", "Dirty"), DIRTY * 3);
+	ck_assert_uint_le(file_pages(a), LIMIT2 / 2);
+	set_limit(a, "1000");
+	eventually(anon_pages(a) + file_pages(a) <= LIMIT2 + slack, 30);
+	ck_assert_uint_ge(stat_of(a, "written_back"), STAY + DIRTY - LIMIT2 - slack);
+	ck_assert_uint_eq(resident(actor), STAY);
+	ck_assert_msg(!stat_of(a, "giveups"), "it gave up; stat: %s", read_file(at(a, "memory.stat")));
+	ck_assert_uint_eq(act(actor, check_whole, 0), DIRTY);
+	dismiss(actor);
+	expect(unmount(dir), 0);
+	no_more_disk();
 	expect(remove_dir(a), 0);
 }
 
