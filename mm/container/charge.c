@@ -7,8 +7,8 @@
  *
  * Locking: the word is written by whoever charges (the folio is locked or not
  * yet visible) and by whoever frees (nobody else has it). In between
- * MEMORY_IS_ACTIVE changes under lru_lock, and recharge.c puts the root for a
- * state that goes, so that all changes are atomic and keep what they do not
+ * MEMORY_IS_ACTIVE changes under lru_lock, and recharge.c puts another state for
+ * one that goes, so that all changes are atomic and keep what they do not
  * mean; and a state that was read there is used under RCU, or after taking a
  * reference that can fail.
  *
@@ -47,7 +47,7 @@ struct container_memory *memory_of_current(void)
 }
 
 /* The same with a reference; of the nearest ancestor when it is offline. Context: rcu_read_lock(). */
-static struct container_memory *memory_get_online(struct container_memory *memory)
+struct container_memory *memory_get_online(struct container_memory *memory)
 {
 	while (memory && !container_css_tryget(&memory->css))
 		memory = memory_parent(memory);
@@ -125,6 +125,27 @@ static void memory_charge_to(struct container_memory *memory, struct folio *foli
 	memory_count(memory, tags ? MEMORY_FILE : MEMORY_ANON, nr);
 	if (memory_check_due(memory, nr))
 		memory_check_limit(memory);
+}
+
+/*
+ * There is no memory for a container_mapping: @folio of a file is charged directly, or has been, as if it were
+ * anonymous (tmpfs, from a fault). Context: RCU.
+ */
+static void memory_charge_file(struct folio *folio)
+{
+	unsigned long old = READ_ONCE(folio->memcg_data);
+	long nr = folio_nr_pages(folio);
+
+	if (!old) {
+		memory_charge_to(memory_of_new(folio), folio, MEMORY_IS_FILE);
+		return;
+	}
+	do {
+		if (old & (MEMORY_MAPPING | MEMORY_IS_FILE))
+			return;
+	} while (!try_cmpxchg(&folio->memcg_data, &old, old | MEMORY_IS_FILE));
+	memory_count(data_memory(old), MEMORY_ANON, -nr);
+	memory_count(data_memory(old), MEMORY_FILE, nr);
 }
 
 /* Give back what @data says a folio of @nr pages is charged to. */
@@ -337,8 +358,7 @@ void container_memory_add_to_cache(struct address_space *mapping, struct folio *
 	cm = container_mapping_find(mapping, gfp);
 	if (!cm) {
 		guard(rcu)();
-		if (!old)
-			memory_charge_to(memory_of_new(folio), folio, MEMORY_IS_FILE);
+		memory_charge_file(folio);
 		return;
 	}
 	/* tmpfs: back from swap before the swap cache let it go */

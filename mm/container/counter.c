@@ -287,6 +287,34 @@ bool memory_charged_below(struct container_memory *root)
 	return charged;
 }
 
+/**
+ * memory_dead_charged - is a page charged to a state whose directory is gone?
+ * @files: set to whether one of them is a file's, which has to be passed on then
+ *
+ * Context: sleeps.
+ */
+bool memory_dead_charged(bool *files)
+{
+	struct container_memory *memory;
+	bool anon = false;
+
+	*files = false;
+	mutex_lock(&memory_list_mutex);
+	list_for_each_entry(memory, &memory_list, node) {
+		if (!READ_ONCE(memory->dead))
+			continue;
+		memory_flush_one(memory);
+		anon |= memory_read(memory, MEMORY_ANON) > 0;
+		if (!memory_read(memory, MEMORY_FILE))
+			continue;
+		/* that they are mapped was counted here, and will be taken from where they are then */
+		memory->recharged = true;
+		*files = true;
+	}
+	mutex_unlock(&memory_list_mutex);
+	return anon || *files;
+}
+
 /* A new state; nobody knows it yet. */
 int memory_counter_init(struct container_memory *memory)
 {
@@ -316,7 +344,7 @@ void memory_counter_exit(struct container_memory *memory)
 	for (item = 0; item < MEMORY_REFAULT; item++) {
 		long left = atomic_long_read(&memory->count[item]);
 
-		/* mappings of pages that went to the root: its number has them, and keeps them */
+		/* mappings of pages that went to a state above: its number has them, and keeps them */
 		if (item == MEMORY_MAPPED && memory->recharged)
 			continue;
 		WARN_ONCE(left, "memory: item %d ends with %ld pages, not 0\n", item, left);

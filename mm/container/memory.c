@@ -79,7 +79,7 @@ static int memory_online(struct container_subsys_state *css)
 	return 0;
 }
 
-/* Freed pages that wait in the CPUs' LRU batches would keep the state dying; so would strays. */
+/* Freed pages that wait in the CPUs' LRU batches would keep the state dying; so would strays (sweep.c). */
 static void memory_offline(struct container_subsys_state *css)
 {
 	struct container_memory *memory = css_memory(css);
@@ -87,10 +87,10 @@ static void memory_offline(struct container_subsys_state *css)
 	lru_add_drain_all();
 	container_mapping_release_all(memory);
 	memory_home_release_all(memory);
-	memory_flush(memory);
-	WRITE_ONCE(memory->retry_after, 0);
-	/* a handler that waits for its next try has a reference, too */
-	if (memory_read(memory, MEMORY_ANON) || delayed_work_pending(&memory->work))
+	memory_sweep_dead(memory);
+	/* a handler that waits for its next try has a reference, too; pairs with memory_give_up() */
+	smp_mb();
+	if (delayed_work_pending(&memory->work))
 		memory_start_handler(memory);
 }
 

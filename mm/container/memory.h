@@ -17,9 +17,10 @@
  *	scan_tasks.c	its walk over address spaces
  *	scan_files.c	its walk over mappings
  *	scan_strays.c	its walk over all pages, when the others find nothing
+ *	sweep.c		what would keep the states of removed containers
  *	scan.c		what the walks do with a folio
  *	trace.c, owners.c	trace events of the handler; whose each page is, for tests
- *	recharge.c	passing all charges to the root, when memory leaves a tree
+ *	recharge.c	passing charges to another state: all to the root, when memory leaves a tree
  *	memory.c	states and control files
  *
  * Locks, outer first:
@@ -42,7 +43,7 @@
  *
  *	- A directly charged folio pins its state with one css reference per
  *	  page. So the state outlives the directory until the last page goes.
- *	  Whose folio it is can change at any time to the root (recharge.c).
+ *	  Whose folio it is can change at any time to the root, or a state above (recharge.c).
  *	- A container_mapping is referenced by its address space, by having
  *	  pages at all, and by whoever walks it. It pins no state: a container
  *	  that goes offline hands its mappings to its parent first.
@@ -152,7 +153,7 @@ struct memory_cursor {
  * @mappings: container_mapping.node; memory_owner_lock
  * @nr_mappings: entries of @mappings; memory_owner_lock
  * @dead: offline, gets no more mappings; memory_owner_lock
- * @recharged: its pages have been passed to the root; memory_list_mutex
+ * @recharged: pages of it have been passed on; memory_list_mutex
  * @work: the handler; holds a css reference while queued
  * @handler_mutex: one handler at a time
  * @retry_at: jiffies before which a handler that gave up is not tried again by
@@ -321,6 +322,7 @@ int memory_counter_init(struct container_memory *memory);
 void memory_counter_online(struct container_memory *memory);
 void memory_counter_exit(struct container_memory *memory);
 bool memory_charged_below(struct container_memory *root);
+bool memory_dead_charged(bool *files);
 void memory_list_lock(void);
 void memory_list_unlock(void);
 struct container_memory *memory_list_next_locked(struct container_memory *top,
@@ -335,6 +337,7 @@ static inline void memory_event(struct container_memory *memory, enum memory_eve
 /* charge.c */
 struct container_memory *memory_of_current(void);
 struct container_memory *memory_get_current(void);
+struct container_memory *memory_get_online(struct container_memory *memory);
 struct container_memory *memory_of_folio(struct folio *folio);
 bool memory_owns(struct container_memory *top, struct folio *folio);
 
@@ -411,7 +414,11 @@ void memory_tell(struct container_memory *memory);
 int memory_events_show(struct seq_file *sf, struct container *cont,
 		       const struct container_file *file);
 
+/* sweep.c */
+void memory_sweep_dead(struct container_memory *memory);
+
 /* recharge.c */
 void memory_recharge(struct container_subsys_state *root_css);
+void memory_recharge_files(void);
 
 #endif /* _MM_CONTAINER_MEMORY_H */

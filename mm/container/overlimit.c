@@ -51,9 +51,6 @@
 /* How long the handler rests after it gave up; doubles while that goes on. */
 #define MEMORY_RETRY_MIN	((unsigned long)HZ)
 #define MEMORY_RETRY_MAX	(32UL * HZ)
-/* How long between two looks for strays of a dead container. */
-#define SWEEP_RETRY_MIN		((unsigned long)HZ / 10)
-#define SWEEP_RETRY_MAX		((unsigned long)HZ * 2)
 
 static struct workqueue_struct *memory_wq;
 
@@ -272,6 +269,13 @@ static void memory_give_up(struct container_memory *memory, const struct memory_
 		return;
 	if (!queue_delayed_work(memory_wq, &memory->work, after))
 		container_css_put(&memory->css);
+	/* pairs with memory_offline(): one of us sees what the other did, and nobody waits with our reference */
+	smp_mb();
+	if (!READ_ONCE(memory->dead))
+		return;
+	container_css_get(&memory->css);
+	if (mod_delayed_work(memory_wq, &memory->work, 0))
+		container_css_put(&memory->css);
 }
 
 /* A round, and its line in the trace. */
@@ -341,43 +345,16 @@ static void memory_handle(struct container_memory *memory, unsigned int max_roun
 		container_mapping_put(run.scan.at);
 }
 
-/*
- * The directory is gone: free what would keep the state and nobody uses. Whose
- * pages are still in use may leave strays later; returns whether to come back.
- */
-static bool memory_sweep(struct container_memory *memory)
-{
-	struct memory_scan scan = { .top = memory, .reclaim = true, .want = LONG_MAX };
-	int tries = MEMORY_TRIES;
-
-	INIT_LIST_HEAD(&scan.swapbacked);
-	INIT_LIST_HEAD(&scan.files);
-	do {
-		memory_flush(memory);
-		if (!memory_read(memory, MEMORY_ANON))
-			return false;
-	} while (memory_scan_strays(&scan) && tries--);
-	memory->retry_after = clamp(2 * memory->retry_after, SWEEP_RETRY_MIN, SWEEP_RETRY_MAX);
-	return true;
-}
-
 /* The kworker. */
 void memory_handler_work(struct work_struct *work)
 {
 	struct container_memory *memory =
 		container_of(to_delayed_work(work), struct container_memory, work);
 
-	bool again = false;
-
 	mutex_lock(&memory->handler_mutex);
-	if (READ_ONCE(memory->dead))
-		again = memory_sweep(memory);
-	else
-		memory_handle(memory, UINT_MAX);
+	memory_handle(memory, UINT_MAX);
 	mutex_unlock(&memory->handler_mutex);
-	/* the next one takes over our reference */
-	if (!again || !queue_delayed_work(memory_wq, &memory->work, memory->retry_after))
-		container_css_put(&memory->css);
+	container_css_put(&memory->css);
 }
 
 /*

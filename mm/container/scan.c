@@ -169,8 +169,8 @@ bool memory_scan_reclaim(struct memory_scan *scan)
 	/* uncharged one folio batch at a time, counted when the list is done */
 	swapped = reclaim_pages(&scan->swapbacked);
 	dropped = reclaim_pages(&scan->files);
-	memory_event(scan->top, MEMORY_SWAPPED, swapped);
-	memory_event(scan->top, MEMORY_RECLAIMED, swapped + dropped);
+	memory_scan_event(scan, MEMORY_SWAPPED, swapped);
+	memory_scan_event(scan, MEMORY_RECLAIMED, swapped + dropped);
 	scan->freed += swapped + dropped;
 	scan->want += swapbacked + files - swapped - dropped;
 	return waited || swapped < swapbacked;

@@ -13,7 +13,7 @@
 
 /**
  * struct memory_scan - one run of the handler
- * @top: whose limit
+ * @top: whose limit; NULL for strays of all states whose directory is gone
  * @reclaim: policy reclaim: take what is inactive
  * @invalidate: this walk over mappings drops clean unmapped pages instead
  * @force: take what is in use too: a lap without that has freed nothing
@@ -46,6 +46,14 @@ struct memory_scan {
 	bool writing;
 	unsigned long freed;
 };
+
+/* Counted for whose limit it was. */
+static inline void memory_scan_event(struct memory_scan *scan, enum memory_event event,
+				     unsigned long nr)
+{
+	if (scan->top)
+		memory_event(scan->top, event, nr);
+}
 
 /* scan.c */
 void memory_scan_isolate(struct memory_scan *scan, struct folio *folio);

@@ -177,6 +177,78 @@ TEST_LIMIT(each_allocation_of_a_first_page, 60)
 	remove_tree(a);
 }
 
+/* The same through a mapping, which stays: the page has been charged to its task before it becomes the file's. */
+static int mapped_page_op(struct actor *a)
+{
+	int fd = open(a->path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600), err = 0;
+
+	a->mem = MAP_FAILED;
+	if (fd < 0)
+		return errno == ENOSPC ? ENOMEM : errno;
+	if (ftruncate(fd, PAGE))
+		err = errno;
+	a->mem = err ? MAP_FAILED : mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	if (a->mem != MAP_FAILED)
+		strcpy(a->mem, "first");
+	else if (!err)
+		err = errno;
+	close(fd);
+	return err;
+}
+TRY(mapped_page)
+
+static void unmap_page(struct actor *a)
+{
+	if (a->mem != MAP_FAILED)
+		ck_assert_int_eq(munmap(a->mem, PAGE), 0);
+}
+
+/*
+ * A file's first page is a container's that is removed then: whether there was memory for who owns the file or
+ * not, its parent, B, has the page, mapped or not, and nothing keeps the container. How many had no mapping.
+ */
+static int first_page_of_removed(struct actor *a, void (*try_op)(struct actor *a), unsigned long mapped)
+{
+	char *child = at(dir_b, "child"), *num_files = at(dir_b, "memory.num_files"), *maps = at(dir_b, "memory.mapped_pages");
+	uint64_t files = read_u64(num_files), mapped_before = read_u64(maps);
+	struct outcome outcome = { .enough = false };
+	int directly = 0, nth;
+
+	set_up_failslab();
+	for (nth = 1; !outcome.enough; nth++) {
+		ck_assert_int_lt(nth, MOST);
+		expect(make_dir(child), 0);
+		expect(move_to(child, a->pid), 0);
+		act(a, try_op, nth);
+		outcome = outcome_of(a);
+		expect(move_to(dir_a, a->pid), 0);
+		eventually((drain_batches(), anon_pages(child) == 0), 5);
+		expect(remove_dir(child), 0);
+		if (!outcome.err) {
+			expect_files(0, 1);
+			ck_assert_uint_eq(read_u64(maps) - mapped_before, mapped);
+			directly += read_u64(num_files) == files;
+		}
+		eventually(no_dying("memory"), 5);
+		if (mapped)
+			act(a, unmap_page, 0);
+		unlink(path);
+		expect_files(0, 0);
+		ck_assert_uint_eq(read_u64(maps), mapped_before);
+	}
+	return directly;
+}
+
+TEST_LIMIT(file_pages_of_a_removed_container, 120)
+{
+	struct actor *a = make_tree();
+
+	strcpy(a->path, path);
+	ck_assert_int_ge(first_page_of_removed(a, first_page, 0), 1);
+	ck_assert_int_ge(first_page_of_removed(a, mapped_page, 1), 1);
+	remove_tree(a);
+}
+
 static int claim_op(struct actor *a)
 {
 	return write_file(at(dir_b, "memory.addfile"), a->path);

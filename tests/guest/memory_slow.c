@@ -8,6 +8,7 @@
 #include "lib-memory.h"
 
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
@@ -173,6 +174,52 @@ TEST_LIMIT(what_is_being_written_is_waited_for, 120)
 	expect(unmount(dir), 0);
 	no_more_disk();
 	expect(remove_dir(a), 0);
+}
+
+/* Containers that are removed while their pages are on the way to that disk. */
+#define REMOVED 6
+
+static void page_out(struct actor *a)
+{
+	ck_assert_int_eq(madvise(a->mem, a->pages * PAGE, MADV_PAGEOUT), 0);
+}
+
+/*
+ * Who exits while his pages are being written leaves them in the swap cache, where only the walk over all
+ * page frames finds them. Pages that somebody else has taken along are still used, and stay; when he does the same, long after
+ * the first walk, that is found, too.
+ */
+TEST_LIMIT(strays_of_removed_containers, 120)
+{
+	char *root = mount_hierarchy("memory"), *p = container(root, "p");
+	const char *device = slow_swap();
+	struct actor *actor[REMOVED], *stays;
+	char *dir[REMOVED];
+
+	for (int i = 0; i < REMOVED; i++) {
+		dir[i] = container(p, at("", "c%d", i) + 1);
+		actor[i] = actor_in(dir[i]);
+		act(actor[i], touch, 100);
+	}
+	stays = actor[0];
+	expect(move_to(root, stays->pid), 0);
+	for (int i = 1; i < REMOVED; i++) {
+		act(actor[i], page_out, 0);
+		dismiss(actor[i]);
+	}
+	for (int i = 0; i < REMOVED; i++)
+		expect(remove_dir(dir[i]), 0);
+	eventually(anon_pages(p) <= 100 + OWN_PAGES, 20);
+	ck_assert_uint_ge(anon_pages(p), 100);
+	ck_assert(!no_dying("memory"));
+	ck_assert_uint_eq(resident(stays), 100);
+	act(stays, check, 0);
+	act(stays, page_out, 0);
+	dismiss(stays);
+	eventually(no_dying("memory"), 10);
+	eventually(anon_pages(p) == 0, 10);
+	no_more_swap(device);
+	expect(remove_dir(p), 0);
 }
 
 /* The reaper's answer, without waiting. */

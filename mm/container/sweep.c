@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What would keep the state of a removed container, and nobody uses: strays in the swap cache
+ * are freed (scan_strays.c), and file pages that were charged directly, for want of memory,
+ * pass to the nearest container above that is there (recharge.c), as mappings do.
+ *
+ * One worker for all such states, so that however many there are it is one walk over the
+ * page frames: at once when a directory goes, and then less and less often, because whose
+ * pages are still in use may leave strays later.
+ *
+ * Locking: none held. Lifetime: a state is looked at under memory_list_mutex only, and its
+ * pages under RCU; no reference keeps it.
+ */
+#include <linux/workqueue.h>
+
+#include "internal.h"
+#include "scan.h"
+
+/* How long between two looks; jiffies. */
+#define SWEEP_RETRY_MIN		((unsigned long)HZ / 10)
+#define SWEEP_RETRY_MAX		((unsigned long)HZ * 2)
+
+static void memory_sweep(struct work_struct *work);
+static DECLARE_DELAYED_WORK(memory_sweep_work, memory_sweep);
+
+/* From one look to the next; who sets it back meanwhile has a look made at once. */
+static unsigned long memory_sweep_after;
+
+static void memory_sweep(struct work_struct *work)
+{
+	struct memory_scan scan = { .reclaim = true, .want = LONG_MAX };
+	int tries = MEMORY_TRIES;
+	unsigned long after;
+	bool files;
+
+	INIT_LIST_HEAD(&scan.swapbacked);
+	INIT_LIST_HEAD(&scan.files);
+	do {
+		if (!memory_dead_charged(&files))
+			return;
+		if (files)
+			memory_recharge_files();
+	} while (memory_scan_strays(&scan) && tries--);
+	after = clamp(2 * READ_ONCE(memory_sweep_after), SWEEP_RETRY_MIN, SWEEP_RETRY_MAX);
+	WRITE_ONCE(memory_sweep_after, after);
+	queue_delayed_work(system_dfl_wq, &memory_sweep_work, after);
+}
+
+/**
+ * memory_sweep_dead - the directory of a container is gone
+ * @memory: its state, without mappings and with no more charges to come
+ *
+ * Context: container_mutex; sleeps.
+ */
+void memory_sweep_dead(struct container_memory *memory)
+{
+	bool files;
+
+	memory_flush(memory);
+	if (memory_read(memory, MEMORY_FILE)) {
+		memory_dead_charged(&files);
+		memory_recharge_files();
+	}
+	if (!memory_usage(memory))
+		return;
+	WRITE_ONCE(memory_sweep_after, 0);
+	mod_delayed_work(system_dfl_wq, &memory_sweep_work, 0);
+}
