@@ -16,6 +16,9 @@
 
 #define SLACK 256
 
+/* A bit of /proc/kpageflags. */
+#define KPF_REFERENCED 2
+
 /* What an actor has of its own goes to swap at most this often in one test. */
 #define OWN_PAGES 64
 
@@ -358,19 +361,26 @@ TEST_LIMIT(deactivate_moves_and_frees_nothing, 60)
 	char *b = container(root, "b");
 	struct actor *actor = actor_in(a), *next = neighbour(b, 500);
 	char *rollup = at("/proc", "%d/smaps_rollup", actor->pid);
-	unsigned long before, referenced;
+	unsigned long before, referenced, linuxs;
 
 	expect(write_file(at(a, "memory.overlimit"), "deactivate\n"), 0);
 	act(actor, touch, 800);
 	act(actor, populate, 3);
 	drain_batches();
 	ck_assert_uint_eq(count_flag(actor, KPF_ACTIVE), 800);
+	/* the third access is of an active page */
+	ck_assert_uint_eq(count_flag(actor, KPF_REFERENCED), 800);
+	linuxs = vmstat("pgdeactivate");
 	before = anon_pages(a);
 	referenced = read_field(rollup, "Referenced");
 	set_limit(a, "400");
 	eventually(count_flag(actor, KPF_ACTIVE) == 0, 3);
 	handler_rests(a);
 	ck_assert_uint_ge(stat_of(a, "deactivated"), 800);
+	ck_assert_uint_eq(count_flag(actor, KPF_REFERENCED), 0);
+	/* what Linux itself counts: nobody else has pages deactivated here */
+	ck_assert_uint_ge(vmstat("pgdeactivate") - linuxs, 800);
+	ck_assert_uint_le(vmstat("pgdeactivate") - linuxs, stat_of(a, "deactivated"));
 	ck_assert_uint_eq(resident(actor), 800);
 	ck_assert_uint_eq(swapped_out(actor), 0);
 	ck_assert_uint_eq(anon_pages(a), before);
@@ -384,6 +394,13 @@ TEST_LIMIT(deactivate_moves_and_frees_nothing, 60)
 	referenced = read_field(rollup, "Referenced");
 	act(actor, check, 0);
 	ck_assert_uint_ge(read_field(rollup, "Referenced") - referenced, 790 * 4);
+	/* on the inactive list already, they lose the flag all the same */
+	act(actor, populate, 1);
+	drain_batches();
+	ck_assert_uint_eq(count_flag(actor, KPF_ACTIVE), 0);
+	ck_assert_uint_eq(count_flag(actor, KPF_REFERENCED), 800);
+	set_limit(a, "400");
+	eventually(count_flag(actor, KPF_REFERENCED) == 0, 3);
 	expect_untouched(next, 500);
 	dismiss(actor);
 	dismiss(next);
