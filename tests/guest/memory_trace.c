@@ -48,6 +48,38 @@ static unsigned long traced(const char *event, const char *words, const char *fi
 	return n;
 }
 
+/* The number behind FIELD= in LINE. */
+static unsigned long number_in(const char *line, const char *field)
+{
+	const char *value = strstr(line, at("", " %s=", field) + 1);
+
+	ck_assert_msg(value, "no %s in: %s", field, line);
+	return strtoul(value + strlen(field) + 2, NULL, 10);
+}
+
+/*
+ * Nobody charges anything meanwhile: what a round says is left above STOP is what the next one begins with, and
+ * nothing is left by the last one.
+ */
+static void expect_left(unsigned long stop)
+{
+	char *text = read_file(at(tracefs, "trace")), *p = text, *line;
+	unsigned long left = 0, usage, rounds = 0;
+
+	while ((line = strsep(&p, "\n"))) {
+		if (!strstr(line, "container_memory_round: path=/a "))
+			continue;
+		usage = number_in(line, "usage");
+		if (rounds++)
+			ck_assert_msg(labs((long)(usage - left - stop)) <= FEW, "%lu were left above %lu before: %s", left, stop, line);
+		left = number_in(line, "left");
+		ck_assert_msg(left + stop <= usage || !left, "more than before: %s", line);
+	}
+	ck_assert_uint_gt(rounds, 1);
+	ck_assert_uint_eq(left, 0);
+	free(text);
+}
+
 /* Do the lines of all rounds sum up to what stat has? */
 static bool trace_agrees(const char *dir)
 {
@@ -84,6 +116,52 @@ TEST_LIMIT(trace_has_a_line_per_round, 60)
 	/* what does not fit, less what went without a round: there is hardly any */
 	ck_assert_uint_ge(sum, 500);
 	ck_assert_uint_ge(swapped_out(actor), 750);
+	/* 250 less a batch, which is more than 1/32, but not more than 1/8 */
+	expect_left(250 - 250 / 8);
+	off();
+	dismiss(actor);
+	expect(remove_dir(a), 0);
+}
+
+/* Dirty pages of a file: what the rounds say they began to write is what stat has, and Linux wrote no less. */
+TEST_LIMIT(trace_has_what_is_written, 60)
+{
+	char *root = mount_hierarchy("memory"), *a = container(root, "a"), *disk = make_disk(16);
+	struct actor *actor = actor_in(a);
+	unsigned long sum, linuxs;
+
+	strcpy(actor->path, at(disk, "data"));
+	act(actor, write_whole, 1000);
+	trace();
+	linuxs = vmstat("nr_written");
+	set_limit(a, "250");
+	eventually(anon_pages(a) + file_pages(a) <= 250, 20);
+	set_limit(a, "max");
+	eventually(trace_agrees(a), 20);
+	traced("round", "path=/a ", "written", &sum);
+	ck_assert_uint_eq(sum, stat_of(a, "written_back"));
+	ck_assert_uint_ge(sum, 1000 - 250);
+	ck_assert_uint_ge(vmstat("nr_written") - linuxs, sum);
+	off();
+	dismiss(actor);
+	drop_cached(at(disk, "data"));
+	expect(unmount(disk), 0);
+	expect(remove_dir(a), 0);
+}
+
+/* More than 1/8 above the limit the task works itself, as its waiting shows; that the worker works is seen above. */
+TEST_LIMIT(trace_tells_who_works, 60)
+{
+	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", "400", NULL);
+	struct actor *actor = actor_in(a);
+	unsigned long sum;
+
+	trace();
+	/* whoever comes first works, and the other waits: so more than once */
+	eventually((act(actor, touch, 1500), act(actor, check, 0), act(actor, release, 0),
+		    traced("round", "path=/a for=page_limit by=task ", "scanned", &sum) > 0), 30);
+	ck_assert_uint_gt(sum, 0);
+	ck_assert_uint_gt(stat_of(a, "throttled_ns"), 0);
 	off();
 	dismiss(actor);
 	expect(remove_dir(a), 0);
