@@ -265,12 +265,36 @@ static void move(struct actor *a, const char *dir)
 	expect(write_file(at(dir, "procs"), at("", "%d", a->pid) + 1), 0);
 }
 
-/* In this order; and what has been written is not kept in the swap cache by containers that have next to nothing. */
+/* Bits of /proc/kpageflags. */
+#define KPF_MMAP 11
+#define KPF_SWAPCACHE 13
+
+/* Pages of the machine that are in the swap cache, and nobody's page tables. */
+static unsigned long only_in_swap_cache(void)
+{
+	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	static uint64_t flags[512];
+	unsigned long found = 0;
+	ssize_t got;
+
+	ck_assert_int_ge(fd, 0);
+	while ((got = read(fd, flags, sizeof(flags))) > 0)
+		for (unsigned int i = 0; i < got / sizeof(*flags); i++)
+			found += (flags[i] >> KPF_SWAPCACHE & 1) && !(flags[i] >> KPF_MMAP & 1);
+	close(fd);
+	return found;
+}
+
+/*
+ * In this order; and what has been written is not kept in the swap cache by containers that have next to nothing: not
+ * one page, because how far Linux reads ahead follows the hits, and a page that is there before is none. Where only every
+ * second one is asked for, a single miss is the end of it: 25 pages are read ahead then, and not 240.
+ */
 static void all_to_swap(struct actor *actor, const char *a, const char *b)
 {
 	eventually((drain_batches(), act(actor, page_out, 0), swapped_out(actor) == actor->pages), 20);
 	eventually((set_limit(a, "1"), set_limit(b, "1"), drain_batches(),
-		    anon_pages(a) + anon_pages(b) <= LOCKED + FEW), 20);
+		    anon_pages(a) + anon_pages(b) <= LOCKED + FEW && !only_in_swap_cache()), 20);
 	set_limit(a, "max");
 	set_limit(b, "max");
 }
