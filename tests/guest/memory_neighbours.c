@@ -5,10 +5,15 @@
  * had to wait for a disk. (uml-run --swap 512M --mem 160M) (jobs 1 4)
  *
  * Not in the debug kernel: there memory runs out for moments beside the same limit, and the neighbour, the oldest,
- * goes. It is not the container that has it: in the trace of such a run it is 1 % above its limit when kswapd is first
- * woken, and the handler never gives up. Of 82 MB some 9 are free then, and another 4 to 6 lie in the CPU's lists of free pages, which
- * Linux lets grow to an eighth of the machine and does not look at where it asks whether to reclaim. What takes the 9 for
- * less than 10 ms is not known: slab has 1 MB more then. Who looks every 10 ms does not see it happen.
+ * goes. It is not the container that has it: in the trace of such runs it is 1 % above its limit when kswapd is first
+ * woken, at most 1/8 later, and the handler never gives up. Of 82 MB some 9 are free then, and up to 8 of these lie in the CPU's list of free
+ * pages, which Linux lets grow to an eighth of the machine and does not look at where it asks whether to reclaim. By
+ * mm_vmscan_wakeup_kswapd nearly all wakeups are for a watermark that is raised by 4 MB after kinds of pages were mixed (order 0, no
+ * flags), few for slab of order 2. But neither is the cause: with vm.watermark_boost_factor 0 and slab_max_order=0 all
+ * wakeups are of order 0, for the other one's own faults and for slab, and the neighbour goes all the same; so it does with short lists
+ * (vm.percpu_pagelist_high_fraction 64), without kmemleak, and with twice the memory. He stays when the other one makes a system call
+ * every 20 pages: 8 MB are free then all the time. What takes them for less than 10 ms otherwise is not known: slab has 1 MB more then. In the
+ * default kernel kswapd is not woken once.
  *
  * The sizes follow from what is free. Between two looks at all that the neighbour has, the other one goes once
  * through its working set: by then each page of the neighbour's is the oldest that there is.
