@@ -86,6 +86,62 @@ test_killed_stub_in_a_sync()
 	killed_in_syncs --cpus 2
 }
 
+test_killed_stub_in_a_sync_in_ptrace_mode()
+{
+	killed_in_syncs --mode ptrace
+}
+
+# killed_beside PERL OPTION...: of two tasks that have one memory, and so one stub, one is in it or on the way when it is
+# killed, and the other waits: for its turn, or to go on. Neither may be left there.
+killed_beside()
+{
+	local i guest times=6 program=$1
+	shift
+	: >"$WORK/o"
+	"$uml" "$@" --timeout 50 sh -c 'for i in $(seq '$times'); do
+			perl -Mthreads -e "$0"
+			echo status $?
+		done' "$program" >"$WORK/o" 2>"$WORK/e" &
+	guest=$!
+	for i in $(seq $times); do
+		wait_for 20 ready $i || fail "$program $*: kill $i: expected process $i, got $(tail -n 1 "$WORK/o")"
+		sleep 0.0$((RANDOM % 90 + 10))
+		kill -KILL "$(pgrep -n -P "$(kernel_pid)" uml-userspace)"
+	done
+	wait $guest
+	equal "status of $program $*" 0 $?
+	equal 'processes that ended with 139' $times "$(grep -c '^status 139' "$WORK/o")"
+}
+
+test_killed_stub_of_two_threads()
+{
+	killed_beside '$| = 1; async { getppid while 1 }; print "ready\n"; getppid while 1' --cpus 2
+}
+
+# vfork(2), whose child never goes on to exec
+test_killed_stub_of_a_borrowed_memory()
+{
+	for how in '--cpus 1' '--cpus 2' '--mode ptrace'; do
+		killed_beside '$| = 1; unless (syscall(58)) { print "ready\n"; 1 while 1 }' $how
+	done
+}
+
+# Pages that are read before they are written are all one page of the host's file, and so each is a mapping of its own: one
+# munmap() and mmap() more than the host lets a process have. It is told why, and the kernel goes on.
+test_host_has_no_more_mappings()
+{
+	local pages=$(($(cat /proc/sys/vm/max_map_count) + 1000))
+	[ $pages -lt 2000000 ] || not_here "vm.max_map_count is $((pages - 1000)): a process of 8 GB would be needed to reach it"
+	for mode in seccomp ptrace; do
+		guest --mode $mode --mem 512M --log "$WORK/log" sh -c "perl -e 'syscall(9, 0, $pages << 12, 1, 0x8022, -1, 0); print qq(on)'; echo \$?"
+		equal "$mode: status" 0 $status
+		equal "$mode: what the process ended with" 139 "$(echo "$out" | tail -n 1)"
+		contains "$mode: kernel log" 'vm.max_map_count has been reached' "$(cat "$WORK/log")"
+		# ENOMEM, and no other number at the end of what is said of it
+		equal "$mode: the errors told" 12 "$(sed -n 's/.*errno = //p; s/.*Error flushing stub syscalls: //p' "$WORK/log" | sort -u)"
+	done
+}
+
 # An interrupt to another CPU is a signal of the host, which keeps only so many of some kinds. Here it
 # keeps none from the boot on, which needs it for timers: nor at the end, when threads are cancelled.
 test_no_signals_kept()

@@ -6,8 +6,8 @@
  * waits for one may hold page-table locks and have interrupts off, SIGCHLD's
  * included: so each wait looks by itself whether there is still somebody to
  * wait for, and a wait that is over for that reason is an error, which goes to
- * where no lock is held (do_syscall_stub() keeps it for um_stub_enter_lock()).
- * There the task is ended.
+ * where no lock is held (os_stub_keep_error(), stub_end.c).
+ * There the task is ended (kernel/skas/turnstile.c).
  */
 
 #include <errno.h>
@@ -83,7 +83,7 @@ void os_stub_leave(struct mm_id *mm_id, unsigned int stay)
  * @mm_id: whose stub
  * @in_sync: interrupts may be off, so that nobody would say that it is dead
  *
- * Return: 0, when the word is to be looked at again; -1 and errno otherwise.
+ * Return: 0, when the word is to be looked at again; otherwise a negative errno, which errno is, too.
  */
 int os_stub_sleep(struct mm_id *mm_id, int in_sync)
 {
@@ -93,10 +93,10 @@ int os_stub_sleep(struct mm_id *mm_id, int in_sync)
 		    in_sync ? &patience : NULL, NULL, 0) == 0 || errno == EAGAIN)
 		return 0;
 	if (errno != EINTR && errno != ETIMEDOUT)
-		return -1;
+		return -errno;
 	if (in_sync && stub_is_dead(__READ_ONCE(mm_id->pid))) {
 		errno = ESRCH;
-		return -1;
+		return -errno;
 	}
 	return 0;
 }
@@ -119,14 +119,23 @@ void os_stub_gone(struct mm_id *mm_id)
 }
 
 /**
- * os_stub_end_task() - end the current task, whose stub cannot run
- * @mm_id: of current
+ * os_stub_failed() - a wait for a stub is over, and it has not done what it was to do
+ * @mm_id: whose stub
+ * @err: why, a negative errno; 0 for one that has died, or has said what it must not
  *
- * Context: the turnstile is held, and nothing else. It is given back first:
- * other threads wait in it, which cannot be killed there.
+ * Says so in the log, and that it has left. Context: any.
+ *
+ * Return: why.
  */
-void os_stub_end_task(struct mm_id *mm_id)
+int os_stub_failed(struct mm_id *mm_id, int err)
 {
-	exit_turnstile(mm_id);
-	fatal_sigsegv();
+	int pid = __READ_ONCE(mm_id->pid);
+
+	if (!err)
+		err = pid < 0 ? -ESRCH : -EPROTO;
+	printk(KERN_ERR "%s : the stub does not run, pid = %d, errno = %d\n", __func__, pid, -err);
+	if (err == -ENOMEM)
+		report_enomem();
+	os_stub_gone(mm_id);
+	return err;
 }

@@ -17,7 +17,7 @@ unsigned int os_stub_stay(struct mm_id *mm_id);
 void os_stub_leave(struct mm_id *mm_id, unsigned int stay);
 int os_stub_sleep(struct mm_id *mm_id, int in_sync);
 void os_stub_gone(struct mm_id *mm_id);
-void os_stub_end_task(struct mm_id *mm_id);
+int os_stub_failed(struct mm_id *mm_id, int err);
 
 /* What os_stub_stay() returned: was the stub outside user code? */
 #define os_stub_has_left(stay) ((stay) & FUTEX_IN_KERN)
