@@ -11,9 +11,25 @@
 
 #include <linux/mm.h>
 #include <linux/mutex.h>
+#include <linux/printk.h>
 #include <linux/sched.h>
+#include <os.h>
 #include <skas.h>
 #include <skas/stub_end.h>
+
+/**
+ * um_stub_error() - say why a stub does not do what it was to do
+ * @pid: its process id in the host, negative if it has none any more
+ * @error: an errno of the host
+ *
+ * Context: any; locks may be held.
+ */
+void um_stub_error(int pid, int error)
+{
+	pr_err("a stub does not run, pid = %d, errno = %d\n", pid, error);
+	if (error == ENOMEM)
+		report_enomem();
+}
 
 /**
  * um_leave_turnstile() - give back the turnstile, if the current task has it

@@ -59,8 +59,7 @@ int os_stub_run_calls(struct mm_id *mm_id, unsigned long *regs)
 	if (!err)
 		err = run_until_stop(mm_id);
 	if (err)
-		printk(KERN_ERR "%s : the stub does not do its calls, pid = %d, errno = %d\n",
-		       __func__, mm_id->pid, -err);
+		um_stub_error(mm_id->pid, -err);
 	return err;
 }
 

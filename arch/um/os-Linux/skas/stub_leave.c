@@ -24,6 +24,7 @@
 #include <os.h>
 #include <skas.h>
 #include <skas/shootdown.h>
+#include <skas/stub_end.h>
 #include <stub-data.h>
 
 /* How long one that was killed between the look and the sleep is waited for. */
@@ -133,9 +134,7 @@ int os_stub_failed(struct mm_id *mm_id, int err)
 
 	if (!err)
 		err = pid < 0 ? -ESRCH : -EPROTO;
-	printk(KERN_ERR "%s : the stub does not run, pid = %d, errno = %d\n", __func__, pid, -err);
-	if (err == -ENOMEM)
-		report_enomem();
+	um_stub_error(pid, -err);
 	os_stub_gone(mm_id);
 	return err;
 }

@@ -8,6 +8,7 @@
 struct mm_id;
 
 /* kernel/skas/turnstile.c */
+void um_stub_error(int pid, int error);
 void um_leave_turnstile(void);
 
 /* os-Linux/skas/stub_end.c */
