@@ -12,6 +12,7 @@
 set -eu
 
 cd "$(dirname "$0")/../.."
+. tools/check/long.sh
 build=$PWD/build
 out=$build/check/long-builds
 
@@ -48,9 +49,7 @@ slots()
 		cp -a "$build/linux/obj-default" "$obj"
 		sed -i 's|obj-default|obj-slots|g' "$obj/Makefile"
 		"$build/linux/scripts/config" --file "$obj/.config" --set-val MAX_CONTAINER_HIERARCHIES $max
-		CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 make -s -C "$build/linux" O="$obj" ARCH=um \
-			CC="$(command -v ccache) gcc" HOSTCC="$(command -v ccache) gcc" KBUILD_BUILD_USER=uml \
-			KBUILD_BUILD_HOST=containers KBUILD_BUILD_TIMESTAMP= -j"$(nproc)" olddefconfig linux
+		kbuild "$build/linux" "$obj" >"$out/build-$max" 2>&1 || { name=build-$max; failed 'it does not build'; }
 		grep -q "^CONFIG_MAX_CONTAINER_HIERARCHIES=$max$" "$obj/.config"
 		suite "$obj/linux" "core-$max" -- "$build/tests/guest/core" --only '*slot*'
 		suite "$obj/linux" "inherit-$max" -- "$build/tests/guest/inherit"

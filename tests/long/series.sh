@@ -2,10 +2,11 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # `./uml check --long series`: each patch of arch/um/series, on those before it, builds without a warning, boots with 1
 # and with 4 CPUs, and cures what it says: the tests that it names as its proof fail in the kernel before
-# it and pass in its own.
+# it and pass in its own. `PATCHES='*-ipi *-idle' ./uml check --long series` does it for these alone.
 set -eu
 
 cd "$(dirname "$0")/../.."
+. tools/check/long.sh
 build=$PWD/build
 out=$build/check/long-series
 tree=$build/series/linux
@@ -40,9 +41,7 @@ build_kernel()
 	done
 	! grep -q UML_KUNIT_TEST "$tree/arch/um/Kconfig.kunit" 2>/dev/null ||
 		"$tree/scripts/config" --file "$obj/.config" --enable KUNIT --enable UML_KUNIT_TEST
-	CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 nice make -C "$tree" O="$obj" ARCH=um CC="$(command -v ccache) gcc" \
-		HOSTCC="$(command -v ccache) gcc" KBUILD_BUILD_USER=uml KBUILD_BUILD_HOST=containers KBUILD_BUILD_TIMESTAMP= \
-		-j"$(nproc)" olddefconfig linux >"$out/$1.build" 2>&1 || failed "$1 does not build"
+	kbuild "$tree" "$obj" >"$out/$1.build" 2>&1 || failed "$1 does not build"
 	! grep -i 'warning' "$out/$1.build" || failed "$1 builds with a warning"
 }
 
@@ -63,10 +62,23 @@ boots()
 	done
 }
 
+# runner_says LOG KERNEL TEST RESULT: a test of tests/runner, and how it must end
+runner_says()
+{
+	tests/runner/run.sh --kernel "$2" "$3" </dev/null >"$out/$1" 2>&1 || :
+	grep -q "^$4 - $3 # [0-9]* ms" "$out/$1"
+}
+
 # proof PATCH SUITE:TEST: before it by a wrong byte or time, as in flavour vanilla, or in young by what that counts
 proof()
 {
 	suite=${2%%:*} test=${2#*:} cpus=4
+	tests=$((tests + 1))
+	if [ "$suite" = runner ]; then
+		runner_says "$1.$test.before" "$build/series/before" "$test" 'not ok' || failed "$2 passes before $1"
+		runner_says "$1.$test" "$obj/linux" "$test" ok || failed "$2 fails after $1"
+		return
+	fi
 	[ "$suite" != utime ] || cpus=1
 	seconds=60
 	! run "$1.$test.before" "$build/series/before" "$cpus" "$build/tests/guest/$suite" --slow 6 --only "$test" || failed "$2 passes before $1"
@@ -79,7 +91,20 @@ proof()
 	seconds=2
 	run "$1.$test" "$obj/linux" "$cpus" "$build/tests/guest/$suite" --only "$test" || failed "$2 fails after $1"
 	grep -q '^ok' "$out/$1.$test" || failed "$2 says nothing after $1"
-	tests=$((tests + 1))
+}
+
+# Is it one of PATCHES? All are without.
+wanted()
+{
+	yes=1
+	[ -n "${PATCHES:-}" ] || yes=0
+	set -f # patterns of patches, not of files
+	for pattern in ${PATCHES:-}; do
+		# shellcheck disable=SC2254
+		case $1 in $pattern) yes=0 ;; esac
+	done
+	set +f
+	return $yes
 }
 
 make tools tests
@@ -87,11 +112,22 @@ mkdir -p "$out"
 tools/series.sh check build
 tools/series.sh list >"$out/list"
 fresh_tree
-build_kernel 00-linux
-boots 00-linux
+last=00-linux built=
+if wanted $last; then
+	build_kernel $last
+	boots $last
+	built=yes
+fi
 while read -r n name proofs <&3; do
+	if ! wanted "$name"; then
+		tools/series.sh apply "$n" "$tree"
+		last=$name built=
+		continue
+	fi
+	[ -n "$built" ] || build_kernel "$last"
 	cp "$obj/linux" "$build/series/before"
 	tools/series.sh apply "$n" "$tree"
+	last=$name built=yes
 	build_kernel "$name"
 	boots "$name"
 	for which in $proofs; do
@@ -103,5 +139,5 @@ done 3<"$out/list"
 for file in $(git ls-files arch/um ':!arch/um/series' ':!arch/um/hooks.patch'); do
 	cmp "$file" "$tree/$file" || failed "the tree ends with another $file"
 done
-[ $tests -gt 0 ] || failed 'no patch has a proof'
-echo "series: $(wc -l <"$out/list") patches, $tests tests that failed before one of them and passed after it"
+[ $tests -gt 0 ] || [ -n "${PATCHES:-}" ] || failed 'no patch has a proof'
+echo "series: $(wc -l <"$out/list") patches${PATCHES:+, of which $PATCHES were built}, $tests tests that failed before one of them and passed after it"

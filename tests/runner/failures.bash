@@ -161,6 +161,20 @@ test_no_signals_kept()
 	equal status 0 $?
 }
 
+# With one CPU there is nothing to lose but the end.
+test_no_signals_kept_at_the_end()
+{
+	mkfifo "$WORK/go"
+	exec 4<>"$WORK/go"
+	: >"$WORK/o"
+	"$uml" --timeout 50 sh -c 'echo ready; read -r end' <"$WORK/go" >"$WORK/o" 2>"$WORK/e" &
+	wait_for 20 ready 1 || fail "expected a guest, got $(tail -n 1 "$WORK/e")"
+	prlimit --pid "$(kernel_pid)" --sigpending=0:
+	echo >&4
+	wait $!
+	equal status 0 $?
+}
+
 test_no_timers()
 {
 	status=0

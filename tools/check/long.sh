@@ -1,6 +1,17 @@
 # shellcheck shell=sh
 # SPDX-License-Identifier: GPL-2.0-only
-# Ten minutes of one suite, for tests/long/storm.sh and memory.sh, which source this in the top directory.
+# What scripts of tests/long have in common; they source this in the top directory.
+
+# kbuild TREE OBJECTS: the Linux of TREE, its output in OBJECTS, which has a .config; as the Makefile does it (KMAKE), for
+# trees and objects that it does not know
+kbuild()
+{
+	CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 nice make -C "$1" O="$2" ARCH=um CC="$(command -v ccache) gcc" \
+		HOSTCC="$(command -v ccache) gcc" KBUILD_BUILD_USER=uml KBUILD_BUILD_HOST=containers KBUILD_BUILD_TIMESTAMP= \
+		-j"$(nproc)" olddefconfig linux
+}
+
+# Ten minutes of one suite (storm.sh, memory.sh).
 
 # long_suite NAME SUITE VARIABLE OPTION...: runs tests/guest/SUITE.c with these options of the runner and with VARIABLE
 # set to the seconds (DURATION=N, or 600), with 4 CPUs (or CPUS=N), in the debug kernel (or FLAVOUR=F), there with a
