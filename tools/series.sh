@@ -9,7 +9,8 @@
 #
 # A patch has a subject and a message, a line "Files: PATH" for each file of ours that goes in whole, and its part of
 # arch/um/hooks.patch. A file of ours that grows with the series is written out until the patch that names it.
-# "Proof: SUITE:TEST" names a test that fails on the tree before it and passes on the one after it (tests/long/series.sh).
+# "Proof: SUITE:TEST" names a test that fails on the tree before it and passes on the one after it (tests/long/series.sh): of a
+# suite, of tests/runner (runner:TEST), or a word that a boot with CONFIG_PROVE_RCU reports (prove_rcu:WORD).
 set -eu
 
 cd "$(dirname "$0")/.."

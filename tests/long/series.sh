@@ -33,6 +33,21 @@ fresh_tree()
 	tools/config.sh "$tree" "$obj" um-configs/base.config um-configs/vanilla.config um-configs/series.config
 }
 
+# rcu_kernel NAME: what is in the tree now, with CONFIG_PROVE_RCU and kmemleak, which uses RCU for each kfree(), as series/NAME; for
+# the proof of one patch
+rcu_kernel()
+{
+	[ -e "$tree/obj-rcu/.config" ] ||
+		tools/config.sh "$tree" "$tree/obj-rcu" um-configs/base.config um-configs/vanilla.config um-configs/series.config
+	"$tree/scripts/config" --file "$tree/obj-rcu/.config" --enable DEBUG_KERNEL --enable PROVE_LOCKING \
+		--enable DEBUG_KMEMLEAK --disable DEBUG_KMEMLEAK_AUTO_SCAN
+	kbuild "$tree" "$tree/obj-rcu" >"$out/$1.build" 2>&1 || failed "$1 does not build"
+	for symbol in PROVE_RCU DEBUG_KMEMLEAK; do
+		grep -q "^CONFIG_$symbol=y$" "$tree/obj-rcu/.config" || failed "$1 has no CONFIG_$symbol"
+	done
+	cp "$tree/obj-rcu/linux" "$build/series/$1"
+}
+
 # What a patch brings is on from there; KUnit itself costs the others nothing.
 build_kernel()
 {
@@ -69,11 +84,20 @@ runner_says()
 	grep -q "^$4 - $3 # [0-9]* ms" "$out/$1"
 }
 
-# proof PATCH SUITE:TEST: before it by a wrong byte or time, as in flavour vanilla, or in young by what that counts
+# proof PATCH SUITE:TEST: before it by a wrong byte or time, as in flavour vanilla, or in young by what that counts; of prove_rcu, by
+# what such a kernel reports when it boots
 proof()
 {
 	suite=${2%%:*} test=${2#*:} cpus=4
 	tests=$((tests + 1))
+	if [ "$suite" = prove_rcu ]; then
+		seconds=2
+		! run "$1.rcu.before" "$build/series/rcu-before" "$cpus" /bin/true || failed "$2 passes before $1"
+		grep -q "$test" "$out/$1.rcu.before.kernel" || failed "$2 fails otherwise before $1"
+		rcu_kernel rcu-after
+		run "$1.rcu" "$build/series/rcu-after" "$cpus" /bin/true || failed "$2 fails after $1"
+		return
+	fi
 	if [ "$suite" = runner ]; then
 		runner_says "$1.$test.before" "$build/series/before" "$test" 'not ok' || failed "$2 passes before $1"
 		runner_says "$1.$test" "$obj/linux" "$test" ok || failed "$2 fails after $1"
@@ -126,6 +150,7 @@ while read -r n name proofs <&3; do
 	fi
 	[ -n "$built" ] || build_kernel "$last"
 	cp "$obj/linux" "$build/series/before"
+	case $proofs in *prove_rcu:*) rcu_kernel rcu-before ;; esac
 	tools/series.sh apply "$n" "$tree"
 	last=$name built=yes
 	build_kernel "$name"
