@@ -8,9 +8,10 @@
  * combination is a lookup in a hash.
  *
  * Locking: group_lock for changes of the table and for the containers' lists of
- * groups; only the table's own locks are taken within. A lookup is RCU. Groups are
- * made under container_mutex only, and dropped anywhere that may take group_lock with
- * interrupts on. The table grows and shrinks by itself, in a work item.
+ * groups; it is a leaf. Groups are looked up and made under container_mutex only, and
+ * dropped anywhere that may take group_lock with interrupts on: a lookup is RCU. So who has
+ * container_mutex may replace the table under group_lock, and it has as many chains as
+ * there are groups. (An rhashtable does that too; with its own locks and counts it took a fifth of a move.)
  *
  * Lifetime: tasks hold references; the memory goes after a grace period. The
  * last put unhashes and unlinks the group in one section of group_lock, so a
@@ -30,13 +31,16 @@
 #include "internal.h"
 
 #include <linux/bitops.h>
-#include <linux/jhash.h>
+#include <linux/mm.h>
 #include <linux/prefetch.h>
 #include <linux/rculist.h>
 #include <linux/sched/task.h>
 #include <linux/slab.h>
 
-struct rhashtable container_group_table;
+#define TABLE_MIN_BITS 9
+
+static struct hlist_head *group_table;	/* 1 << table_bits chains; container_mutex and group_lock */
+static unsigned int table_bits;
 static DEFINE_SPINLOCK(group_lock);
 static unsigned int nr_groups = 1;	/* group_lock; counts init_membership */
 static struct kmem_cache *membership_cache __ro_after_init;
@@ -62,24 +66,10 @@ static bool is_group_of(const struct container_membership *m,
 	       !memcmp(m->container, places->container, sizeof(m->container));
 }
 
-static u32 table_hash(const void *places, u32 len, u32 seed)
+static struct hlist_head *chain_of(u32 key)
 {
-	return jhash_1word(((const struct container_places *)places)->key, seed);
+	return &group_table[key & (BIT(table_bits) - 1)];
 }
-
-static int table_cmp(struct rhashtable_compare_arg *arg, const void *m)
-{
-	return !is_group_of(m, arg->key);
-}
-
-static const struct rhashtable_params table_params = {
-	.key_len = sizeof(struct container_places),
-	.key_offset = offsetof(struct container_membership, places),
-	.head_offset = offsetof(struct container_membership, hash),
-	.hashfn = table_hash,
-	.obj_cmpfn = table_cmp,
-	.automatic_shrinking = true,
-};
 
 void __init container_group_init(void)
 {
@@ -87,8 +77,59 @@ void __init container_group_init(void)
 	BUILD_BUG_ON(CONFIG_MAX_CONTAINER_HIERARCHIES > BITS_PER_LONG);
 	/* kmalloc()'s next size is twice as big, and a move makes a group and drops one */
 	membership_cache = KMEM_CACHE(container_membership, SLAB_PANIC);
-	if (rhashtable_init(&container_group_table, &table_params))
-		panic("containers: no memory for the table of groups\n");
+	table_bits = TABLE_MIN_BITS;
+	group_table = kzalloc_objs(*group_table, BIT(table_bits), GFP_KERNEL | __GFP_NOFAIL);
+}
+
+static void table_replace(struct hlist_head *table, unsigned int bits)
+{
+	struct container_membership *m;
+	struct hlist_head *old = group_table;
+	unsigned long chains = BIT(table_bits), at;
+	struct hlist_node *next;
+
+	container_assert_locked();
+	spin_lock(&group_lock);
+	group_table = table;
+	table_bits = bits;
+	for (at = 0; at < chains; at++)
+		hlist_for_each_entry_safe(m, next, &old[at], hash) {
+			hlist_del(&m->hash);
+			hlist_add_head(&m->hash, chain_of(m->key));
+		}
+	spin_unlock(&group_lock);
+	kvfree(old);
+}
+
+/* A chain for each group, and not eight; without memory for that, some longer ones until the next move. */
+static void table_fit(void)
+{
+	unsigned int bits = table_bits, groups = READ_ONCE(nr_groups);
+	struct hlist_head *table;
+
+	if (groups > BIT(bits))
+		bits++;
+	else if (bits > TABLE_MIN_BITS && groups < BIT(bits) / 8)
+		bits--;
+	else
+		return;
+	table = kvcalloc(BIT(bits), sizeof(*table), GFP_KERNEL | __GFP_NORETRY | __GFP_NOWARN);
+	if (table)
+		table_replace(table, bits);
+}
+
+/* For tests: how many chains there are, and how long the longest is. Context: container_mutex. */
+unsigned int container_group_chains(unsigned int *longest)
+{
+	unsigned long at;
+
+	container_assert_locked();
+	*longest = 0;
+	spin_lock(&group_lock);
+	for (at = 0; at < BIT(table_bits); at++)
+		*longest = max_t(unsigned int, *longest, hlist_count_nodes(&group_table[at]));
+	spin_unlock(&group_lock);
+	return BIT(table_bits);
 }
 
 /* The group for exactly these containers, referenced; NULL if there is none. */
@@ -101,9 +142,11 @@ static struct container_membership *group_lookup(const struct container_places *
 		return &init_membership;
 	}
 	guard(rcu)();
-	/* an equal one is made only after this one has left the table: both take group_lock */
-	m = rhashtable_lookup(&container_group_table, places, table_params);
-	return m && refcount_inc_not_zero(&m->ref) ? m : NULL;
+	hlist_for_each_entry_rcu(m, chain_of(places->key), hash) {
+		if (is_group_of(m, places) && refcount_inc_not_zero(&m->ref))
+			return m;
+	}
+	return NULL;
 }
 
 /* Each subsystem's state in the container of the hierarchy where it is bound. */
@@ -153,16 +196,13 @@ static void emptied_locked(struct container *cont)
 	populated_changed_locked(cont, false);
 }
 
-static int group_insert_locked(struct container_membership *m)
+static void group_insert_locked(struct container_membership *m)
 {
 	struct container *cont;
 	unsigned int slot;
-	int error;
 
 	lockdep_assert_held(&group_lock);
-	error = rhashtable_insert_fast(&container_group_table, &m->hash, table_params);
-	if (error)
-		return error;
+	hlist_add_head_rcu(&m->hash, chain_of(m->key));
 	for_each_set_bit(slot, &m->slots, CONFIG_MAX_CONTAINER_HIERARCHIES) {
 		cont = m->container[slot];
 		if (list_empty(&cont->groups))
@@ -170,7 +210,6 @@ static int group_insert_locked(struct container_membership *m)
 		list_add(&m->link[slot], &cont->groups);
 	}
 	nr_groups++;
-	return 0;
 }
 
 /**
@@ -186,9 +225,9 @@ struct container_membership *container_group_find(struct task_struct *task, stru
 	unsigned int slot = to->hierarchy->slot;
 	struct container_membership *m;
 	struct container_places places;
-	int error;
 
 	container_assert_locked();
+	table_fit();
 	/* an exit may drop that group; move_task() will see that it exits */
 	scoped_guard(rcu)
 		places = to_membership(rcu_dereference(task->containers))->places;
@@ -211,13 +250,8 @@ struct container_membership *container_group_find(struct task_struct *task, stru
 	refcount_set(&m->ref, 1);
 	group_fill_states(m);
 	spin_lock(&group_lock);
-	error = group_insert_locked(m);
+	group_insert_locked(m);
 	spin_unlock(&group_lock);
-	if (error) {
-		/* a chain of the table is too long, and it cannot be replaced now */
-		kmem_cache_free(membership_cache, m);
-		return ERR_PTR(-ENOMEM);
-	}
 	return m;
 }
 
@@ -277,7 +311,7 @@ void container_group_put(struct container_membership *m)
 
 	if (!refcount_dec_and_lock(&m->ref, &group_lock))
 		return;
-	rhashtable_remove_fast(&container_group_table, &m->hash, table_params);
+	hlist_del_rcu(&m->hash);
 	for_each_set_bit(slot, &m->slots, CONFIG_MAX_CONTAINER_HIERARCHIES) {
 		cont = m->container[slot];
 		list_del(&m->link[slot]);

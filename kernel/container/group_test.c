@@ -5,41 +5,8 @@
 #include <linux/sort.h>
 
 #define MANY	2000
-/* At most 3 in 4 chains; that one has more than 10 is a chance of 1 in 500,000. */
+/* In 2,048 chains; that one has more than 10 of them is a chance of 1 in some 50,000. */
 #define AT_MOST	10
-
-/* Of the table at rest: its worker doubles or halves it. Context: nobody makes groups meanwhile. */
-static unsigned int size_of_table(void)
-{
-	unsigned int size = 0, before;
-
-	do {
-		before = size;
-		/* who inserts or removes may leave the start of the worker to the next tick */
-		irq_work_sync(&container_group_table.run_irq_work);
-		flush_work(&container_group_table.run_work);
-		size = rcu_access_pointer(container_group_table.tbl)->size;
-	} while (size != before);
-	return size;
-}
-
-static unsigned int longest_chain(void)
-{
-	unsigned int chains = size_of_table(), longest = 0, at;
-	const struct bucket_table *tbl;
-
-	guard(rcu)();
-	tbl = rcu_dereference(container_group_table.tbl);
-	for (at = 0; at < chains; at++) {
-		unsigned int length = 0;
-		struct rhash_head *pos;
-
-		rht_for_each_rcu(pos, tbl, at)
-			length++;
-		longest = max(longest, length);
-	}
-	return longest;
-}
 
 /* However many groups there are, a lookup passes by few: by one chain of a table that grows. */
 static void groups_are_spread_over_the_table(struct kunit *test)
@@ -48,6 +15,7 @@ static void groups_are_spread_over_the_table(struct kunit *test)
 	struct container **cont = kunit_kcalloc(test, MANY, sizeof(*cont), GFP_KERNEL);
 	struct container_membership **m = kunit_kcalloc(test, MANY, sizeof(*m), GFP_KERNEL);
 	unsigned int groups = container_nr_groups();
+	unsigned int longest;
 	char name[8];
 	int i;
 
@@ -64,17 +32,20 @@ static void groups_are_spread_over_the_table(struct kunit *test)
 	}
 	KUNIT_EXPECT_EQ(test, i, MANY);
 	KUNIT_EXPECT_EQ(test, container_nr_groups(), groups + MANY);
-	KUNIT_EXPECT_GE(test, size_of_table(), MANY);
-	KUNIT_EXPECT_LE(test, longest_chain(), AT_MOST);
+	KUNIT_EXPECT_GE(test, container_group_chains(&longest), MANY);
+	KUNIT_EXPECT_LE(test, longest, AT_MOST);
 	/* and it finds what is there */
 	while (i--) {
 		KUNIT_EXPECT_PTR_EQ(test, container_group_find(current, cont[i]), m[i]);
 		container_group_put(m[i]);
 		container_group_put(m[i]);
 	}
-	container_unlock();
 	KUNIT_EXPECT_EQ(test, container_nr_groups(), groups);
-	KUNIT_EXPECT_LT(test, size_of_table(), MANY);
+	/* halved at each move */
+	for (i = 0; i < 3; i++)
+		container_group_put(container_group_find(current, cont[0]));
+	KUNIT_EXPECT_LT(test, container_group_chains(&longest), MANY);
+	container_unlock();
 	for (i = 0; i < MANY; i++)
 		KUNIT_EXPECT_EQ(test, unmake(cont[i]), 0);
 	release(h);

@@ -32,7 +32,6 @@
 #include <linux/kernfs.h>
 #include <linux/llist.h>
 #include <linux/refcount.h>
-#include <linux/rhashtable.h>
 #include <linux/spinlock.h>
 
 #define CONTAINER_SUPER_MAGIC	0x27e0eb
@@ -193,7 +192,7 @@ struct container_hierarchy {
  * @container: by slot; NULL means the root container, so that mounting a
  *	hierarchy changes no group
  * @link: by slot, in container.groups; unused where @container is NULL; group_lock
- * @hash: in container_group_table; group_lock, readers RCU
+ * @hash: in the table of groups; group_lock, readers RCU
  */
 struct container_membership {
 	struct container_group group;
@@ -204,7 +203,7 @@ struct container_membership {
 		unsigned long slots;
 		struct container *container[CONFIG_MAX_CONTAINER_HIERARCHIES];
 	);
-	struct rhash_head hash;
+	struct hlist_node hash;
 	struct list_head link[CONFIG_MAX_CONTAINER_HIERARCHIES];
 	struct rcu_head rcu;
 };
@@ -231,7 +230,6 @@ static inline bool container_is_root(const struct container *cont)
 }
 
 /* group.c */
-extern struct rhashtable container_group_table;	/* but init_membership and exited_membership */
 extern struct container_membership init_membership;
 extern struct container_membership exited_membership;
 
@@ -260,6 +258,7 @@ static inline bool container_has_members(const struct container *cont)
 }
 
 unsigned int container_nr_groups(void);
+unsigned int container_group_chains(unsigned int *longest);
 
 /* css.c */
 int container_css_create(struct container *cont, struct container_subsys *ss);
