@@ -15,8 +15,9 @@
  *                  ancestor of both containers: else who owns two directories,
  *                  or one and a task, could carry a task past a limit that
  *                  stands above
- *   descriptors    can be passed, to someone with more rights or fewer. All
- *                  rules hold for who opened the file, and for who writes
+ *   descriptors    can be passed, to someone with more rights or fewer. These
+ *                  rules hold for who opened the file, and for who writes; that of
+ *                  ns.c about others' processes, for who writes, comes on top
  *
  * Locking: container_mutex keeps the containers of the tasks. Nothing is kept,
  * so a mode or an owner that changes counts from the next write.

@@ -101,26 +101,6 @@ char *snapshot(const char *root)
 	return t.at;
 }
 
-static void add_outline(struct text *t, const char *dir, bool root)
-{
-	struct dirent **list;
-	int n = scandir(dir, &list, NULL, alphasort);
-
-	ck_assert_msg(n >= 0, "%s: %s", dir, error_name(errno));
-	for (int i = 0; i < n; i++) {
-		char *name = list[i]->d_name, *path = at(dir, "%s", name);
-
-		add(t, "%s\n", path);
-		if (list[i]->d_type == DT_DIR && *name != '.')
-			add_outline(t, path, false);
-		else if (!root && !strcmp(name, "tasks"))
-			add(t, "%s", read_file(path));
-		free(path);
-		free(list[i]);
-	}
-	free(list);
-}
-
 char *outline(const char *root)
 {
 	struct hierarchy_row rows[16];
@@ -130,7 +110,7 @@ char *outline(const char *root)
 	for (int i = 0; i < n; i++)
 		add(&t, "%d %d %s\n", rows[i].id, rows[i].containers, rows[i].subsystems);
 	add(&t, "groups %u\n", nr_groups());
-	add_outline(&t, root, true);
+	add_dir(&t, root, true);
 	return t.at;
 }
 

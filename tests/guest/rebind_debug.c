@@ -266,8 +266,8 @@ static void compare_everything(struct tree *t, int nth)
 
 /*
  * At least: the list of containers; in two of them the tables of files of the five that have any; six states
- * and their counts; sets of tasks, and these. Six states are made and taken back each time, so that what shows at once
- * is compared each time, and the rest when all is over.
+ * and their counts; sets of tasks, and these. Six states are made and taken back each time, and go after a grace
+ * period: their numbers are compared when all is over, everything else each time.
  */
 TEST_LIMIT(each_allocation_fails_on_the_way_in_of_the_others, 60)
 {
