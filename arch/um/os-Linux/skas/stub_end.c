@@ -83,6 +83,31 @@ int os_stub_keep_error(struct mm_id *mm_id, int err)
 }
 
 /**
+ * os_stub_calls_failed() - did the calls fail that were queued for an entry, in seccomp mode?
+ * @mm_id: whose stub
+ *
+ * A stub whose calls fail does not enter user code. It comes back as it does
+ * from calls alone, with SIGSYS, which is a system call's as well: only the
+ * error tells. It is kept for all who have this memory, since the host does not have
+ * what the page table says.
+ *
+ * Context: the turnstile is held, the stub has left.
+ *
+ * Return: 0, or their error, a negative errno.
+ */
+int os_stub_calls_failed(struct mm_id *mm_id)
+{
+	struct stub_data *data = (void *)mm_id->stack;
+	int err = data->err;
+
+	if (err >= 0)
+		return 0;
+	syscall_stub_dump_error(mm_id);
+	um_stub_error(mm_id->pid, -err);
+	return os_stub_keep_error(mm_id, err);
+}
+
+/**
  * os_stub_look() - a stub cannot run: does it still have its process id?
  * @mm_id: whose stub
  *

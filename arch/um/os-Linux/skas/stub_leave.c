@@ -30,12 +30,16 @@
 /* How long one that was killed between the look and the sleep is waited for. */
 static const struct timespec patience = { .tv_sec = 1 };
 
+/* One that is no child any more was reaped: by the interrupt of SIGCHLD, even before start_userspace() had stored its pid. */
 static bool stub_is_dead(int pid)
 {
 	siginfo_t info = {};
 
-	return pid <= 0 ||
-	       (waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == pid);
+	if (pid <= 0)
+		return true;
+	if (waitid(P_PID, pid, &info, WEXITED | WNOHANG | WNOWAIT) < 0)
+		return errno == ECHILD;
+	return info.si_pid == pid;
 }
 
 /**
@@ -96,6 +100,7 @@ int os_stub_sleep(struct mm_id *mm_id, int in_sync)
 	if (errno != EINTR && errno != ETIMEDOUT)
 		return -errno;
 	if (in_sync && stub_is_dead(__READ_ONCE(mm_id->pid))) {
+		__WRITE_ONCE(mm_id->pid, -1);	/* another process may have it soon */
 		errno = ESRCH;
 		return -errno;
 	}

@@ -13,6 +13,7 @@ void um_leave_turnstile(void);
 
 /* os-Linux/skas/stub_end.c */
 int os_stub_run_calls(struct mm_id *mm_id, unsigned long *regs);
+int os_stub_calls_failed(struct mm_id *mm_id);
 int os_stub_keep_error(struct mm_id *mm_id, int err);
 void os_stub_look(struct mm_id *mm_id);
 
