@@ -53,6 +53,12 @@ kernel_pid()
 	pgrep -f "uml_dir=$TMPDIR/uml-run" | head -n 1
 }
 
+# ready N: has the guest said so N times?
+ready()
+{
+	[ "$(grep -c ready "$WORK/o")" = "$1" ]
+}
+
 runs_in_guest()
 {
 	[ -s "$WORK/started" ]

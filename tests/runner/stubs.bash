@@ -16,11 +16,6 @@ test_killed_stub()
 	[ $status = 139 ] || { equal status 0 $status; contains 'what sleep ended with' 'status 139' "$(cat "$WORK/o")"; }
 }
 
-ready()
-{
-	[ "$(grep -c ready "$WORK/o")" = "$1" ]
-}
-
 # mmap() with MAP_POPULATE and munmap() of 1024 pages: most of the time goes into syncs, where the kernel waits
 # for the stub with locks held and interrupts off. Killed there or elsewhere, it is the end of that
 # process, and of no other.
