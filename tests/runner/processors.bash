@@ -68,21 +68,3 @@ test_waiting_for_a_stub_sleeps()
 	equal status 0 $?
 	contains 'what it printed' 'status 0' "$(cat "$WORK/o")"
 }
-
-# munmap() of 64 MB turns interrupts off and on for each page, and a system call that does nothing is not about that at all.
-# Where each time is a call of the host, as on Linux as it is, the one took 1445 to 2321 times as long as the other; here 133 to
-# 365 times. Both are the best of many, on the same core in the same second.
-test_interrupts_off_without_the_host()
-{
-	local ratio
-	guest --mem 256M --timeout 50 perl -MTime::HiRes=time -e '
-		sub best { my ($n, $do) = @_; my $best = 1e9;
-			for (1 .. $n) { my $ns = $do->(); $best = $ns if $ns < $best } $best }
-		$unmap = best(12, sub { my $a = syscall(9, 0, 64 << 20, 3, 0x8022, -1, 0); my $t = time; syscall(11, $a, 64 << 20); time - $t });
-		$call = best(200, sub { my $t = time; syscall(110) for 1 .. 50; (time - $t) / 50 });
-		printf "munmap: %.0f us, getppid: %.2f us\n%d\n", $unmap * 1e6, $call * 1e6, $unmap / $call'
-	equal status 0 $status
-	ratio=$(echo "$out" | tail -n 1)
-	echo "$out" >&2
-	[ "$ratio" -lt 700 ] || fail "munmap() of 64 MB by getppid(): expected less than 700, got $ratio"
-}
