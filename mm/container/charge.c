@@ -144,8 +144,9 @@ static void memory_charge_file(struct folio *folio)
 		if (old & (MEMORY_MAPPING | MEMORY_IS_FILE))
 			return;
 	} while (!try_cmpxchg(&folio->memcg_data, &old, old | MEMORY_IS_FILE));
-	memory_count(data_memory(old), MEMORY_ANON, -nr);
+	/* in this order: who reads in between must not find nothing (sweep.c) */
 	memory_count(data_memory(old), MEMORY_FILE, nr);
+	memory_count(data_memory(old), MEMORY_ANON, -nr);
 }
 
 /* Give back what @data says a folio of @nr pages is charged to. */

@@ -300,16 +300,23 @@ bool memory_dead_charged(bool *files)
 
 	*files = false;
 	mutex_lock(&memory_list_mutex);
+	/* all first, as what is below tells those above, which come before it in the list */
+	list_for_each_entry(memory, &memory_list, node)
+		if (READ_ONCE(memory->dead))
+			memory_flush_one(memory);
 	list_for_each_entry(memory, &memory_list, node) {
 		if (!READ_ONCE(memory->dead))
 			continue;
-		memory_flush_one(memory);
 		anon |= memory_read(memory, MEMORY_ANON) > 0;
-		if (!memory_read(memory, MEMORY_FILE))
-			continue;
-		/* that they are mapped was counted here, and will be taken from where they are then */
-		memory->recharged = true;
-		*files = true;
+		if (memory_read(memory, MEMORY_FILE)) {
+			/* that they are mapped was counted here, and will be taken from where they are then */
+			memory->recharged = true;
+			*files = true;
+		} else if (atomic_long_read(&memory->count[MEMORY_MAPPED])) {
+			/* they are there now; the numbers above have them, and keep them */
+			memory->recharged = true;
+			atomic_long_set(&memory->count[MEMORY_MAPPED], 0);
+		}
 	}
 	mutex_unlock(&memory_list_mutex);
 	return anon || *files;

@@ -91,7 +91,7 @@ static void memory_offline(struct container_subsys_state *css)
 	/* a handler that waits for its next try has a reference, too; pairs with memory_give_up() */
 	smp_mb();
 	if (delayed_work_pending(&memory->work))
-		memory_start_handler(memory);
+		memory_end_retry(memory);
 }
 
 static void memory_destroy(struct container_subsys_state *css)

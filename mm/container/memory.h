@@ -383,6 +383,7 @@ int memory_rmfile_write(struct container *cont, struct kernfs_open_file *of, cha
 
 /* overlimit.c */
 void memory_start_handler(struct container_memory *memory);
+void memory_end_retry(struct container_memory *memory);
 void memory_check_limit(struct container_memory *memory);
 void memory_recheck_limit(struct container_memory *memory);
 void memory_handler_work(struct work_struct *work);

@@ -147,6 +147,7 @@ static void batch_reaches_all_ancestors(struct kunit *test)
 	for (i = 0; i < MEMORY_BATCH - 1; i++)
 		memory_count(leaf, MEMORY_ANON, 1);
 	KUNIT_EXPECT_EQ(test, memory_read(leaf, MEMORY_ANON), 0UL);
+	KUNIT_EXPECT_EQ(test, memory_read(tree->states[0], MEMORY_ANON), 0UL);
 	memory_count(leaf, MEMORY_ANON, 1);
 	migrate_enable();
 	for (i = 0; i < DEPTH; i++)

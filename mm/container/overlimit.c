@@ -42,8 +42,9 @@
 /* Laps without a freed page until the handler gives up; the last one is forced. */
 #define MEMORY_IDLE_LAPS	3
 /*
- * Laps in a row that freed nothing, and wrote, or waited for what is being written: they do not count. A page takes
- * two of them; a disk that fails, or somebody who writes all the time, could have any number.
+ * Laps in a row that freed nothing, and wrote, or waited for what is being written, or put back what reclaim did not
+ * take: they do not count. A page takes two of them; a disk that fails, or somebody who writes all the time, or
+ * whose references stay, could have any number.
  */
 #define MEMORY_WRITE_LAPS	10
 /* Rounds that a task works before it goes on in user mode. */
@@ -62,6 +63,7 @@ struct memory_run {
 	unsigned long lap_freed;	/* scan.freed when this lap began */
 	unsigned int idle_laps;
 	unsigned int write_laps;
+	bool leave;	/* to the kworker, which may sleep */
 };
 
 /**
@@ -79,6 +81,19 @@ void memory_start_handler(struct container_memory *memory)
 	if (!memory_tryget(memory))
 		return;
 	/* whoever queued it first holds the reference */
+	if (mod_delayed_work(memory_wq, &memory->work, 0))
+		container_css_put(&memory->css);
+}
+
+/**
+ * memory_end_retry - a handler of a dead container that waits for its next try looks at once, and ends
+ * @memory: dead; with references left, maybe no new ones to be had
+ *
+ * Context: any.
+ */
+void memory_end_retry(struct container_memory *memory)
+{
+	container_css_get(&memory->css);
 	if (mod_delayed_work(memory_wq, &memory->work, 0))
 		container_css_put(&memory->css);
 }
@@ -138,6 +153,37 @@ void memory_recheck_limit(struct container_memory *memory)
 			memory_start_handler(memory);
 }
 
+/*
+ * The last resort. What it only put back, because somebody has references or the swap device fails, it would put back
+ * for ever: unless a page came free it is worth as many laps as writing is.
+ */
+static void memory_look_for_strays(struct memory_run *run)
+{
+	unsigned long before = run->scan.freed;
+	bool more = memory_scan_strays(&run->scan);
+
+	if (run->scan.freed > before) {
+		run->idle_laps = 0;
+		run->write_laps = 0;
+	} else if (more && ++run->write_laps <= MEMORY_WRITE_LAPS) {
+		run->idle_laps = 0;
+	}
+}
+
+/*
+ * A journal takes what it is told to write, and writes with its next commit: there is nothing to wait for until
+ * then. All these laps together are a little longer than the five seconds of ext4. A task has better things to do.
+ */
+static void memory_let_time_pass(struct memory_run *run)
+{
+	if (!run->scan.writing || run->scan.waited || run->write_laps < 2)
+		return;
+	if (current->flags & PF_KTHREAD)
+		schedule_timeout_killable((run->write_laps - 1) * HZ / 8);
+	else
+		run->leave = true;
+}
+
 /* Both walks came to their end. Returns false when there is no point in another. */
 static bool memory_next_lap(struct memory_run *run)
 {
@@ -151,10 +197,13 @@ static bool memory_next_lap(struct memory_run *run)
 	} else if (!scan->writing || ++run->write_laps > MEMORY_WRITE_LAPS) {
 		run->idle_laps++;
 	}
-	if (run->idle_laps && scan->reclaim && memory_scan_strays(scan))
-		run->idle_laps = 0;
+	if (run->idle_laps && scan->reclaim)
+		memory_look_for_strays(run);
+	else if (run->write_laps)
+		memory_let_time_pass(run);
 	run->lap_freed = scan->freed;
 	scan->writing = false;
+	scan->waited = false;
 	scan->force = run->idle_laps >= MEMORY_IDLE_LAPS - 1;
 	/* the first lap may have begun in the middle */
 	return run->idle_laps < (scan->reclaim ? MEMORY_IDLE_LAPS : 2);
@@ -271,11 +320,8 @@ static void memory_give_up(struct container_memory *memory, const struct memory_
 		container_css_put(&memory->css);
 	/* pairs with memory_offline(): one of us sees what the other did, and nobody waits with our reference */
 	smp_mb();
-	if (!READ_ONCE(memory->dead))
-		return;
-	container_css_get(&memory->css);
-	if (mod_delayed_work(memory_wq, &memory->work, 0))
-		container_css_put(&memory->css);
+	if (READ_ONCE(memory->dead))
+		memory_end_retry(memory);
 }
 
 /* A round, and its line in the trace. */
@@ -333,6 +379,10 @@ static void memory_handle(struct container_memory *memory, unsigned int max_roun
 			break;
 		if (!memory_traced_round(&run, memory, &goal, usage)) {
 			memory_give_up(memory, &goal, run.scan.reclaim);
+			break;
+		}
+		if (run.leave) {
+			memory_start_handler(memory);
 			break;
 		}
 		if (run.scan.freed)

@@ -40,7 +40,6 @@ static void memory_scan_written(struct memory_scan *scan, struct folio *folio, b
 	if (scan->writeback)
 		folio_put(scan->writeback);
 	scan->writeback = folio;
-	scan->writing = true;
 	if (!swapbacked)
 		return;
 	scan->written += folio_nr_pages(folio);
@@ -76,7 +75,10 @@ void memory_scan_isolate(struct memory_scan *scan, struct folio *folio)
 	bool swapbacked = folio_test_swapbacked(folio);
 
 	if (folio_test_writeback(folio)) {
-		memory_scan_written(scan, folio, swapbacked);
+		/* one walk for all dead states waits for the disk of none of them */
+		if (scan->top)
+			memory_scan_written(scan, folio, swapbacked);
+		scan->writing = true;
 		return;
 	}
 	if (scan->want <= 0)
@@ -144,6 +146,7 @@ static bool memory_scan_wait(struct memory_scan *scan)
 	scan->writeback = NULL;
 	if (folio) {
 		waited = !folio_wait_writeback_killable(folio);
+		scan->waited |= waited;
 		folio_put(folio);
 	}
 	scan->want += scan->written;

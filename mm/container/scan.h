@@ -27,6 +27,7 @@
  * @writeback: the last folio seen that is being written, referenced, to wait for
  * @written: pages seen that are being written to swap: nothing else is taken in their place
  * @writing: this lap has begun to write, or has seen pages that are being written
+ * @waited: and some of these are written now
  * @freed: pages that this run made free
  */
 struct memory_scan {
@@ -44,6 +45,7 @@ struct memory_scan {
 	struct folio *writeback;
 	long written;
 	bool writing;
+	bool waited;
 	unsigned long freed;
 };
 

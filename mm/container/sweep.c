@@ -6,7 +6,8 @@
  *
  * One worker for all such states, so that however many there are it is one walk over the
  * page frames: at once when a directory goes, and then less and less often, because whose
- * pages are still in use may leave strays later.
+ * pages are still in use may leave strays later. It waits for nobody's pages to be written: as long as
+ * some are, it comes again soon.
  *
  * Locking: none held. Lifetime: a state is looked at under memory_list_mutex only, and its
  * pages under RCU; no reference keeps it.
@@ -40,15 +41,18 @@ static void memory_sweep(struct work_struct *work)
 			return;
 		if (files)
 			memory_recharge_files();
+		scan.writing = false;
 	} while (memory_scan_strays(&scan) && tries--);
 	after = clamp(2 * READ_ONCE(memory_sweep_after), SWEEP_RETRY_MIN, SWEEP_RETRY_MAX);
+	if (scan.writing)
+		after = SWEEP_RETRY_MIN;
 	WRITE_ONCE(memory_sweep_after, after);
 	queue_delayed_work(system_dfl_wq, &memory_sweep_work, after);
 }
 
 /**
  * memory_sweep_dead - the directory of a container is gone
- * @memory: its state, without mappings and with no more charges to come
+ * @memory: its state, without mappings, and with no charges to come but those on their way
  *
  * Context: container_mutex; sleeps.
  */
@@ -61,8 +65,11 @@ void memory_sweep_dead(struct container_memory *memory)
 		memory_dead_charged(&files);
 		memory_recharge_files();
 	}
-	if (!memory_usage(memory))
+	if (!memory_usage(memory)) {
+		/* a charge may be on its way; of a container that has none it puts off no look that is due */
+		queue_delayed_work(system_dfl_wq, &memory_sweep_work, SWEEP_RETRY_MIN);
 		return;
+	}
 	WRITE_ONCE(memory_sweep_after, 0);
 	mod_delayed_work(system_dfl_wq, &memory_sweep_work, 0);
 }

@@ -7,6 +7,7 @@
 #include "accounting.h"
 #include "lib-memory.h"
 
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
@@ -171,6 +172,47 @@ TEST_LIMIT(what_is_being_written_is_waited_for, 120)
 	ck_assert_msg(!stat_of(a, "giveups"), "it gave up; stat: %s", read_file(at(a, "memory.stat")));
 	ck_assert_uint_eq(act(actor, check_whole, 0), DIRTY);
 	dismiss(actor);
+	expect(unmount(dir), 0);
+	no_more_disk();
+	expect(remove_dir(a), 0);
+}
+
+/* Writes the first word of each page of its file, mapped, over and over, until it is killed. */
+static void dirty_for_ever(struct actor *a)
+{
+	int fd = open(a->path, O_RDWR | O_CLOEXEC);
+	char *mem = mmap(NULL, a->arg * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+
+	ck_assert_ptr_ne(mem, MAP_FAILED);
+	for (unsigned long i = 0;; i = (i + 1) % a->arg)
+		++*(volatile unsigned long *)(mem + i * PAGE);
+}
+
+/*
+ * Somebody writes the same pages all the time, so that there is always something on its way to that disk, and
+ * nothing comes free: the handler waits for it some times, and gives up.
+ */
+TEST_LIMIT(who_writes_all_the_time_is_not_waited_for, 120)
+{
+	char *root = mount_memory(), *a = container(root, "a"), *dir = new_dir();
+	const char *device = slow_disk();
+	struct actor *stays = actor_in(a), *writer = actor_in(a);
+	char command[256];
+
+	snprintf(command, sizeof(command), "PATH=/usr/sbin:/sbin:$PATH; mkfs.ext4 -q -F -b 4096 -m 0 -O ^has_journal "
+		 "-E nodiscard,lazy_itable_init=1 %s && mount %s %s", device, device, dir);
+	ck_assert_msg(!system(command), "%s: failed", command);
+	act(stays, touch, STAY);
+	strcpy(writer->path, at(dir, "data"));
+	act(writer, write_whole, 20);
+	act_begin(writer, dirty_for_ever, 20);
+	set_limit(a, "500");
+	eventually(stat_of(a, "written_back") >= 20, 10);
+	eventually(stat_of(a, "giveups") >= 1, 15);
+	ck_assert_uint_eq(resident(stays), STAY);
+	ck_assert_int_eq(kill(writer->pid, SIGKILL), 0);
+	expect_killed(writer);
+	dismiss(stays);
 	expect(unmount(dir), 0);
 	no_more_disk();
 	expect(remove_dir(a), 0);

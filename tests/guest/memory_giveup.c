@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * memory: the handler gives up where nothing comes free, however much there is to try, and not where it takes a
+ * while. (uml-run --swap 64M) (jobs 1 4@debug)
+ */
+#include "accounting.h"
+#include "lib-memory.h"
+#include "lib-rebind.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/uio.h>
+
+#define PINNED 256UL
+
+static int pipe_ends[2];
+
+/* All pages of the actor in a pipe, which has references, and out of its page tables. */
+static void pin_and_page_out(struct actor *a)
+{
+	struct iovec all = { .iov_base = a->mem, .iov_len = a->pages * PAGE };
+
+	ck_assert_int_eq(pipe(pipe_ends), 0);
+	ck_assert_int_ge(fcntl(pipe_ends[1], F_SETPIPE_SZ, a->pages * PAGE), a->pages * PAGE);
+	ck_assert_int_eq(vmsplice(pipe_ends[1], &all, 1, SPLICE_F_NONBLOCK), a->pages * PAGE);
+	ck_assert_int_eq(madvise(a->mem, a->pages * PAGE, MADV_PAGEOUT), 0);
+}
+
+static void check_pipe(struct actor *a)
+{
+	char page[PAGE];
+
+	for (unsigned long i = 0; i < a->pages; i++) {
+		ck_assert_int_eq(read(pipe_ends[0], page, PAGE), PAGE);
+		ck_assert_msg(!memcmp(page, a->mem + i * PAGE, PAGE), "page %lu of the pipe is another", i);
+	}
+	close(pipe_ends[0]);
+	close(pipe_ends[1]);
+}
+
+/* No round for a while that is shorter than the handler rests. */
+static bool rests(const char *dir)
+{
+	unsigned long rounds = stat_of(dir, "rounds");
+
+	usleep(500000);
+	return stat_of(dir, "rounds") == rounds;
+}
+
+/*
+ * Pages in the swap cache to which a pipe has references: reclaim takes each of them, and puts it back, and that is no
+ * progress.
+ */
+TEST_LIMIT(pinned_pages_are_given_up, 60)
+{
+	char *root = mount_memory(), *a = container(root, "a");
+	struct actor *actor = actor_in(a);
+
+	act(actor, touch, PINNED);
+	act(actor, pin_and_page_out, 0);
+	ck_assert_uint_eq(swapped_out(actor), PINNED);
+	ck_assert_uint_ge(anon_pages(a), PINNED);
+	set_limit(a, "100");
+	eventually(stat_of(a, "giveups") >= 1, 5);
+	eventually(rests(a), 5);
+	ck_assert_uint_ge(anon_pages(a), PINNED);
+	set_limit(a, "max");
+	act(actor, check_pipe, 0);
+	act(actor, check, 0);
+	dismiss(actor);
+	expect(remove_dir(a), 0);
+}
+
+/*
+ * What a journal has, with data=journal the pages of files, too, is written with its commit, every five seconds, and cannot
+ * be freed before. Who waits for room at page_max waits for that, and is not killed.
+ */
+TEST_LIMIT(what_a_journal_has_is_waited_for, 120)
+{
+	char *root = mount_memory(), *a = container_with(root, "a", NULL, "400"), *dir = new_dir();
+	struct actor *actor;
+
+	ck_assert_int_eq(system(at("", "PATH=/usr/sbin:/sbin:$PATH; truncate -s 64M /tmp/image && mkfs.ext4 -q -F -b 4096 "
+				   "-m 0 /tmp/image && mount -o loop,data=journal /tmp/image %s", dir) + 1), 0);
+	actor = actor_in(a);
+	strcpy(actor->path, at(dir, "data"));
+	for (int i = 0; i < 3; i++) {
+		act(actor, write_whole, 1000);
+		ck_assert_uint_eq(act(actor, check_whole, 0), 1000);
+	}
+	ck_assert_uint_gt(stat_of(a, "max_hits"), 0);
+	ck_assert_uint_eq(stat_of(a, "ooms"), 0);
+	dismiss(actor);
+	expect(unmount(dir), 0);
+	expect(remove_dir(a), 0);
+}
+
+/*
+ * Who gave up four times rests for eight seconds. That keeps no state, when memory leaves the tree meanwhile. The last
+ * one: nothing has swap after it.
+ */
+TEST_LIMIT(retry_is_over_when_memory_leaves, 60)
+{
+	char *root = mount_hierarchy("memory,cpuacct"), *a = at(root, "a");
+	struct actor *actor;
+	double start;
+
+	no_swap();
+	expect(make_dir(a), 0);
+	set_limit(a, "100");
+	actor = actor_in(a);
+	act(actor, touch, 1000);
+	eventually(stat_of(a, "giveups") >= 4, 20);
+	start = now();
+	expect(remount(root, "cpuacct"), 0);
+	while (states_of("memory") != 1)
+		ck_assert_msg(now() < start + 5, "memory has %d states", states_of("memory"));
+	dismiss(actor);
+	expect(remove_dir(a), 0);
+}
