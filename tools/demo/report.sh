@@ -53,7 +53,7 @@ escape()
 	<p>Two tenants in one User-Mode Linux kernel with $mem of memory. <b>batch</b> reads through a
 	file tree and sorts $data MB of it; <b>service</b> keeps an index in memory and uses all of it
 	twice a second. First without a limit, then with a page_limit of $limit pages on batch (dashed).
-	The limit is soft: the over-limit handler starts when batch passes it and works it down to 7/8.</p>
+	The limit is soft: the over-limit handler starts when batch passes it and works it down to 31/32.</p>
 	EOF
 	for run in free limited; do
 		sed '1,/^<!DOCTYPE\|^ *"http/{/^<?xml/d;/^<!DOCTYPE/d;/^ *"http/d}' "$run.svg"
