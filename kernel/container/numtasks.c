@@ -40,6 +40,7 @@
 #include <linux/container_fork.h>
 #include <linux/container_hooks.h>
 #include <linux/ctype.h>
+#include <linux/jiffies.h>
 #include <linux/limits.h>
 #include <linux/moduleparam.h>
 #include <linux/pid_namespace.h>
@@ -55,8 +56,13 @@ static int forkrate_interval = 1;
 /* How often the rate was set: a new rate begins with new windows. The same lock. */
 static u8 rate_changes;
 
-/* A total that the guarantees of somebody do not allow; forks do not try it again. */
+/*
+ * A total that the guarantees of somebody do not allow, and when it was tried, in jiffies. Forks try it again
+ * after TOTAL_PAUSE: what stands in the way goes with an exit as well as with shares, and is not to be asked by each fork.
+ */
 static long total_refused;
+static unsigned long total_refused_at;
+#define TOTAL_PAUSE	HZ
 
 /* NULL until the root state is online. */
 static struct numtasks *numtasks_root;
@@ -90,8 +96,11 @@ static void follow_total(void)
 	const char *reason;
 	long now = total();
 
-	if (is_new(now) && shares_set_limit(&numtasks_root->node, now, &reason))
+	if (is_new(now) && shares_set_limit(&numtasks_root->node, now, &reason)) {
+		/* each is a hint; who sees but one of them tries once too often, or a pause later */
+		WRITE_ONCE(total_refused_at, jiffies);
 		WRITE_ONCE(total_refused, now);
+	}
 }
 
 /* Of a fork. */
@@ -99,7 +108,9 @@ static bool has_to_follow_total(void)
 {
 	long now = total();
 
-	return unlikely(is_new(now)) && READ_ONCE(total_refused) != now;
+	return unlikely(is_new(now)) &&
+	       (READ_ONCE(total_refused) != now ||
+		time_after(jiffies, READ_ONCE(total_refused_at) + TOTAL_PAUSE));
 }
 
 /* What tells one interval from another. */

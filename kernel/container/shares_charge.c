@@ -21,7 +21,7 @@
  * Giving into a stock and taking from it changes no count, and writes to nothing that another CPU
  * writes to. A credit is a charge in every respect: no ceiling is ever passed, and if a limit is
  * refused for credits, they are drained, and it is asked again (shares_take_last()); so
- * nobody is refused while there is room. Who is charged all the same, as by a move, would leave
+ * nobody is refused for what is in stock. Who is charged all the same, as by a move, would leave
  * a group above its ceiling, and in stock somewhere below it what others would go on with: so
  * all is drained (shares_empty_stocks()). To make the former rare:
  *

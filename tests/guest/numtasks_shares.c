@@ -365,6 +365,38 @@ TEST(more_in_all_may_not_promise_what_others_have)
 	expect(remove_dir(b) | remove_dir(c) | remove_dir(a), 0);
 }
 
+/*
+ * As above, but b goes: then forks alone find that the machine has 2000. d has one of 100 parts. Nobody looks at
+ * `stats` meanwhile, nor writes to `shares`, which would be to try it.
+ */
+TEST(a_refused_total_is_tried_again_by_forks)
+{
+	char *root = mount_hierarchy("numtasks"), *a = at(root, "a"), *b = at(root, "a/b");
+	char *c = at(root, "a/c"), *d = at(root, "d"), *threads;
+	struct worker in_c, in_d;
+
+	threads = for_now("/proc/sys/kernel/threads-max", "1000");
+	expect(make_dir(a) | make_dir(b) | make_dir(c) | make_dir(d), 0);
+	expect(set_shares(a, "min_shares=1"), 0);
+	expect(write_file(at(a, "numtasks.limit"), "20"), 0);
+	expect(set_shares(b, "min_shares=50"), 0);
+	expect(set_shares(d, "max_shares=1"), 0);
+	in_c = worker_in(c);
+	in_d = worker_in(d);
+	ck_assert_int_eq(forks_until_refused(&in_c), 14);
+	expect(write_file("/proc/sys/kernel/threads-max", "2000"), 0);
+	ck_assert_int_eq(forks_until_refused(&in_d), 9);
+	expect(remove_dir(b), 0);
+	/* not at each fork: once in a second */
+	usleep(1200000);
+	ck_assert_int_eq(forks_until_refused(&in_d), 10);
+	says(d, "/d has 20 of 20 tasks");
+	worker_end(&in_c);
+	worker_end(&in_d);
+	expect(write_file("/proc/sys/kernel/threads-max", threads), 0);
+	expect(remove_dir(c) | remove_dir(a) | remove_dir(d), 0);
+}
+
 TEST(total_numtasks_is_what_there_is)
 {
 	char *root = mount_hierarchy("numtasks"), *a = at(root, "a"), *b = at(root, "b");

@@ -39,8 +39,8 @@ enum kind { MKDIRS, RMDIRS, MOVES, ENTRIES, FORKS, THREADS, EXECS, KILLS, KILLED
 
 /*
  * With how many in ten seconds, of six times as long in the debug kernel, a run has been no storm: a 24th of what the
- * debug kernel was seen to do on two processors that had nothing else to do (1,095 directories), as
- * with four other guests beside it it did a sixth of that (188).
+ * debug kernel was seen to do on two processors that had nothing else to do (1,095 directories): of that it did
+ * a sixth with four other guests beside it (188).
  */
 static const struct {
 	const char *name;
