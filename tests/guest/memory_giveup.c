@@ -73,7 +73,8 @@ TEST_LIMIT(pinned_pages_are_given_up, 60)
 
 /*
  * What a journal has, with data=journal the pages of files, too, is written with its commit, every five seconds, and cannot
- * be freed before. Who waits for room at page_max waits for that, and is not killed.
+ * be freed before. Who waits for room at page_max waits for that, and is not killed. (Nor is he here without the pauses of
+ * memory_let_time_pass(): what a run of this test asks for is not enough to fill a journal.)
  */
 TEST_LIMIT(what_a_journal_has_is_waited_for, 120)
 {
