@@ -15,8 +15,8 @@ char *snapshot(const char *root);
 /* Fails unless it is the same again; waits for what workers still have to free. */
 void same_as_before(const char *root, const char *before);
 /*
- * All of it but the numbers of states, which workers set right: files with what is in them, tasks, hierarchies and
- * groups. For what fails hundreds of times.
+ * All of it but the numbers of states and of the dying, which workers set right: files with what is in them, tasks,
+ * hierarchies and groups. For what fails hundreds of times.
  */
 char *outline(const char *root);
 /* NTH: of the failures so far, for the message. */
