@@ -16,49 +16,15 @@ test_killed_stub()
 	[ $status = 139 ] || { equal status 0 $status; contains 'what sleep ended with' 'status 139' "$(cat "$WORK/o")"; }
 }
 
-# mmap() with MAP_POPULATE and munmap() of 1024 pages: most of the time goes into syncs, where the kernel waits
-# for the stub with locks held and interrupts off. Killed there or elsewhere, it is the end of that
-# process, and of no other.
-killed_in_syncs()
+# killed_stubs TIMES PROGRAM OPTION...: so many processes, one after the other, that run PROGRAM in perl and say "ready";
+# soon after that their stub is killed. Each ends by that, and no other.
+killed_stubs()
 {
-	local i guest times=12
+	local i guest times=$1 program=$2
+	shift 2
 	: >"$WORK/o"
 	"$uml" "$@" --timeout 50 sh -c 'for i in $(seq '$times'); do
-			perl -e '\''$| = 1; print "ready\n";
-				syscall(11, syscall(9, 0, 4 << 20, 3, 0x8022, -1, 0), 4 << 20) while 1'\''
-			echo status $?
-		done' >"$WORK/o" 2>"$WORK/e" &
-	guest=$!
-	for i in $(seq $times); do
-		wait_for 20 ready $i || fail "kill $i: expected process $i, got $(tail -n 1 "$WORK/o")"
-		sleep 0.0$((RANDOM % 90 + 10))
-		kill -KILL "$(pgrep -n -P "$(kernel_pid)" uml-userspace)"
-	done
-	wait $guest
-	equal "status with $*" 0 $?
-	equal 'processes that ended with 139' $times "$(grep -c '^status 139' "$WORK/o")"
-}
-
-test_killed_stub_in_a_sync()
-{
-	killed_in_syncs --cpus 1
-	killed_in_syncs --cpus 2
-}
-
-test_killed_stub_in_a_sync_in_ptrace_mode()
-{
-	killed_in_syncs --mode ptrace
-}
-
-# killed_beside PERL OPTION...: of two tasks that have one memory, and so one stub, one is in it or on the way when it is
-# killed, and the other waits: for its turn, or to go on. Neither may be left there.
-killed_beside()
-{
-	local i guest times=6 program=$1
-	shift
-	: >"$WORK/o"
-	"$uml" "$@" --timeout 50 sh -c 'for i in $(seq '$times'); do
-			perl -Mthreads -e "$0"
+			perl -e "$0"
 			echo status $?
 		done' "$program" >"$WORK/o" 2>"$WORK/e" &
 	guest=$!
@@ -72,16 +38,37 @@ killed_beside()
 	equal 'processes that ended with 139' $times "$(grep -c '^status 139' "$WORK/o")"
 }
 
+# mmap() with MAP_POPULATE and munmap() of 1024 pages: most of the time goes into syncs, where the kernel waits
+# for the stub with locks held and interrupts off.
+killed_in_syncs()
+{
+	killed_stubs 12 '$| = 1; print "ready\n";
+		syscall(11, syscall(9, 0, 4 << 20, 3, 0x8022, -1, 0), 4 << 20) while 1' "$@"
+}
+
+test_killed_stub_in_a_sync()
+{
+	killed_in_syncs --cpus 1
+	killed_in_syncs --cpus 2
+}
+
+test_killed_stub_in_a_sync_in_ptrace_mode()
+{
+	killed_in_syncs --mode ptrace
+}
+
+# Of two tasks that have one memory, and so one stub, one is in it or on the way when it is killed, and the other waits:
+# for its turn, or to go on. Neither may be left there.
 test_killed_stub_of_two_threads()
 {
-	killed_beside '$| = 1; async { getppid while 1 }; print "ready\n"; getppid while 1' --cpus 2
+	killed_stubs 6 'use threads; $| = 1; async { getppid while 1 }; print "ready\n"; getppid while 1' --cpus 2
 }
 
 # vfork(2), whose child never goes on to exec
 test_killed_stub_of_a_borrowed_memory()
 {
 	for how in '--cpus 1' '--cpus 2' '--mode ptrace'; do
-		killed_beside '$| = 1; unless (syscall(58)) { print "ready\n"; 1 while 1 }' $how
+		killed_stubs 6 '$| = 1; unless (syscall(58)) { print "ready\n"; 1 while 1 }' $how
 	done
 }
 
