@@ -141,6 +141,17 @@ TEST_LIMIT(nor_of_tmpfs, 120)
 #define DIRTY 480UL
 #define LIMIT2 1000UL
 
+/* An ext4 on the slow disk, which has nothing to do but what it is told. */
+static void files_on_slow_disk(const char *dir)
+{
+	const char *device = slow_disk();
+	char command[256];
+
+	snprintf(command, sizeof(command), "PATH=/usr/sbin:/sbin:$PATH; mkfs.ext4 -q -F -b 4096 -m 0 -O ^has_journal "
+		 "-E nodiscard,lazy_itable_init=1 %s && mount %s %s", device, device, dir);
+	ck_assert_msg(!system(command), "%s: failed", command);
+}
+
 /*
  * All that can be freed has to be written first, and is in use before that: the lap that finds it
  * on its way is the third one that frees nothing. The handler waits, and does not give up.
@@ -148,14 +159,10 @@ TEST_LIMIT(nor_of_tmpfs, 120)
 TEST_LIMIT(what_is_being_written_is_waited_for, 120)
 {
 	char *root = mount_memory(), *a = container(root, "a"), *dir = new_dir();
-	const char *device = slow_disk();
 	struct actor *actor = actor_in(a);
 	unsigned long slack = stat_of(a, "unflushed_bound");
-	char command[256];
 
-	snprintf(command, sizeof(command), "PATH=/usr/sbin:/sbin:$PATH; mkfs.ext4 -q -F -b 4096 -m 0 -O ^has_journal "
-		 "-E nodiscard,lazy_itable_init=1 %s && mount %s %s", device, device, dir);
-	ck_assert_msg(!system(command), "%s: failed", command);
+	files_on_slow_disk(dir);
 	act(actor, touch, STAY);
 	strcpy(actor->path, at(dir, "data"));
 	act(actor, write_whole, DIRTY);
@@ -195,13 +202,9 @@ static void dirty_for_ever(struct actor *a)
 TEST_LIMIT(who_writes_all_the_time_is_not_waited_for, 120)
 {
 	char *root = mount_memory(), *a = container(root, "a"), *dir = new_dir();
-	const char *device = slow_disk();
 	struct actor *stays = actor_in(a), *writer = actor_in(a);
-	char command[256];
 
-	snprintf(command, sizeof(command), "PATH=/usr/sbin:/sbin:$PATH; mkfs.ext4 -q -F -b 4096 -m 0 -O ^has_journal "
-		 "-E nodiscard,lazy_itable_init=1 %s && mount %s %s", device, device, dir);
-	ck_assert_msg(!system(command), "%s: failed", command);
+	files_on_slow_disk(dir);
 	act(stays, touch, STAY);
 	strcpy(writer->path, at(dir, "data"));
 	act(writer, write_whole, 20);
