@@ -9,9 +9,10 @@
 #ifndef _BENCH_H
 #define _BENCH_H
 
+#include <linux/ktime.h>
+#include <linux/math64.h>
+#include <linux/sched.h>
 #include <linux/types.h>
-
-struct task_struct;
 
 #define BENCH_WORDS	8
 #define BENCH_BATCHES	64
@@ -54,6 +55,44 @@ struct bench_op {
 	int (*batch)(struct bench_job *job, u64 *ns);
 	void (*end)(struct bench_job *job);
 };
+
+/**
+ * bench_edge - children until one is refused, and then all exit
+ * @job: how often
+ * @ns: result: @count children, each with its part of the refusals
+ * @most: that there are; to have as many is an error, as there is no limit then
+ * @is_born: 0, or -EAGAIN where there is no room for the Nth
+ * @exits: the Nth
+ *
+ * In line, with both callbacks: these are what is measured.
+ *
+ * Return: 0, -ERANGE where there is no limit or no room, or another error of @is_born.
+ */
+static __always_inline int bench_edge(struct bench_job *job, u64 *ns, int most, int (*is_born)(void *data, int n),
+				      void (*exits)(void *data, int n), void *data)
+{
+	ktime_t begin = ktime_get();
+	u64 born = 0;
+
+	for (unsigned long i = 0; i < job->count; i++) {
+		int n = 0, err = 0;
+
+		while (n < most && !err) {
+			err = is_born(data, n);
+			n += !err;
+		}
+		born += n;
+		while (n)
+			exits(data, --n);
+		if (err != -EAGAIN)
+			return err ?: -ERANGE;
+		cond_resched();
+	}
+	if (!born)
+		return -ERANGE;
+	*ns = div64_u64(ktime_to_ns(ktime_sub(ktime_get(), begin)) * job->count, born);
+	return 0;
+}
 
 extern const struct bench_op bench_fork_hooks, bench_fork_edge, bench_charge, bench_page;
 extern const struct bench_op bench_fault, bench_file, bench_munmap, bench_fork, bench_switch, bench_stay;

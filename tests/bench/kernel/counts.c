@@ -109,32 +109,31 @@ const struct bench_op bench_tasks_charge = {
 /* Nobody has so many children here: there is no limit. */
 #define MOST	100000
 
-/* Children until one is refused, and then all exit. One is a child with its part of the refusal. */
+/* One task stands for all: what counts them does not look at it. */
+struct edge {
+	struct task_struct *child;
+	void *where;
+};
+
+static __always_inline int edge_is_born(void *data, int n)
+{
+	struct edge *edge = data;
+
+	return count_in(edge->child, edge->where);
+}
+
+static __always_inline void edge_exits(void *data, int n)
+{
+	struct edge *edge = data;
+
+	count_out(edge->child, edge->where);
+}
+
 static int tasks_edge(struct bench_job *job, u64 *ns)
 {
-	struct task_struct *child = job->data;
-	void *where = place_of_current();
-	ktime_t begin = ktime_get();
-	u64 born = 0;
+	struct edge edge = { job->data, place_of_current() };
 
-	for (unsigned long i = 0; i < job->count; i++) {
-		int n = 0, err = 0;
-
-		while (!err && n < MOST) {
-			err = count_in(child, where);
-			n += !err;
-		}
-		born += n;
-		while (n--)
-			count_out(child, where);
-		if (err != -EAGAIN)
-			return err ?: -ERANGE;
-		cond_resched();
-	}
-	if (!born)
-		return -ERANGE;
-	*ns = div64_u64(ktime_to_ns(ktime_sub(ktime_get(), begin)) * job->count, born);
-	return 0;
+	return bench_edge(job, ns, MOST, edge_is_born, edge_exits, &edge);
 }
 
 const struct bench_op bench_tasks_edge = {

@@ -125,32 +125,23 @@ static int children_start(struct bench_job *job)
 	return 0;
 }
 
-/* Children until one is refused, and then all exit. One is a child with its part of the refusal. */
+static __always_inline int edge_is_born(void *data, int n)
+{
+	struct task_struct **child = data;
+
+	return is_born(child[n]);
+}
+
+static __always_inline void edge_exits(void *data, int n)
+{
+	struct task_struct **child = data;
+
+	exits(child[n]);
+}
+
 static int fork_edge(struct bench_job *job, u64 *ns)
 {
-	struct task_struct **child = job->data;
-	ktime_t begin = ktime_get();
-	u64 born = 0;
-
-	for (unsigned long i = 0; i < job->count; i++) {
-		int n = 0, err = 0;
-
-		while (n < CHILDREN && !err) {
-			err = is_born(child[n]);
-			n += !err;
-		}
-		born += n;
-		while (n)
-			exits(child[--n]);
-		/* no limit, or another reason */
-		if (err != -EAGAIN)
-			return err ?: -ERANGE;
-		cond_resched();
-	}
-	if (!born)
-		return -ERANGE;
-	*ns = div64_u64(ktime_to_ns(ktime_sub(ktime_get(), begin)) * job->count, born);
-	return 0;
+	return bench_edge(job, ns, CHILDREN, edge_is_born, edge_exits, job->data);
 }
 
 const struct bench_op bench_fork_edge = {
