@@ -4,9 +4,10 @@
  *
  * A refusal is recorded where the refused thing was to happen: an attach in
  * the destination, a mkdir in the parent, a rmdir in the container, a charge
- * in the container of the task; whose limit it was is one of the fields. What
- * was refused in a container that clone.c made, and that nobody will see for
- * that reason, is the parent's.
+ * in the container that is charged; whose limit it was is one of the fields. Where
+ * nobody can read it, it is the parent's: what was refused in a container that clone.c
+ * made and that nobody will see for that reason, and a charge, such as of an address space
+ * that began there, in one whose directory is gone.
  *
  * Locking: container_why.lock, a leaf that any context may take. A reader
  * copies the record and prints the copy.
@@ -46,6 +47,9 @@ static void record(struct container *cont, struct task_struct *task,
 	rcu_read_lock();
 	if (refusal->limiter)
 		limiter = rcu_dereference(refusal->limiter->container);
+	/* it may be below @cont now, which does not reference it */
+	if (limiter && READ_ONCE(limiter->dead))
+		limiter = NULL;
 	spin_lock_irqsave(&why->lock, flags);
 	why->last = *refusal;
 	why->limiter = limiter;
@@ -84,7 +88,7 @@ int container_refuse(struct container *cont, struct task_struct *task,
 
 /**
  * container_css_refuse - record a refusal in the container of a state
- * @css: state, referenced or under RCU
+ * @css: state, referenced or under RCU; of a container without a directory: in the next above
  * @task: whom it hits, or NULL
  * @refusal: what to say; copied
  *
@@ -93,8 +97,14 @@ int container_refuse(struct container *cont, struct task_struct *task,
 void container_css_refuse(struct container_subsys_state *css, struct task_struct *task,
 			  const struct container_refusal *refusal)
 {
+	struct container *cont;
+
 	rcu_read_lock();
-	record(rcu_dereference(css->container), task, refusal);
+	cont = rcu_dereference(css->container);
+	/* roots do not die */
+	while (READ_ONCE(cont->dead))
+		cont = cont->parent;
+	record(cont, task, refusal);
 	rcu_read_unlock();
 }
 

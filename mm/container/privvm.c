@@ -33,8 +33,9 @@
  * so stays charged where it began, whoever is moved where: an address space is of several
  * tasks, and of none for a while.
  *
- * Surprises: the first page of a stack is charged when exec sets up the stack. A charge can be
- * forced, by settle, when a driver has made of a mapping something else than was asked for.
+ * Surprises: exec makes the first page of a stack without asking. It is charged by the first
+ * reservation, that of the stack's growth, or fails with it. Otherwise a charge is forced, by settle, only when
+ * a driver has made of a mapping something else than was asked for.
  */
 #include "internal.h"
 
@@ -166,6 +167,9 @@ static void settle(struct mm_struct *mm, enum bc_mm_resource what, unsigned long
 	unsigned long charged = bm->charged[what];
 
 	if (pages == charged || !bc_of(bm))
+		return;
+	/* the first page of a stack in exec, of which nobody knows yet whether there is room */
+	if (!charged && what == BC_MM_PRIVATE)
 		return;
 	if (pages > charged)
 		bc_enter(bm->bc, NULL, resources[what], pages - charged);

@@ -206,6 +206,47 @@ TEST(the_bound)
 	remove_all();
 }
 
+/* A program with ARG pages of arguments, in an address space of its own from the first; a->result: what became of it. */
+static void execute(struct actor *actor)
+{
+	static char argument[3 * PAGE + 1];
+	int status;
+	pid_t pid;
+
+	memset(argument, 'a', actor->arg * PAGE);
+	argument[actor->arg * PAGE] = 0;
+	pid = vfork();
+	if (!pid) {
+		execl("/proc/self/exe", "exe", argument, NULL);
+		_exit(errno);
+	}
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	actor->result = WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+/* Not even the first page of a stack, which is there before it could be asked for. */
+TEST(exec_passes_no_bound)
+{
+	struct actor *actor;
+	uint64_t bound;
+
+	mount_both();
+	actor = born_in(a);
+	bound = pages(a);
+	set_pages(a, bound, bound);
+	expect(write_file(at(a, "bc.reset"), "1"), 0);
+	act(actor, execute, 0);
+	expect(actor->result, 128 + SIGSEGV);
+	act(actor, execute, 3);
+	expect(actor->result, E2BIG);
+	ck_assert_uint_eq(privvm(a, "failcnt"), 2);
+	ck_assert_uint_eq(privvm(a, "maxheld"), bound);
+	eventually(pages(a) == bound, SOON);
+	dismiss(actor);
+	eventually(pages(a) == 0, SOON);
+	remove_all();
+}
+
 /* Down the stack, ARG pages. */
 static __attribute__((noinline)) char deep(unsigned long n)
 {
@@ -393,6 +434,27 @@ TEST(an_address_space_stays_where_it_began)
 	dismiss(actor);
 	eventually(no_dying("bc"), SOON);
 	expect(remove_dir(b), 0);
+}
+
+TEST(a_refusal_without_a_directory_is_said_above)
+{
+	struct actor *actor;
+	char inner[64];
+
+	mount_both();
+	snprintf(inner, sizeof(inner), "%s/inner", a);
+	expect(make_dir(inner), 0);
+	actor = born_in(inner);
+	expect(move_to(a, actor->pid), 0);
+	expect(remove_dir(inner), 0);
+	set_pages(a, pages(a), pages(a));
+	act(actor, map_private, 5);
+	expect(actor->seed, ENOMEM);
+	ck_assert_ptr_nonnull(strstr(read_file(at(a, "why")), "growth of task "));
+	ck_assert_ptr_nonnull(strstr(read_file(at(a, "why")), "container /a\n"));
+	dismiss(actor);
+	eventually(no_dying("bc"), SOON);
+	remove_all();
 }
 
 TEST_LIMIT(many_at_once, 40)
