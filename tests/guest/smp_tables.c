@@ -13,8 +13,11 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/ptrace.h>
+#include <sys/wait.h>
 
 WITHOUT_CONTAINERS
 
@@ -129,4 +132,76 @@ TEST(short_file)
 		ck_assert_int_eq(sig, SIGBUS);
 	}
 	ck_assert_uint_eq(*(volatile uint64_t *)mem, 0);
+}
+
+/* kB of page tables that PID has. */
+static unsigned long tables_of(pid_t pid)
+{
+	char path[32], line[128];
+	unsigned long kb = 0;
+	FILE *file;
+
+	snprintf(path, sizeof(path), "/proc/%d/status", pid);
+	file = fopen(path, "r");
+	ck_assert_ptr_ne(file, NULL);
+	while (fgets(line, sizeof(line), file))
+		sscanf(line, "VmPTE: %lu", &kb);
+	fclose(file);
+	return kb;
+}
+
+/* PID goes on to the next end or begin of a system call, or signal. */
+static void next_stop(pid_t pid)
+{
+	int status;
+
+	ck_assert_int_eq(ptrace(PTRACE_SYSCALL, pid, 0, 0), 0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(WIFSTOPPED(status), 1);
+}
+
+/* Gives 2 MB that it had written to back, and tells what is there afterwards. */
+static void give_back(char *mem, uint64_t *seen)
+{
+	fill(mem, 2 * MB, PAGE);
+	ptrace(PTRACE_TRACEME, 0, 0, 0);
+	raise(SIGSTOP);
+	madvise(mem, 2 * MB, MADV_DONTNEED);
+	for (unsigned long i = 0; i < 2 * MB / PAGE; i++)
+		seen[i] = *(volatile uint64_t *)(mem + i * PAGE);
+	_exit(0);
+}
+
+/*
+ * MADV_DONTNEED frees the table of what it empties (CONFIG_PT_RECLAIM). A tracer writes to the first page when the call has
+ * ended in the kernel, so the table is made anew before the process runs on.
+ */
+TEST_LIMIT(dontneed_and_refill, 60)
+{
+	uint64_t *seen = shared(2 * MB / PAGE * sizeof(*seen)), one = 1;
+	unsigned long before;
+	char *mem = alone(2 * MB);
+	pid_t pid = fork();
+	int fd, status;
+
+	ck_assert_int_ge(pid, 0);
+	if (!pid)
+		give_back(mem, seen);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(WIFSTOPPED(status), 1);
+	before = tables_of(pid);
+	next_stop(pid);
+	next_stop(pid);
+	ck_assert_uint_eq(tables_of(pid) + PAGE / 1024, before);
+	fd = memory_of(pid);
+	ck_assert_int_eq(pwrite(fd, &one, sizeof(one), (uintptr_t)mem), sizeof(one));
+	ck_assert_uint_eq(tables_of(pid), before);
+	close(fd);
+	ck_assert_int_eq(ptrace(PTRACE_CONT, pid, 0, 0), 0);
+	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
+	ck_assert_int_eq(status, 0);
+	ck_assert_uint_eq(seen[0], 1);
+	for (unsigned long i = 1; i < 2 * MB / PAGE; i++)
+		if (seen[i])
+			corrupt("MADV_DONTNEED: page %lu: got %#llx, wanted 0, of a new page", i, (unsigned long long)seen[i]);
 }

@@ -22,6 +22,12 @@
 
 WITHOUT_CONTAINERS
 
+/* newer than some C libraries */
+#ifndef MADV_GUARD_INSTALL
+#define MADV_GUARD_INSTALL 102
+#define MADV_GUARD_REMOVE 103
+#endif
+
 #define MIN_TURNS 20
 
 /* A page of a file that the pair has mapped, and this process too. */
@@ -107,6 +113,27 @@ TEST_LIMIT(mprotect_none, 60)
 TEST_LIMIT(mprotect_read, 60)
 {
 	protect("mprotect_read", PROT_READ);
+}
+
+/* Inside the kernel: the call has not ended, and begins anew when its thread goes on. */
+#define ERESTARTNOINTR 513
+
+/* No mapping ends; its page does, and a marker is there instead, unless the writer brings one back each time. */
+TEST_LIMIT(madv_guard, 60)
+{
+	struct window *w = window();
+
+	while (more(w)) {
+		long result = act_on(w->p, SYS_madvise, w->there, PAGE, MADV_GUARD_INSTALL);
+
+		if (result == -ERESTARTNOINTR)
+			resume(w->p);
+		else
+			expect_still(w, "MADV_GUARD_INSTALL", result);
+		expect(-call_in(w->p, SYS_madvise, w->there, PAGE, MADV_GUARD_REMOVE), 0);
+		again(w);
+	}
+	window_finish(w, "madv_guard");
 }
 
 TEST_LIMIT(munmap_shared, 60)
