@@ -16,6 +16,7 @@
 #include <linux/sched/mm.h>
 #include <linux/spinlock.h>
 #include <asm/shootdown.h>
+#include <asm/tlb.h>
 #include <asm/tlbflush.h>
 #include <os.h>
 #include <skas.h>
@@ -281,6 +282,83 @@ static void shootdown_entry(struct kunit *test)
 	mmput(mm);
 }
 
+/* Where the range of a table of any level begins. */
+#define FIRST P4D_SIZE
+
+/* The next entry into user code of @mm: how much of FIRST and what follows the host has afterwards. */
+static long enter(struct kunit *test, struct mm_struct *mm)
+{
+	struct mm_id *id = &mm->context.id;
+
+	KUNIT_EXPECT_EQ(test, um_tlb_sync(mm), 0);
+	enter_turnstile(id);
+	KUNIT_EXPECT_EQ(test, syscall_stub_flush(id), 0);
+	exit_turnstile(id);
+	return os_test_mapped(id->pid, FIRST, FIRST + P4D_SIZE);
+}
+
+static void put_page_at(struct kunit *test, struct mm_struct *mm, unsigned long at, struct page *page)
+{
+	spinlock_t *lock;
+	pte_t *pte = get_locked_pte(mm, at, &lock);
+
+	KUNIT_ASSERT_NOT_NULL(test, pte);
+	set_pte_at(mm, at, pte, pte_mkyoung(pte_mkdirty(mk_pte(page, PAGE_SHARED))));
+	pte_unmap_unlock(pte, lock);
+}
+
+static void take_page_at(struct kunit *test, struct mmu_gather *tlb, unsigned long at)
+{
+	spinlock_t *lock;
+	pte_t *pte = get_locked_pte(tlb->mm, at, &lock);
+
+	KUNIT_ASSERT_NOT_NULL(test, pte);
+	ptep_get_and_clear(tlb->mm, at, pte);
+	tlb_remove_tlb_entry(tlb, pte, at);
+	pte_unmap_unlock(pte, lock);
+}
+
+/*
+ * munmap() of @size bytes with a page at each end, and its tables: it marks them after the tables have gone. Before that
+ * another thread enters, with a mark of the first page from a fault.
+ */
+static void unmap_tables(struct kunit *test, unsigned long size)
+{
+	struct page *page = alloc_page(GFP_KERNEL | __GFP_ZERO);
+	unsigned long last = FIRST + size - PAGE_SIZE;
+	struct mm_struct *mm = mm_alloc();
+	struct mmu_gather tlb;
+
+	KUNIT_ASSERT_NOT_NULL(test, page);
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	put_page_at(test, mm, FIRST, page);
+	put_page_at(test, mm, last, page);
+	KUNIT_EXPECT_EQ(test, enter(test, mm), 2 * PAGE_SIZE);
+
+	tlb_gather_mmu(&tlb, mm);
+	take_page_at(test, &tlb, FIRST);
+	take_page_at(test, &tlb, last);
+	free_pgd_range(&tlb, FIRST, FIRST + size, FIRST, FIRST + size);
+	um_tlb_mark_sync(mm, FIRST, FIRST + PAGE_SIZE);
+	enter(test, mm);
+	tlb_finish_mmu(&tlb);
+	KUNIT_EXPECT_EQ(test, enter(test, mm), 0);
+
+	/* the tables above */
+	tlb_gather_mmu(&tlb, mm);
+	free_pgd_range(&tlb, FIRST, FIRST + size, 0, 0);
+	tlb_finish_mmu(&tlb);
+	mmput(mm);
+	__free_page(page);
+}
+
+static void shootdown_of_a_freed_table(struct kunit *test)
+{
+	unmap_tables(test, PMD_SIZE);
+	unmap_tables(test, PUD_SIZE);
+	unmap_tables(test, P4D_SIZE);
+}
+
 static int shootdown_test_init(struct kunit *test)
 {
 	/* in ptrace mode there is one CPU, and nobody is ever signalled */
@@ -299,6 +377,7 @@ static struct kunit_case shootdown_cases[] = {
 	KUNIT_CASE(shootdown_batch_of_two),
 	KUNIT_CASE(shootdown_not_for_the_kernel),
 	KUNIT_CASE(shootdown_entry),
+	KUNIT_CASE(shootdown_of_a_freed_table),
 	{}
 };
 

@@ -6,9 +6,13 @@
  */
 
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <signal.h>
 #include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -132,4 +136,39 @@ long os_test_sleeps(void)
 	/* not by its name, which is a function of the kernel too */
 	syscall(__NR_getrusage, RUSAGE_THREAD, &used);
 	return used.ru_nvcsw;
+}
+
+/**
+ * os_test_mapped() - what a process of the host has mapped, as the host has it
+ * @pid: a stub
+ * @from: the first address that counts
+ * @to: the first one that does not
+ *
+ * Return: bytes, or a negative errno.
+ */
+long os_test_mapped(int pid, unsigned long from, unsigned long to)
+{
+	static char maps[16384];	/* a stub has a dozen mappings */
+	unsigned long start, end, mapped = 0;
+	int fd, n, len = 0;
+	char *line;
+
+	snprintf(maps, sizeof(maps), "/proc/%d/maps", pid);
+	fd = open(maps, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	while ((n = read(fd, maps + len, sizeof(maps) - 1 - len)) > 0)
+		len += n;
+	close(fd);
+	if (n < 0 || len == sizeof(maps) - 1)
+		return -EFBIG;
+	maps[len] = 0;
+	for (line = maps; *line; line = strchr(line, '\n') + 1) {
+		start = strtoul(line, &line, 16);
+		end = strtoul(line + 1, &line, 16);
+		start = start < from ? from : start;
+		end = end > to ? to : end;
+		mapped += start < end ? end - start : 0;
+	}
+	return mapped;
 }

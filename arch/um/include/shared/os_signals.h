@@ -13,6 +13,7 @@ void os_last_exit(int sig);
 /* ipi.c */
 #if IS_ENABLED(CONFIG_SMP)
 int os_ipi_pending(void);
+void os_ipi_note(int cpu, int vector);
 #else
 static inline int os_ipi_pending(void) { return 0; }
 #endif

@@ -6,6 +6,8 @@
 #ifndef __SKAS_SHOOTDOWN_H
 #define __SKAS_SHOOTDOWN_H
 
+#include <skas/stub_end.h>
+
 struct mm_id;
 
 /* kernel/shootdown.c: around the store that sets the stub running */
@@ -51,5 +53,6 @@ void os_test_stub_kill(struct os_test_stub *stub);
 void os_test_stub_end(struct os_test_stub *stub);
 unsigned int os_test_stub_kicks(struct os_test_stub *stub);
 long os_test_sleeps(void);
+long os_test_mapped(int pid, unsigned long from, unsigned long to);
 
 #endif
