@@ -40,8 +40,8 @@
  * um_user_enter() and um_user_leave(), which do not disable them. So a stretch
  * of time is taken by a cmpxchg of the moment it began at, and @kernel and
  * @user, written by these two, only grow and are written by nobody else; all
- * else is done with interrupts off. Without preemption a task
- * keeps its CPU meanwhile.
+ * else is done with interrupts off. A task keeps its CPU
+ * meanwhile: Kconfig offers this file without preemption only.
  *
  * Not with time travel: there no time passes in user code, or it passes as
  * time.c says.
@@ -95,9 +95,6 @@ struct um_vtime {
 	u64 least_user;
 	u64 least_stay;
 };
-
-static_assert(!IS_ENABLED(CONFIG_PREEMPTION),
-	      "VIRT_CPU_ACCOUNTING_NATIVE needs CONFIG_PREEMPT_NONE or CONFIG_PREEMPT_VOLUNTARY");
 
 static DEFINE_PER_CPU(struct um_vtime, um_vtime) = {
 	.least_user = LEAST_USER,
