@@ -72,12 +72,19 @@ test_killed_stub_of_a_borrowed_memory()
 	done
 }
 
-# more_mappings PERL: pages that are read before they are written are all one page of the host's file, and so each is a mapping of
-# its own: one munmap() and mmap() more than the host lets a process have. It is told why, and the kernel goes on.
+# too_many: sets pages. Those that are read before they are written are all one page of the host's file, and so each is a mapping of
+# its own: one munmap() and mmap() more than the host lets a process have.
+too_many()
+{
+	pages=$(($(cat /proc/sys/vm/max_map_count) + 1000))
+	[ $pages -lt 2000000 ] || not_here "vm.max_map_count is $((pages - 1000)): a process of 8 GB would be needed to reach it"
+}
+
+# more_mappings PERL: $pages are mapped and read. It is told why that ends the process, and the kernel goes on.
 more_mappings()
 {
-	local pages=$(($(cat /proc/sys/vm/max_map_count) + 1000))
-	[ $pages -lt 2000000 ] || not_here "vm.max_map_count is $((pages - 1000)): a process of 8 GB would be needed to reach it"
+	local pages
+	too_many
 	for mode in seccomp ptrace; do
 		guest --mode $mode --mem 512M --timeout 30 --log "$WORK/log" sh -c "perl -e '\$pages = $pages; $1; print qq(on)'; echo \$?"
 		equal "$mode: status" 0 $status
@@ -98,6 +105,47 @@ test_host_has_no_more_mappings()
 test_host_has_no_mapping_for_a_fault()
 {
 	more_mappings '$a = syscall(9, 0, $pages << 12, 1, 0x22, -1, 0); unpack("P1", pack("Q", $a + ($_ << 12))) for 0 .. $pages - 1'
+}
+
+# Of two that have one memory the first maps too much, and ends; the other, which waits for that (vfork), may not go on either: the
+# host does not have what the page table says. It waits in clone(), which perl cannot: the first would leave its stack to it changed.
+test_host_has_no_more_mappings_of_a_borrowed_memory()
+{
+	local pages
+	too_many
+	cat >"$WORK/borrower.c" <<-'END'
+		#define _GNU_SOURCE
+		#include <sched.h>
+		#include <signal.h>
+		#include <stdlib.h>
+		#include <sys/mman.h>
+		#include <unistd.h>
+
+		static char stack[1 << 16];
+
+		static int borrower(void *pages)
+		{
+			mmap(0, (size_t)pages << 12, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_POPULATE, -1, 0);
+			write(1, "borrower went on\n", 17);
+			_exit(0);
+		}
+
+		int main(int argc, char **argv)
+		{
+			int pid = clone(borrower, stack + sizeof(stack), CLONE_VM | CLONE_VFORK | SIGCHLD, (void *)atol(argv[1]));
+
+			write(1, "lender went on\n", 15);
+			return pid < 0;
+		}
+	END
+	${CC:-cc} -w -o "$WORK/borrower" "$WORK/borrower.c" || fail 'the program does not compile'
+	for mode in seccomp ptrace; do
+		guest --mode $mode --mem 512M --timeout 30 --log "$WORK/log" sh -c "'$WORK/borrower' 10; '$WORK/borrower' $pages; echo \$?"
+		equal "$mode: status" 0 $status
+		equal "$mode: who went on, with few pages and then with too many, and how that ended" \
+			'borrower went on lender went on 139' "$(echo $out)"
+		contains "$mode: kernel log" 'vm.max_map_count has been reached' "$(cat "$WORK/log")"
+	done
 }
 
 # said WORD: has the guest said it?
