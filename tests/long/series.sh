@@ -33,6 +33,13 @@ fresh_tree()
 	tools/config.sh "$tree" "$obj" um-configs/base.config um-configs/vanilla.config um-configs/series.config
 }
 
+# keep KERNEL NAME: as series/NAME. A new file: the guest of a test that has failed may still be on its way out of the one before.
+keep()
+{
+	rm -f "$build/series/$2"
+	cp "$1" "$build/series/$2"
+}
+
 # rcu_kernel NAME: what is in the tree now, with CONFIG_PROVE_RCU and kmemleak, which uses RCU for each kfree(), as series/NAME; for
 # the proof of one patch
 rcu_kernel()
@@ -45,7 +52,7 @@ rcu_kernel()
 	for symbol in PROVE_RCU DEBUG_KMEMLEAK; do
 		grep -q "^CONFIG_$symbol=y$" "$tree/obj-rcu/.config" || failed "$1 has no CONFIG_$symbol"
 	done
-	cp "$tree/obj-rcu/linux" "$build/series/$1"
+	keep "$tree/obj-rcu/linux" "$1"
 }
 
 # What a patch brings is on from there; KUnit itself costs the others nothing.
@@ -149,7 +156,7 @@ while read -r n name proofs <&3; do
 		continue
 	fi
 	[ -n "$built" ] || build_kernel "$last"
-	cp "$obj/linux" "$build/series/before"
+	keep "$obj/linux" before
 	case $proofs in *prove_rcu:*) rcu_kernel rcu-before ;; esac
 	tools/series.sh apply "$n" "$tree"
 	last=$name built=yes

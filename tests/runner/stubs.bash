@@ -143,7 +143,7 @@ test_host_has_no_more_mappings_of_a_borrowed_memory()
 		guest --mode $mode --mem 512M --timeout 30 --log "$WORK/log" sh -c "'$WORK/borrower' 10; '$WORK/borrower' $pages; echo \$?"
 		equal "$mode: status" 0 $status
 		equal "$mode: who went on, with few pages and then with too many, and how that ended" \
-			'borrower went on lender went on 139' "$(echo $out)"
+			$'borrower went on\nlender went on\n139' "$out"
 		contains "$mode: kernel log" 'vm.max_map_count has been reached' "$(cat "$WORK/log")"
 	done
 }
