@@ -37,6 +37,10 @@
  * and have interrupts off. It sleeps in the host, as there are often more CPUs
  * here than there. When nobody runs in the mm, a flush costs one load more.
  *
+ * A flusher must not preempt an entry of the same mm, between the store of the
+ * word and the wake-up of the stub: it would wait for a stub that nobody wakes
+ * (tests/models/, flusher_wakes_nobody). So SMP depends on !PREEMPTION.
+ *
  * One mm has one stub, and the turnstile lets one CPU run it: there is only
  * one word to look at, whatever the number of threads.
  *
@@ -101,12 +105,6 @@ void um_stub_enter_unlock(struct mm_id *mm_id)
 }
 
 #ifdef CONFIG_SMP
-/*
- * A flusher that preempts the entry of this mm, between the store of the word and the wake-up of the stub, would wait for
- * a stub that nobody wakes: tests/models/, flusher_wakes_nobody.
- */
-static_assert(!IS_ENABLED(CONFIG_PREEMPTION), "SMP needs CONFIG_PREEMPT_NONE or CONFIG_PREEMPT_VOLUNTARY");
-
 /**
  * um_tlb_shootdown() - let no user code of @mm go on with what was marked
  * @mm: its ranges were marked with um_tlb_mark_sync()
