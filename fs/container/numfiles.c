@@ -15,7 +15,7 @@
  * reference in between, and be the last to put it: so a file that is refused is
  * put, not freed, and the word is valid before that.
  *
- * Lifetime: the charge has a reference to the beancounter, bc_uncharge() puts it.
+ * Lifetime: the charge has a reference to the beancounter, bc_uncharge_file() puts it.
  *
  * Surprise: the memory for the file is there before the charge is asked for;
  * a refusal costs an allocation, and an open that is granted has one way only.
@@ -36,19 +36,16 @@ long container_bc_open_files(void)
 }
 
 /**
- * container_bc_charge_file - a new struct file that counts
- * @file: not open, its one reference is the caller's; put here on failure
+ * container_bc_refuse_file - a new struct file that is one too many
+ * @file: not open, its one reference is the caller's; put
+ * @error: why
  *
  * Context: process.
- * Return: @file, or ERR_PTR(-ENFILE), what file-max says, too.
+ * Return: ERR_PTR(@error).
  */
-struct file *container_bc_charge_file(struct file *file)
+struct file *container_bc_refuse_file(struct file *file, int error)
 {
-	struct bc *bc = bc_charge_current(BC_NUMFILES, 1);
-
-	container_of(file, struct bc_file, file)->bc = IS_ERR(bc) ? NULL : bc;
-	if (!IS_ERR(bc))
-		return file;
+	container_of(file, struct bc_file, file)->bc = NULL;
 	fput(file);
-	return ERR_CAST(bc);
+	return ERR_PTR(error);
 }

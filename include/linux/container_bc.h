@@ -12,6 +12,7 @@
 #ifndef _LINUX_CONTAINER_BC_H
 #define _LINUX_CONTAINER_BC_H
 
+#include <linux/err.h>
 #include <linux/fs.h>
 #include <linux/mm_types.h>
 #include <linux/percpu_counter.h>
@@ -49,6 +50,8 @@ void bc_enter(struct bc *bc, const struct bc *end, enum bc_resource res, unsigne
 void bc_give_back(struct bc *bc, enum bc_resource res, unsigned long val);
 struct bc *bc_charge_current(enum bc_resource res, unsigned long val);
 void bc_uncharge(struct bc *bc, enum bc_resource res, unsigned long val);
+struct bc *bc_charge_file(void);
+void bc_uncharge_file(struct bc *bc);
 
 /*
  * What the VFS allocates for a struct file: the beancounter follows, as the
@@ -66,7 +69,24 @@ struct bc_file {
 extern struct percpu_counter nr_files;
 
 long container_bc_open_files(void);
-struct file *container_bc_charge_file(struct file *file);
+struct file *container_bc_refuse_file(struct file *file, int error);
+
+/**
+ * container_bc_charge_file - a new struct file that counts
+ * @file: not open, its one reference is the caller's; put here on failure
+ *
+ * Context: process.
+ * Return: @file, or ERR_PTR(-ENFILE), what file-max says, too.
+ */
+static inline struct file *container_bc_charge_file(struct file *file)
+{
+	struct bc *bc = bc_charge_file();
+
+	if (IS_ERR(bc))
+		return container_bc_refuse_file(file, PTR_ERR(bc));
+	container_of(file, struct bc_file, file)->bc = bc;
+	return file;
+}
 
 /*
  * The end of a struct file, in any context. One with FMODE_NOACCOUNT was never
@@ -81,7 +101,7 @@ static inline void container_bc_uncharge_file(struct file *file)
 		return;
 	bc = container_of(file, struct bc_file, file)->bc;
 	if (bc)
-		bc_uncharge(bc, BC_NUMFILES, 1);
+		bc_uncharge_file(bc);
 }
 
 /*

@@ -18,8 +18,9 @@
  * began with, which pins those above it. So one that is charged outlives its
  * directory, counting in those above it, and goes with the last uncharge.
  *
- * Inline is what an open and a close of a file in a container one below the root pass through: calls, and
- * `current`, which is one, are what they would cost most beside the atomics.
+ * An open and a close of a file have a way of their own, with nothing to ask: the resource is known, and one below
+ * the root, with room below the barrier, an open takes a reference and one word. bc_charge_current() does the
+ * rest, and is what decides.
  *
  * Surprises: a charge that is overtaken may have been seen in the amounts below
  * the bound that stopped it, in maxheld for good; what it takes back is an uncharge. A mark is told after the
@@ -178,16 +179,9 @@ struct bc *bc_try_charge(struct bc *bc, enum bc_resource res, unsigned long val,
 	return try_charge(bc, res, val, severity);
 }
 
-static __always_inline void give_back(struct bc *bc, enum bc_resource res, unsigned long val)
+static noinline void complain(enum bc_resource res, unsigned long val, unsigned long taken)
 {
-	struct bc *pos, *end = end_of(res);
-	unsigned long taken;
-
-	for_each_charged(pos, bc, end) {
-		taken = uncharge_one(&pos->amount[res], val);
-		WARN_ONCE(taken != val, "bc: %lu %s uncharged where %lu were held\n", val,
-			  bc_resources[res].name, taken);
-	}
+	WARN_ONCE(1, "bc: %lu %s uncharged where %lu were held\n", val, bc_resources[res].name, taken);
 }
 
 /**
@@ -200,7 +194,14 @@ static __always_inline void give_back(struct bc *bc, enum bc_resource res, unsig
  */
 void bc_give_back(struct bc *bc, enum bc_resource res, unsigned long val)
 {
-	give_back(bc, res, val);
+	struct bc *pos, *end = end_of(res);
+	unsigned long taken;
+
+	for_each_charged(pos, bc, end) {
+		taken = uncharge_one(&pos->amount[res], val);
+		if (unlikely(taken != val))
+			complain(res, val, taken);
+	}
 }
 
 /**
@@ -414,7 +415,53 @@ struct bc *bc_charge_current(enum bc_resource res, unsigned long val)
  */
 void bc_uncharge(struct bc *bc, enum bc_resource res, unsigned long val)
 {
-	give_back(bc, res, val);
+	bc_give_back(bc, res, val);
+	container_css_put(&bc->css);
+}
+
+/**
+ * bc_charge_file - bc_charge_current() of one file
+ *
+ * Context: process.
+ * Return: as bc_charge_current(); for bc_uncharge_file().
+ */
+struct bc *bc_charge_file(void)
+{
+	struct bc *bc, *root = css_bc(bc_subsys.root_css);
+	struct task_struct *task = current;
+	bool pinned;
+
+	/* as get_below() */
+	if (unlikely(!root || !rcu_access_pointer(task->containers)))
+		return NULL;
+	rcu_read_lock();
+	bc = css_bc(container_task_css(task, bc_subsys_id));
+	/* the root has none above */
+	pinned = bc->up == root && bc_tryget(bc);
+	rcu_read_unlock();
+	if (bc == root)
+		return NULL;
+	if (likely(pinned)) {
+		/* below the barrier it is all one who asks */
+		if (likely(try_charge_one(bc, BC_NUMFILES, 1, BC_BARRIER)))
+			return bc;
+		container_css_put(&bc->css);
+	}
+	return bc_charge_current(BC_NUMFILES, 1);
+}
+
+/**
+ * bc_uncharge_file - bc_uncharge() of one file
+ * @bc: what bc_charge_file() returned
+ *
+ * Context: any.
+ */
+void bc_uncharge_file(struct bc *bc)
+{
+	if (unlikely(bc->up != css_bc(bc_subsys.root_css)))
+		bc_give_back(bc, BC_NUMFILES, 1);
+	else if (unlikely(!uncharge_one(&bc->amount[BC_NUMFILES], 1)))
+		complain(BC_NUMFILES, 1, 0);
 	container_css_put(&bc->css);
 }
 
