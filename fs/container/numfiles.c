@@ -17,6 +17,10 @@
  *
  * Lifetime: the charge has a reference to the beancounter, bc_uncharge_file() puts it.
  *
+ * Not counted is what the kernel opens for itself, in Linux's words kernel_file_open() and backing_file_open(): who reads
+ * a directory of an overlay, or writes to a file of one for the first time, has one file open, whatever that opens
+ * below. Linux opened these as if they were the task's; that they are not is what the hunks of fs/overlayfs are about.
+ *
  * Surprise: the memory for the file is there before the charge is asked for;
  * a refusal costs an allocation, and an open that is granted has one way only.
  */

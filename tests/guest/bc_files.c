@@ -7,13 +7,17 @@
 
 #include <fcntl.h>
 #include <linux/aio_abi.h>
+#include <linux/fs.h>
+#include <linux/magic.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <sys/statfs.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
 
@@ -94,6 +98,61 @@ TEST(every_kind_of_file_counts_once)
 	act(actor, open_one_of_each, 0);
 	ck_assert_uint_eq(descriptors(actor->pid) - before, 13);
 	ck_assert_uint_eq(held(a), 13);
+	dismiss(actor);
+	ck_assert_uint_eq(held(a), 0);
+	expect(remove_dir(a), 0);
+}
+
+static int directory, copied;
+
+static void open_in_an_overlay(struct actor *actor)
+{
+	struct statfs fs;
+
+	(void)actor;
+	keep(directory = open("/etc", O_RDONLY | O_DIRECTORY));
+	ck_assert_int_eq(fstatfs(directory, &fs), 0);
+	ck_assert_int_eq(fs.f_type, OVERLAYFS_SUPER_MAGIC);
+}
+
+static void read_directory(struct actor *actor)
+{
+	char entries[4096];
+	long n = syscall(SYS_getdents64, directory, entries, sizeof(entries));
+
+	(void)actor;
+	ck_assert_msg(n > 0, "getdents: %s", n ? error_name(errno) : "nothing");
+}
+
+static void copy_up(struct actor *actor)
+{
+	int attributes;
+
+	(void)actor;
+	keep(copied = openat(directory, "passwd", O_RDWR));
+	/* the overlay asks with a file of the one below */
+	ck_assert_msg(!ioctl(copied, FS_IOC_GETFLAGS, &attributes), "flags: %s", error_name(errno));
+}
+
+/* What the overlay opens below, for a directory, a copy or a question, is nobody's. */
+TEST(an_overlay_needs_no_room)
+{
+	struct actor *actor;
+	unsigned int before;
+
+	mount_with_wire();
+	actor = quiet_actor_in(a);
+	before = descriptors(actor->pid);
+	set_bounds(a, 1, 1);
+	act(actor, open_in_an_overlay, 0);
+	ck_assert_uint_eq(held(a), 1);
+	act(actor, read_directory, 0);
+	set_bounds(a, 2, 2);
+	act(actor, copy_up, 0);
+	ck_assert_uint_eq(held(a), 2);
+	ck_assert_uint_eq(descriptors(actor->pid) - before, 2);
+	ck_assert_uint_eq(numfiles(a, "maxheld"), 2);
+	ck_assert_uint_eq(numfiles(a, "failcnt"), 0);
 	dismiss(actor);
 	ck_assert_uint_eq(held(a), 0);
 	expect(remove_dir(a), 0);
