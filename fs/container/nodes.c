@@ -155,9 +155,7 @@ void container_nodes_remove_idle(struct kernfs_node *dir)
 		if (kernfs_type(kn) != KERNFS_FILE)
 			continue;
 		idle = container_node_deactivate(kn);
-		/* who is in poll(2) looks again, and gets an error */
-		if (rcu_access_pointer(kn->attr.open))
-			kernfs_notify(kn);
+		container_node_wake(kn);
 		if (!idle)
 			continue;
 		rb_erase(rb, &dir->dir.children);

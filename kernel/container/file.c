@@ -431,9 +431,8 @@ void container_files_show(struct container *cont, int id, bool show)
 	container_assert_locked();
 	for (i = 0; i < files->nr; i++) {
 		kernfs_show(files->node[i].kn, show);
-		/* who is in poll(2) learns that it has gone */
-		if (!show && rcu_access_pointer(files->node[i].kn->attr.open))
-			kernfs_notify(files->node[i].kn);
+		if (!show)
+			container_node_wake(files->node[i].kn);
 	}
 }
 

@@ -31,7 +31,6 @@
 #include "internal.h"
 
 #include <linux/bitops.h>
-#include <linux/mm.h>
 #include <linux/prefetch.h>
 #include <linux/rculist.h>
 #include <linux/sched/task.h>
