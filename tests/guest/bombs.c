@@ -55,8 +55,12 @@ static void end_bomb(pid_t pid)
 {
 	expect(write_file(at(bad, "kill"), "1"), 0);
 	wait_for(pid);
-	/* its children are init's to reap, and who exits is gone from `tasks` before it is given back */
+	/*
+	 * Its children are init's to reap, and who exits is gone from `tasks` before it is given back, and given back
+	 * before the container is without it, which rmdir asks for.
+	 */
 	eventually(!tasks_in(bad) && !numtasks_stat(bad, "Current usage") && !held(bad), 10);
+	eventually(strstr(read_file(at(bad, "events")), "populated 0"), 10);
 	dismiss(neighbour);
 	expect(remove_dir(bad) | remove_dir(good), 0);
 }
