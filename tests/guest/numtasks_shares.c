@@ -189,16 +189,29 @@ TEST(shares_follow_the_machine)
 	expect(remove_dir(a), 0);
 }
 
+/* a has ten, which are guaranteed to it, in ten shares for b and c in it. */
+struct ten {
+	char *a, *b, *c;
+};
+
+static struct ten a_tree_of_ten(void)
+{
+	char *root = mount_hierarchy("numtasks");
+	struct ten t = { at(root, "a"), at(root, "a/b"), at(root, "a/c") };
+
+	one_share_a_task(root);
+	expect(make_dir(t.a) | make_dir(t.b) | make_dir(t.c), 0);
+	expect(set_shares(t.a, "min_shares=10,max_shares=10,child_shares_divisor=10"), 0);
+	return t;
+}
+
 /* a has ten; four of them are b's, whether it uses them or not. */
 TEST(min_shares_are_kept_free)
 {
-	char *root = mount_hierarchy("numtasks"), *a = at(root, "a"), *b = at(root, "a/b");
-	char *c = at(root, "a/c");
+	struct ten t = a_tree_of_ten();
+	char *a = t.a, *b = t.b, *c = t.c;
 	struct worker in_b, in_c;
 
-	one_share_a_task(root);
-	expect(make_dir(a) | make_dir(b) | make_dir(c), 0);
-	expect(set_shares(a, "min_shares=10,max_shares=10,child_shares_divisor=10"), 0);
 	expect(set_shares(b, "min_shares=4"), 0);
 	ck_assert_uint_eq(numtasks_stat(a, "Guaranteed to children"), 4);
 	in_c = worker_in(c);
@@ -269,13 +282,10 @@ TEST(what_is_moved_out_of_a_guarantee_is_not_to_be_had_again)
 
 TEST(what_others_have_is_not_guaranteed)
 {
-	char *root = mount_hierarchy("numtasks"), *a = at(root, "a"), *b = at(root, "a/b");
-	char *c = at(root, "a/c");
+	struct ten t = a_tree_of_ten();
+	char *a = t.a, *b = t.b, *c = t.c;
 	struct worker w;
 
-	one_share_a_task(root);
-	expect(make_dir(a) | make_dir(b) | make_dir(c), 0);
-	expect(set_shares(a, "min_shares=10,max_shares=10,child_shares_divisor=10"), 0);
 	w = worker_in(c);
 	ck_assert_int_eq(forks_until_refused(&w), 9);
 	expect(set_shares(b, "min_shares=2"), EBUSY);
@@ -295,13 +305,10 @@ TEST(what_others_have_is_not_guaranteed)
 /* A limit takes b's guarantee of 5 away, and c has what was free then: raised again it would promise that twice. */
 TEST(a_limit_may_not_promise_what_others_have)
 {
-	char *root = mount_hierarchy("numtasks"), *a = at(root, "a"), *b = at(root, "a/b");
-	char *c = at(root, "a/c");
+	struct ten t = a_tree_of_ten();
+	char *a = t.a, *b = t.b, *c = t.c;
 	struct worker w;
 
-	one_share_a_task(root);
-	expect(make_dir(a) | make_dir(b) | make_dir(c), 0);
-	expect(set_shares(a, "min_shares=10,max_shares=10,child_shares_divisor=10"), 0);
 	expect(set_shares(b, "min_shares=5"), 0);
 	ck_assert_uint_eq(numtasks_stat(a, "Guaranteed to children"), 5);
 	expect(write_file(at(b, "numtasks.limit"), "2"), 0);
@@ -470,6 +477,10 @@ TEST(forkrate_is_of_each_container)
 		stop(sleeper());
 	/* a new rate begins anew */
 	expect(write_file(PARAMETER("forkrate"), "1"), 0);
+	expect(ask(&in_a, 'v'), 0);
+	expect(ask(&in_a, 'v'), EAGAIN);
+	/* and so does an interval, if it is as long as before */
+	expect(write_file(PARAMETER("forkrate_interval"), "3600"), 0);
 	expect(ask(&in_a, 'v'), 0);
 	expect(ask(&in_a, 'v'), EAGAIN);
 	expect(write_file(PARAMETER("forkrate"), "2147483647"), 0);
