@@ -203,7 +203,7 @@ static int prepare_fork(struct task_struct *child, struct numtasks *nt)
 static int take(struct task_struct *child, struct numtasks *nt, struct shares_node **full)
 {
 	*full = shares_take(&nt->node);
-	if (!*full || !shares_is_stocked(*full))
+	if (!*full || shares_refusal_is_final(*full))
 		return 0;
 	if (!container_fork_may_sleep(child))
 		return CONTAINER_FORK_SLEEPS;

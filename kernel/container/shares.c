@@ -160,7 +160,7 @@ static void close_locked(struct shares_node *root)
  * shares_take_last - one more for a group, if there is room without what CPUs have in stock
  * @node: group
  *
- * After shares_take() has found no room, and shares_is_stocked(). What is refused here, or before
+ * After shares_take() has found no room, and not shares_refusal_is_final(). What is refused here, or before
  * when nothing was in stock, has been refused for what others use.
  *
  * Context: process; sleeps.
@@ -380,6 +380,7 @@ static void add(struct shares_node *node, struct shares_node *parent, long amoun
 	node->stock = stock;
 	node->stocking = 0;
 	node->stocked = false;
+	node->stocked_below = false;
 	node->overfull = false;
 	INIT_LIST_HEAD(&node->children);
 	INIT_LIST_HEAD(&node->sibling);

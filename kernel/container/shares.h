@@ -2,7 +2,7 @@
 /*
  * Shares: how much of its parent's amount of something a group may have (max) and is
  * promised (min), and what it has. shares.c has the arithmetic, shares_charge.c the charges,
- * shares_overfull.c what becomes of promises where a group has more than it may have, shares_text.c the words.
+ * shares_stock.c what is in stock, shares_overfull.c what becomes of promises where a group has more than it may have, shares_text.c the words.
  */
 #ifndef _KERNEL_CONTAINER_SHARES_H
 #define _KERNEL_CONTAINER_SHARES_H
@@ -21,7 +21,7 @@ struct seq_file;
 #define SHARES_UNCHANGED	(-1)
 #define SHARES_DIVISOR		100
 #define SHARES_NO_LIMIT		LONG_MAX
-/* More than that of a group no CPU keeps in stock. */
+/* More than that of a group no CPU keeps in stock, if there are others. */
 #define SHARES_STOCK_MAX	16
 
 /**
@@ -55,6 +55,7 @@ struct shares {
  * @stocking: as many may be left in stock by who gives, on each CPU; written by chargers, cleared also under
  *	shares_close()
  * @stocked: here or below there may be something in stock; the same
+ * @stocked_below: the same, below
  */
 struct shares_node {
 	struct shares_node *parent;
@@ -73,6 +74,7 @@ struct shares_node {
 	struct shares_stock __percpu *stock;
 	unsigned int stocking;
 	bool stocked;
+	bool stocked_below;
 };
 
 /**
@@ -87,6 +89,9 @@ struct shares_stock {
 
 /* Stocks are not to be touched, see shares_charge.c; written under shares_mutex. */
 extern bool shares_closed;
+
+/* There is one CPU, and tests may say otherwise; see shares_charge.c. */
+extern bool shares_one_cpu;
 
 /* In jiffies, see shares_charge.c; for tests. */
 extern unsigned long shares_refused_at;
@@ -193,20 +198,24 @@ struct shares_node *shares_take(struct shares_node *node);
 void shares_untake(struct shares_node *node);
 void shares_give(struct shares_node *node);
 bool shares_is_stocked(const struct shares_node *node);
-long shares_taken(const struct shares_node *node);
+bool shares_refusal_is_final(const struct shares_node *full);
 
 /* shares_overfull.c */
 struct shares_node *shares_find_lapsed(struct shares_node *node, long spare);
 void shares_note_overfull(struct shares_node *node);
 void shares_note_all_overfull(struct shares_node *node);
 
-/* ... shares_charge.c again, for shares.c */
-long shares_own_part(const struct shares_node *node);
-long shares_borrowed(const struct shares_node *node);
+/* shares_stock.c */
+long shares_taken(const struct shares_node *node);
 long shares_in_stock(const struct shares_node *node);
-struct shares_node *shares_take_closed(struct shares_node *node);
 void shares_drain(struct shares_node *node);
 void shares_drain_last(struct shares_node *node);
+
+/* ... shares_charge.c again, for shares.c and shares_stock.c */
+long shares_own_part(const struct shares_node *node);
+long shares_borrowed(const struct shares_node *node);
+struct shares_node *shares_take_closed(struct shares_node *node);
+void shares_uncharge_many(struct shares_node *node, long n);
 void shares_close(void);
 void shares_open(void);
 void shares_assert_closed(void);

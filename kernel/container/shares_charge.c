@@ -32,9 +32,14 @@
  *			each CPU and nobody was refused for credits lately: to drain costs a grace
  *			period, and who forks and ends at the edge is not to pay for it each time.
  *			Nor is one filled then by who has something of his own, as it has no say in
- *			a refusal above
+ *			a refusal above.
+ *			With one CPU there is no other that could have something: who finds his group's stock
+ *			empty is refused for what is used, without a drain, unless it is a group above
+ *			that is full. So nothing of this but the pause holds there for who has nothing of his
+ *			own: as much is kept, and charged in advance, as there is room for
  *	stocked		of a group and all above: something may be in stock there. A refusal where
- *			it is not set is final at once. It is set before the first credit is charged
+ *			it is not set is final at once. It is set before the first credit is charged;
+ *			`stocked_below` only above
  *
  * Sections: a charge, with all that it looks at, is one in which nothing sleeps, and so one for RCU.
  * shares_close() says that there are to be no more, and waits for those that have not seen it;
@@ -54,13 +59,14 @@
 #include "shares.h"
 
 #include <linux/cpumask.h>
+#include <linux/init.h>
 #include <linux/jiffies.h>
 #include <linux/preempt.h>
 #include <linux/rcupdate.h>
 #include <linux/spinlock.h>
 
-/* How many a stock gets at once. */
-#define BATCH	(SHARES_STOCK_MAX / 2)
+/* What the only CPU keeps. */
+#define ONE_CPU_MAX	(4 * SHARES_STOCK_MAX)
 
 /* What a CPU keeps near a limit, and the room that there has to be, for each CPU. */
 #define FEW		1
@@ -71,6 +77,16 @@
 /* Written under shares_mutex, which is shares.c's. */
 bool shares_closed __read_mostly;
 static DEFINE_SPINLOCK(shares_lock);
+
+/* The only CPU, see above; for tests. */
+bool shares_one_cpu __read_mostly;
+
+static int __init shares_count_cpus(void)
+{
+	shares_one_cpu = nr_cpu_ids == 1;
+	return 0;
+}
+core_initcall(shares_count_cpus);
 
 /* When somebody was last refused for credits, anywhere, in jiffies; written under shares_mutex, and by tests. */
 unsigned long shares_refused_at = INITIAL_JIFFIES;
@@ -192,25 +208,37 @@ static __always_inline struct shares_node *charge(struct shares_node *node, long
 	return full;
 }
 
-/* Returns what is to be given back to @end. Context: section. */
-static __always_inline long uncharge_below(struct shares_node *node, const struct shares_node *end, long n)
+/* Returns what is to be given back to @end; @room: as in charge_below(). Context: section. */
+static __always_inline long uncharge_below(struct shares_node *node, const struct shares_node *end, long n, long *room)
 {
-	long count;
+	long count, here;
 
 	/* whoever steps back from a borrowed one gives it back */
-	for (; node != end && n; node = node->parent) {
+	for (*room = LONG_MAX; node != end && n; node = node->parent) {
 		count = atomic_long_sub_return(n, &node->count);
-		if (unlikely(READ_ONCE(node->overfull)) && shares_room(node, count) >= 0)
+		here = shares_room(node, count);
+		if (unlikely(READ_ONCE(node->overfull)) && here >= 0)
 			shares_note_overfull(node);
+		*room = min(*room, here);
 		n = beyond(node, count + n) - beyond(node, count);
 	}
+	if (node != end)
+		*room = ROOM_UNKNOWN;
 	return n;
 }
 
 /* All the way. Context: section. */
 static void uncharge(struct shares_node *node, long n)
 {
-	uncharge_below(node, NULL, n);
+	long room;
+
+	uncharge_below(node, NULL, n, &room);
+}
+
+/* The same, for shares_stock.c. */
+void shares_uncharge_many(struct shares_node *node, long n)
+{
+	uncharge(node, n);
 }
 
 /* @room: what is left, if there was any. Context: section. */
@@ -324,7 +352,7 @@ static bool move(struct shares_node *to, struct shares_node *from)
 
 	full = charge_below(to, common, &borrowed, &room);
 	/* what one gives back the other has borrowed: nobody above sees a count that is one too high meanwhile */
-	more = borrowed - uncharge_below(from, common, 1);
+	more = borrowed - uncharge_below(from, common, 1, &room);
 	if (more > 0)
 		full = charge(common, more, &room) ?: full;
 	else if (more < 0)
@@ -361,9 +389,12 @@ static void start_stocking(struct shares_node *node, unsigned int most)
 {
 	struct shares_node *pos;
 
-	for (pos = node; pos; pos = pos->parent)
+	for (pos = node; pos; pos = pos->parent) {
 		if (!READ_ONCE(pos->stocked))
 			WRITE_ONCE(pos->stocked, true);
+		if (pos != node && !READ_ONCE(pos->stocked_below))
+			WRITE_ONCE(pos->stocked_below, true);
+	}
 	/*
 	 * The credits that are charged next, or that others give, come after it for everybody; and so does a
 	 * look at who is overfull: pairs with shares_note_all_overfull().
@@ -386,12 +417,22 @@ static unsigned int most_in_stock(struct shares_node *node, long room)
 {
 	bool lately = !time_after(jiffies, READ_ONCE(shares_refused_at) + FEW_PAUSE);
 
+	if (shares_one_cpu && room != ROOM_UNKNOWN && !lately)
+		return ONE_CPU_MAX;
 	/* out of its own part it has room, while those above may be refusing others, each time for a drain */
 	if (has_room(node, room, SHARES_STOCK_MAX) && !(room == ROOM_UNKNOWN && lately))
 		return SHARES_STOCK_MAX;
-	if (has_room(node, room, FEW_ROOM) && !lately)
-		return FEW;
-	return 0;
+	return !lately && has_room(node, room, FEW_ROOM) ? FEW : 0;
+}
+
+static void set_stocking(struct shares_node *node, unsigned int most)
+{
+	if (READ_ONCE(node->stocking) == most)
+		return;
+	if (most)
+		start_stocking(node, most);
+	else
+		WRITE_ONCE(node->stocking, 0);
 }
 
 /*
@@ -401,19 +442,17 @@ static unsigned int most_in_stock(struct shares_node *node, long room)
 static void fill(struct shares_node *node, struct shares_stock *stock, long room)
 {
 	unsigned int most = most_in_stock(node, room);
+	long n = most / 2;
 
-	if (READ_ONCE(node->stocking) != most) {
-		if (most)
-			start_stocking(node, most);
-		else
-			WRITE_ONCE(node->stocking, 0);
-	}
-	if (most < SHARES_STOCK_MAX)
+	set_stocking(node, most);
+	if (room != ROOM_UNKNOWN)
+		n = min(n, room);
+	if (most < SHARES_STOCK_MAX || !n)
 		return;
-	if (charge(node, BATCH, &room))
-		uncharge(node, BATCH);
+	if (charge(node, n, &room))
+		uncharge(node, n);
 	else
-		stock->credits += BATCH;
+		stock->credits += n;
 }
 
 /**
@@ -421,7 +460,7 @@ static void fill(struct shares_node *node, struct shares_stock *stock, long room
  * @node: group
  *
  * Context: as shares_try_charge().
- * Return: as shares_try_charge(). If shares_is_stocked(), the refusal is not final.
+ * Return: as shares_try_charge(); shares_refusal_is_final(), or shares_take_last() is to follow.
  */
 struct shares_node *shares_take(struct shares_node *node)
 {
@@ -472,7 +511,7 @@ struct shares_node *shares_take_closed(struct shares_node *node)
 /* To the CPU's stock; what that has too much of goes back. Context: section, not closed. */
 static __always_inline void give(struct shares_node *node, struct shares_stock *stock)
 {
-	long most = READ_ONCE(node->stocking), n = 1;
+	long most = READ_ONCE(node->stocking), n = 1, room;
 
 	if (most) {
 		if (++stock->credits <= most)
@@ -480,7 +519,10 @@ static __always_inline void give(struct shares_node *node, struct shares_stock *
 		n = stock->credits - DIV_ROUND_UP(most, 2);
 		stock->credits -= n;
 	}
-	uncharge(node, n);
+	uncharge_below(node, NULL, n, &room);
+	/* many who end after a refusal: the next ones keep what they have again */
+	if (!most && room != ROOM_UNKNOWN && has_room(node, room, SHARES_STOCK_MAX))
+		set_stocking(node, most_in_stock(node, room));
 }
 
 /**
@@ -515,7 +557,7 @@ void shares_untake(struct shares_node *node)
 
 /**
  * shares_is_stocked - may something of it, or of a group below, be in stock?
- * @node: group that has just refused
+ * @node: group that has just refused, or has too much
  *
  * Context: any.
  */
@@ -527,71 +569,15 @@ bool shares_is_stocked(const struct shares_node *node)
 }
 
 /**
- * shares_taken - how often was taken of a group, without what was undone
- * @node: group with stocks
+ * shares_refusal_is_final - is it not for what somebody has in stock?
+ * @full: what shares_take() has returned
  *
- * Context: any; may miss what happens meanwhile.
+ * Context: any.
  */
-long shares_taken(const struct shares_node *node)
+bool shares_refusal_is_final(const struct shares_node *full)
 {
-	long sum = 0;
-	int cpu;
-
-	/* each is a word of its own */
-	for_each_possible_cpu(cpu)
-		sum += READ_ONCE(per_cpu_ptr(node->stock, cpu)->taken);
-	return sum;
-}
-
-/* May be wrong by what happens meanwhile. */
-long shares_in_stock(const struct shares_node *node)
-{
-	long sum = 0;
-	int cpu;
-
-	if (node->stock)
-		for_each_possible_cpu(cpu)
-			sum += READ_ONCE(per_cpu_ptr(node->stock, cpu)->credits);
-	return sum;
-}
-
-static long take_credits(struct shares_node *node)
-{
-	long sum = shares_in_stock(node);
-	int cpu;
-
-	if (node->stock)
-		for_each_possible_cpu(cpu)
-			per_cpu_ptr(node->stock, cpu)->credits = 0;
-	return sum;
-}
-
-/**
- * shares_drain - no CPU has anything of a group in stock
- * @node: group; who drains one drains all of the tree, or those above stay stocked
- *
- * Context: shares_close().
- */
-void shares_drain(struct shares_node *node)
-{
-	shares_assert_closed();
-	WRITE_ONCE(node->stocking, 0);
-	WRITE_ONCE(node->stocked, false);
-	uncharge(node, take_credits(node));
-}
-
-/**
- * shares_drain_last - the same, of a group that nobody uses any more
- * @node: group
- *
- * Context: shares_mutex.
- */
-void shares_drain_last(struct shares_node *node)
-{
-	long credits = take_credits(node);
-
-	/* shares_close() needs the mutex, too */
-	preempt_disable();
-	uncharge(node, credits);
-	preempt_enable();
+	if (!shares_is_stocked(full))
+		return true;
+	/* of its own the CPU had none; if it has now, somebody has ended meanwhile */
+	return shares_one_cpu && !READ_ONCE(full->stocked_below) && !shares_in_stock(full);
 }

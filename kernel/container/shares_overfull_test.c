@@ -87,7 +87,7 @@ static struct shares_node *take(struct shares_node *node)
 {
 	struct shares_node *full = shares_take(node);
 
-	return full && shares_is_stocked(full) ? shares_take_last(node) : full;
+	return full && !shares_refusal_is_final(full) ? shares_take_last(node) : full;
 }
 
 static void what_has_moved_out_is_not_to_be_had_again(struct kunit *test)

@@ -8,6 +8,7 @@
 #include <kunit/test.h>
 #include <linux/completion.h>
 #include <linux/cpumask.h>
+#include <linux/delay.h>
 #include <linux/jiffies.h>
 #include <linux/kthread.h>
 #include <linux/prandom.h>
@@ -34,6 +35,8 @@ static struct tree *new_tree(struct kunit *test, long amount)
 
 	KUNIT_ASSERT_NOT_NULL(test, t);
 	say_refused(false);
+	/* the rules of several; they hold with one, too */
+	shares_one_cpu = false;
 	KUNIT_ASSERT_EQ(test, shares_add_stocked(&t->root, NULL, amount), 0);
 	KUNIT_ASSERT_EQ(test, shares_add_stocked(&t->a, &t->root, 0), 0);
 	KUNIT_ASSERT_EQ(test, shares_add_stocked(&t->b, &t->a, 0), 0);
@@ -83,7 +86,7 @@ static struct shares_node *take(struct shares_node *node)
 {
 	struct shares_node *full = shares_take(node);
 
-	return full && shares_is_stocked(full) ? shares_take_last(node) : full;
+	return full && !shares_refusal_is_final(full) ? shares_take_last(node) : full;
 }
 
 static long take_all(struct shares_node *node)
@@ -178,7 +181,7 @@ static void all_of_a_limit_can_be_had(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, shares_in_stock(&t->b), 0);
 	/* now that it is full a refusal is final at once, and who gives something gives it to all */
 	KUNIT_EXPECT_PTR_EQ(test, shares_take(&t->b), &t->a);
-	KUNIT_EXPECT_FALSE(test, shares_is_stocked(&t->a));
+	KUNIT_EXPECT_TRUE(test, shares_refusal_is_final(&t->a));
 	shares_give(&t->a);
 	KUNIT_EXPECT_EQ(test, count(&t->a), limit - 1);
 	KUNIT_EXPECT_NULL(test, shares_take(&t->b));
@@ -296,6 +299,85 @@ static void own_parts_are_not_kept_beside_refusals(struct kunit *test)
 	end_tree(test, t);
 }
 
+/* Where a refusal is for what others use, and the way back is long, the stocks begin again. */
+static void who_ends_after_a_refusal_keeps_something(struct kunit *test)
+{
+	struct tree *t = new_tree(test, 100000);
+	long limit = 2 * ROOM;
+
+	KUNIT_EXPECT_EQ(test, set_limit(&t->b, limit), 0);
+	KUNIT_EXPECT_EQ(test, take_all(&t->b), limit);
+	say_refused(true);
+	KUNIT_EXPECT_EQ(test, shares_in_stock(&t->b), 0);
+	/* till there is room for what all CPUs may keep */
+	give_many(&t->b, ROOM);
+	KUNIT_EXPECT_EQ(test, shares_in_stock(&t->b), 0);
+	KUNIT_EXPECT_EQ(test, count(&t->root), limit - ROOM);
+	give_many(&t->b, ROOM);
+	KUNIT_EXPECT_GT(test, shares_in_stock(&t->b), 0);
+	KUNIT_EXPECT_EQ(test, count(&t->root), shares_in_stock(&t->b));
+	KUNIT_EXPECT_EQ(test, take_all(&t->b), limit);
+	give_many(&t->b, limit);
+	end_tree(test, t);
+}
+
+static struct tree *new_tree_of_one_cpu(struct kunit *test, long amount)
+{
+	struct tree *t;
+
+	if (nr_cpu_ids > 1)
+		kunit_skip(test, "there are several CPUs");
+	t = new_tree(test, amount);
+	shares_one_cpu = true;
+	return t;
+}
+
+/* The only CPU may keep all of a limit: nobody else has to be asked. */
+static void one_cpu_keeps_all(struct kunit *test)
+{
+	struct tree *t = new_tree_of_one_cpu(test, 100000);
+	unsigned long before = READ_ONCE(shares_refused_at);
+
+	KUNIT_EXPECT_EQ(test, set_limit(&t->b, 4), 0);
+	for (int i = 0; i < 3; i++) {
+		KUNIT_EXPECT_NULL(test, take(&t->b));
+		/* no more than there is */
+		KUNIT_EXPECT_EQ(test, count(&t->b), 4);
+		KUNIT_EXPECT_EQ(test, usage(&t->b), 1);
+		KUNIT_EXPECT_EQ(test, take_all(&t->b), 3);
+		/* the refusal was final, though b is stocked, and had nothing but what is used */
+		KUNIT_EXPECT_PTR_EQ(test, shares_take(&t->b), &t->b);
+		KUNIT_EXPECT_TRUE(test, shares_refusal_is_final(&t->b));
+		KUNIT_EXPECT_FALSE(test, shares_refusal_is_final(&t->a));
+		give_many(&t->b, 4);
+		KUNIT_EXPECT_EQ(test, usage(&t->b), 0);
+		KUNIT_EXPECT_EQ(test, shares_in_stock(&t->b), 4);
+		KUNIT_EXPECT_EQ(test, count(&t->root), 4);
+	}
+	KUNIT_EXPECT_EQ(test, READ_ONCE(shares_refused_at), before);
+	end_tree(test, t);
+}
+
+/* But not what is a limit's of somebody above. */
+static void one_cpu_gives_it_to_those_above(struct kunit *test)
+{
+	struct tree *t = new_tree_of_one_cpu(test, 100000);
+
+	KUNIT_EXPECT_EQ(test, set_limit(&t->a, 4), 0);
+	KUNIT_EXPECT_NULL(test, take(&t->b));
+	shares_give(&t->b);
+	KUNIT_EXPECT_EQ(test, shares_in_stock(&t->b), 4);
+	KUNIT_EXPECT_EQ(test, take_all(&t->a), 4);
+	KUNIT_EXPECT_EQ(test, shares_in_stock(&t->b), 0);
+	KUNIT_EXPECT_PTR_EQ(test, take(&t->b), &t->a);
+	/* and does not begin again at once */
+	give_many(&t->a, 4);
+	KUNIT_EXPECT_NULL(test, take(&t->b));
+	shares_give(&t->b);
+	KUNIT_EXPECT_EQ(test, shares_in_stock(&t->b), 0);
+	end_tree(test, t);
+}
+
 static void stocks_are_not_what_others_have(struct kunit *test)
 {
 	const struct shares half = { 50, SHARES_UNCHANGED, SHARES_UNCHANGED };
@@ -407,7 +489,11 @@ static int contestant(void *data)
 				hold(t, has[hand]);
 			}
 		}
-		cond_resched();
+		/* on one CPU nobody else would have anything before it is done */
+		if (i % 64)
+			cond_resched();
+		else
+			usleep_range(20, 50);
 	}
 	for (hand = 0; hand < HANDS; hand++)
 		if (has[hand])
@@ -417,10 +503,9 @@ static int contestant(void *data)
 	return 0;
 }
 
-static void takers_at_once_add_up(struct kunit *test)
+static void takers_add_up(struct kunit *test, struct tree *tree)
 {
 	struct contest *t = kunit_kzalloc(test, sizeof(*t), GFP_KERNEL);
-	struct tree *tree = new_tree(test, ROOM + 110);
 	int i;
 
 	KUNIT_ASSERT_NOT_NULL(test, t);
@@ -448,6 +533,22 @@ static void takers_at_once_add_up(struct kunit *test)
 	end_tree(test, tree);
 }
 
+static void takers_at_once_add_up(struct kunit *test)
+{
+	takers_add_up(test, new_tree(test, ROOM + 110));
+}
+
+static void takers_of_one_cpu_add_up(struct kunit *test)
+{
+	takers_add_up(test, new_tree_of_one_cpu(test, ROOM + 110));
+}
+
+/* The machine's own tasks are counted by the same rules. */
+static void shares_stock_test_exit(struct kunit *test)
+{
+	shares_one_cpu = nr_cpu_ids == 1;
+}
+
 static struct kunit_case shares_stock_test_cases[] = {
 	KUNIT_CASE(stocks_are_nobodys_use),
 	KUNIT_CASE(a_stock_does_not_grow),
@@ -460,12 +561,17 @@ static struct kunit_case shares_stock_test_cases[] = {
 	KUNIT_CASE(stocks_are_not_what_others_have),
 	KUNIT_CASE(a_limit_below_what_is_there),
 	KUNIT_CASE(what_goes_leaves_no_stock),
+	KUNIT_CASE(who_ends_after_a_refusal_keeps_something),
+	KUNIT_CASE(one_cpu_keeps_all),
+	KUNIT_CASE(one_cpu_gives_it_to_those_above),
 	KUNIT_CASE(takers_at_once_add_up),
+	KUNIT_CASE(takers_of_one_cpu_add_up),
 	{}
 };
 
 static struct kunit_suite shares_stock_test_suite = {
 	.name = "container-shares-stock",
+	.exit = shares_stock_test_exit,
 	.test_cases = shares_stock_test_cases,
 };
 kunit_test_suite(shares_stock_test_suite);
