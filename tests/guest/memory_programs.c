@@ -2,15 +2,15 @@
 /*
  * memory: programs of this machine in a container that is far too small for them say, to the byte, what
  * they say without a limit; and one that only grows is killed, and nobody else.
- * (uml-run --swap 256M) (jobs 1)
+ * (uml-run --swap 256M) (jobs 1 1@debug)
  *
- * Sizes are multiples of SCENARIO_SCALE (1); with that set, as `./uml check --long scenarios` does,
- * gcc, sqlite3 and tar have their turn, too. Nothing depends on how fast anything is: each program
- * ends, or the test's time limit says that it does not.
+ * Sizes are multiples of SCENARIO_SCALE (1), which `./uml check --long scenarios` sets. Nothing depends on how fast
+ * anything is: each program ends, or the test's time limit says that it does not.
  *
  * Files are on a disk of their own (ext4), so that they are read and written through the page cache of
  * whoever runs the program; all of its pages are forgotten between two runs.
  */
+#include "accounting.h"
 #include "lib-memory.h"
 
 #include <fcntl.h>
@@ -22,9 +22,6 @@
 #define MB_PAGES (1024 * 1024 / PAGE)
 /* What one system call or fault brings in before the handler gets its turn, and what is read ahead with it: 256 KB. */
 #define SLACK (MB_PAGES / 4)
-
-/* A TEST_LIMIT that only a long run has. */
-#define TEST_LONG(id, limit) TEST_AS(id, id, getenv("SCENARIO_SCALE"), limit, 1, 1)
 
 static unsigned long scale(void)
 {
@@ -173,7 +170,7 @@ TEST_LIMIT(python_with_twice_the_limit, 170)
 			   "' >$WHO.out", mb * 16) + 1, mb * MB_PAGES / 2, NULL);
 }
 
-TEST_LONG(gcc_of_a_large_file, 900)
+TEST_LIMIT(gcc_of_a_large_file, 170)
 {
 	FILE *f;
 
@@ -191,7 +188,7 @@ TEST_LONG(gcc_of_a_large_file, 900)
 	same_with_limit("TMPDIR=. gcc -O1 -c -o $WHO.out large.c", (16 + 8 * scale()) * MB_PAGES, NULL);
 }
 
-TEST_LONG(sqlite_with_twice_the_limit, 900)
+TEST_LIMIT(sqlite_with_twice_the_limit, 170)
 {
 	unsigned long limit = 4 * MB_PAGES * scale();
 
@@ -211,7 +208,7 @@ TEST_LONG(sqlite_with_twice_the_limit, 900)
 	ck_assert_int_eq(system("cmp " DISK "/free.db " DISK "/job.db && grep -q '^ok$' " DISK "/job.out"), 0);
 }
 
-TEST_LONG(tar_of_a_tree, 900)
+TEST_LIMIT(tar_of_a_tree, 170)
 {
 	unsigned long limit = 4 * MB_PAGES * scale();
 

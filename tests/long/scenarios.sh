@@ -1,8 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
-# `./uml check --long scenarios`: sort, python, gcc, sqlite3 and tar with far too little memory, four
-# times as big (or SCALE=N) as sort and python are in `./uml check` (tests/guest/memory_programs.c), in the kernel of
-# flavour default (or FLAVOUR=F).
+# `./uml check --long scenarios`: sort, python, gcc, sqlite3 and tar with far too little memory, four times as big (or
+# SCALE=N) as in `./uml check` (tests/guest/memory_programs.c), in the kernel of flavour default (or FLAVOUR=F).
 set -u
 
 cd "$(dirname "$0")/../.." || exit 1
