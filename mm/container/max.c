@@ -29,7 +29,7 @@
  *     before it gets that: its anonymous pages are freed all the same (oom.c).
  *   - What is left is a handler that waits for what this task has to do: it
  *     serves the file system that is written to. Nobody can see that from here.
- *     So who waited MEMORY_MAX_STALL without the container's usage coming down by
+ *     So who waited memory_max_stall() without the container's usage coming down by
  *     one page takes that as giving up, and after the second time is refused,
  *     which lets its locks go.
  *
@@ -45,6 +45,7 @@
  * Locking: memory_list_mutex and memory_oom_mutex while it waits, not while it sleeps.
  * Lifetime: who waits has a reference on the state that has no room.
  */
+#include <kunit/static_stub.h>
 #include <linux/container_memory.h>
 #include <linux/gfp.h>
 #include <linux/jiffies.h>
@@ -54,11 +55,15 @@
 
 #include "memory.h"
 
-/* Longer than any disk takes to write one page. */
-#define MEMORY_MAX_STALL	(30UL * HZ)
-
 /* How often the handler must give up in a row: the first time it may have begun to write. */
 #define MEMORY_MAX_GIVEUPS	2
+
+/* In jiffies: longer than any disk takes to write one page. */
+unsigned long memory_max_stall(void)
+{
+	KUNIT_STATIC_STUB_REDIRECT(memory_max_stall);
+	return 30UL * HZ;
+}
 
 enum memory_at_max { LET_IN, REFUSE, WAIT };
 
@@ -115,7 +120,7 @@ static bool memory_stalled(struct memory_wait *wait, struct container_memory *me
 		memory_wait_anew(wait, memory);
 		wait->stalls = 0;
 	}
-	if (time_before(jiffies, wait->since + MEMORY_MAX_STALL))
+	if (time_before(jiffies, wait->since + memory_max_stall()))
 		return false;
 	wait->stalls++;
 	return true;

@@ -392,6 +392,7 @@ void memory_handler_work(struct work_struct *work);
 void memory_owe(struct container_memory *full);
 
 /* max.c */
+unsigned long memory_max_stall(void);
 bool memory_has_room(struct container_memory *memory, long nr);
 int memory_wait_for_room(struct container_memory *memory, long nr);
 int memory_try_max(struct container_memory *memory, long nr, gfp_t gfp);

@@ -1,115 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit tests of the memory subsystem: arithmetic, numbers, ownership. States
- * are made below the root state by hand, without a container; mappings belong
- * to inodes that no file system knows.
+ * KUnit tests of the memory subsystem: arithmetic, numbers, ownership.
  */
-#include <kunit/test.h>
-#include <linux/completion.h>
-#include <linux/container_memory.h>
 #include <linux/folio_batch.h>
-#include <linux/fs.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
-#include <linux/workqueue.h>
 
-#include "memory.h"
-
-#define DEPTH 5
-
-/* states[0] is a child of the root state, each other one of that before it */
-struct tree {
-	struct container_memory *states[DEPTH];
-	struct inode *inode;
-	struct delayed_work room;
-};
-
-/* states are destroyed one after the other */
-static DECLARE_COMPLETION(state_gone);
-
-static void state_released(struct percpu_ref *ref)
-{
-	complete(&state_gone);
-}
-
-static struct container_memory *state_create(struct kunit *test, struct container_memory *parent)
-{
-	struct container_subsys_state *css = memory_subsys.create(&parent->css);
-
-	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, css);
-	css->parent = &parent->css;
-	KUNIT_ASSERT_EQ(test, percpu_ref_init(&css->refcnt, state_released, 0, GFP_KERNEL), 0);
-	KUNIT_ASSERT_EQ(test, memory_subsys.online(css), 0);
-	/* memory_flush() looks for who is below only where there is somebody */
-	atomic_inc(&parent->css.nr_below);
-	return css_memory(css);
-}
-
-static void state_destroy(struct container_memory *memory)
-{
-	struct container_memory *parent = memory_parent(memory);
-
-	memory_subsys.offline(&memory->css);
-	reinit_completion(&state_gone);
-	percpu_ref_kill(&memory->css.refcnt);
-	wait_for_completion(&state_gone);
-	synchronize_rcu();
-	percpu_ref_exit(&memory->css.refcnt);
-	memory_subsys.destroy(&memory->css);
-	atomic_dec(&parent->css.nr_below);
-}
-
-static struct container_memory *root_memory(void)
-{
-	return css_memory(memory_subsys.root_css);
-}
-
-static int memory_test_init(struct kunit *test)
-{
-	struct tree *tree = kunit_kzalloc(test, sizeof(*tree), GFP_KERNEL);
-	int i;
-
-	KUNIT_ASSERT_NOT_NULL(test, tree);
-	tree->inode = kunit_kzalloc(test, sizeof(*tree->inode), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, tree->inode);
-	tree->inode->i_data.host = tree->inode;
-	for (i = 0; i < DEPTH; i++)
-		tree->states[i] = state_create(test, i ? tree->states[i - 1] : root_memory());
-	test->priv = tree;
-	return 0;
-}
-
-static void memory_test_exit(struct kunit *test)
-{
-	struct tree *tree = test->priv;
-	int i;
-
-	container_memory_detach(&tree->inode->i_data);
-	for (i = DEPTH - 1; i >= 0; i--)
-		state_destroy(tree->states[i]);
-}
-
-static struct container_mapping *mapping_of(struct kunit *test)
-{
-	struct tree *tree = test->priv;
-	struct container_mapping *cm = container_mapping_find(&tree->inode->i_data, GFP_KERNEL);
-
-	KUNIT_ASSERT_NOT_NULL(test, cm);
-	return cm;
-}
-
-static void charge_mapping(struct container_mapping *cm, struct container_memory *memory, long nr)
-{
-	rcu_read_lock();
-	container_mapping_charge(cm, memory, nr, false);
-	rcu_read_unlock();
-}
-
-static unsigned long exact(struct container_memory *memory, enum memory_item item)
-{
-	memory_flush(memory);
-	return memory_read(memory, item);
-}
+#include "memory_testing.h"
 
 static void levels_of_a_limit(struct kunit *test)
 {
@@ -503,63 +400,6 @@ static void big_folio_counts_by_its_size(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, exact(root_memory(), MEMORY_ANON), before);
 }
 
-/* Makes room while somebody waits for it. */
-static void room_work_fn(struct work_struct *work)
-{
-	struct tree *tree = container_of(to_delayed_work(work), struct tree, room);
-
-	memory_count(tree->states[0], MEMORY_ANON, -2 * MEMORY_BATCH);
-}
-
-/*
- * Charges to a container at page_max, as a process with @flags does: KUnit's own thread would always be let
- * in. Whoever works for a container has its handler_mutex. It is ours meanwhile: a charge that did
- * work itself would never come back, and rounds would be somebody's who did not ask. Who waits gives the
- * CPU up by himself; @waited says so.
- */
-static int charge_at_max(struct kunit *test, gfp_t gfp, unsigned int flags, bool *waited)
-{
-	struct tree *tree = test->priv;
-	struct container_memory *memory = tree->states[0];
-	unsigned int was = current->flags;
-	unsigned long switches;
-	int ret;
-
-	memory_count(memory, MEMORY_ANON, 2 * MEMORY_BATCH);
-	memory_flush(memory);
-	mutex_lock(&memory->handler_mutex);
-	memory->max = MEMORY_BATCH;
-	/* as told already: without a container there is no file to tell with */
-	memory->flags = ~0UL;
-	INIT_DELAYED_WORK(&tree->room, room_work_fn);
-	schedule_delayed_work(&tree->room, HZ / 10);
-	current->flags = (was & ~PF_KTHREAD) | flags;
-	switches = current->nvcsw;
-	ret = memory_try_max(memory, 1, gfp);
-	*waited = current->nvcsw != switches;
-	current->flags = was;
-	flush_delayed_work(&tree->room);
-	KUNIT_EXPECT_EQ(test, atomic_long_read(&memory->events[MEMORY_ROUNDS]), 0L);
-	memory->max = ULONG_MAX;
-	mutex_unlock(&memory->handler_mutex);
-	return ret;
-}
-
-static void who_may_not_wait_does_not(struct kunit *test)
-{
-	bool waited;
-
-	KUNIT_EXPECT_EQ(test, charge_at_max(test, GFP_NOWAIT, 0, &waited), -ENOMEM);
-	KUNIT_EXPECT_FALSE(test, waited);
-	KUNIT_EXPECT_EQ(test, charge_at_max(test, GFP_KERNEL, PF_MEMALLOC, &waited), 0);
-	KUNIT_EXPECT_FALSE(test, waited);
-	KUNIT_EXPECT_EQ(test, charge_at_max(test, GFP_NOFS, 0, &waited), 0);
-	KUNIT_EXPECT_FALSE(test, waited);
-	/* or this test would see nobody wait */
-	KUNIT_EXPECT_EQ(test, charge_at_max(test, GFP_KERNEL, 0, &waited), 0);
-	KUNIT_EXPECT_TRUE(test, waited);
-}
-
 static struct kunit_case memory_test_cases[] = {
 	KUNIT_CASE(levels_of_a_limit),
 	KUNIT_CASE(within_is_reflexive_and_upward),
@@ -579,7 +419,6 @@ static struct kunit_case memory_test_cases[] = {
 	KUNIT_CASE(a_batch_goes_back_to_its_owners),
 	KUNIT_CASE(migration_moves_the_word),
 	KUNIT_CASE(big_folio_counts_by_its_size),
-	KUNIT_CASE(who_may_not_wait_does_not),
 	{}
 };
 
