@@ -5,9 +5,9 @@
  * pass to the nearest container above that is there (recharge.c), as mappings do.
  *
  * One worker for all such states, so that however many there are it is one walk over the
- * page frames: at once when a directory goes, and then less and less often, because whose
- * pages are still in use may leave strays later. It waits for nobody's pages to be written: as long as
- * some are, it comes again soon.
+ * page frames: a tenth of a second after a directory is gone, with all that go meanwhile, and then less
+ * and less often, because whose pages are still in use may leave strays later. It waits for nobody's
+ * pages to be written: as long as some are, it comes again soon.
  *
  * Locking: none held. Lifetime: a state is looked at under memory_list_mutex only, and its
  * pages under RCU; no reference keeps it.
@@ -24,7 +24,7 @@
 static void memory_sweep(struct work_struct *work);
 static DECLARE_DELAYED_WORK(memory_sweep_work, memory_sweep);
 
-/* From one look to the next; who sets it back meanwhile has a look made at once. */
+/* From one look to the next; who sets it back meanwhile has the next ones made soon. */
 static unsigned long memory_sweep_after;
 
 static void memory_sweep(struct work_struct *work)
@@ -50,6 +50,20 @@ static void memory_sweep(struct work_struct *work)
 	queue_delayed_work(system_dfl_wq, &memory_sweep_work, after);
 }
 
+/*
+ * Who is removed next does not put it off; not all of them need a walk of their own. A timer that is just being set
+ * may be missed, and then it is SWEEP_RETRY_MAX at most. Context: container_mutex.
+ */
+static void memory_sweep_soon(void)
+{
+	unsigned long soon = jiffies + SWEEP_RETRY_MIN;
+
+	WRITE_ONCE(memory_sweep_after, 0);
+	if (!queue_delayed_work(system_dfl_wq, &memory_sweep_work, SWEEP_RETRY_MIN) &&
+	    time_after(READ_ONCE(memory_sweep_work.timer.expires), soon))
+		mod_delayed_work(system_dfl_wq, &memory_sweep_work, SWEEP_RETRY_MIN);
+}
+
 /**
  * memory_sweep_dead - the directory of a container is gone
  * @memory: its state, without mappings, and with no charges to come but those on their way
@@ -70,6 +84,5 @@ void memory_sweep_dead(struct container_memory *memory)
 		queue_delayed_work(system_dfl_wq, &memory_sweep_work, SWEEP_RETRY_MIN);
 		return;
 	}
-	WRITE_ONCE(memory_sweep_after, 0);
-	mod_delayed_work(system_dfl_wq, &memory_sweep_work, 0);
+	memory_sweep_soon();
 }

@@ -96,6 +96,27 @@ static void the_dead_are_flushed_before_any_is_read(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, lower->recharged);
 }
 
+/* Others with pages are removed all the time, each long before the walk that is due for the last one. */
+static void removals_do_not_put_the_worker_off(struct kunit *test)
+{
+	struct tree *tree = test->priv;
+	struct container_memory *gone = tree->states[4], *other = state_create(test, root_memory());
+	struct folio *folio = new_folio(test), *stays = new_folio(test);
+	int i;
+
+	memory_subsys.offline(&gone->css);
+	charge_directly(folio, gone, MEMORY_IS_FILE);
+	charge_directly(stays, other, 0);
+	for (i = 0; i < 100; i++) {
+		memory_subsys.offline(&other->css);
+		msleep(20);
+	}
+	KUNIT_EXPECT_PTR_EQ(test, owner_of(folio), tree->states[3]);
+	folio_put(folio);
+	folio_put(stays);
+	state_destroy(other);
+}
+
 /* A file's page of a container that is gone, charged now: the worker comes by and passes it on. */
 static void expect_worker(struct kunit *test, struct container_memory *gone)
 {
@@ -137,6 +158,7 @@ static struct kunit_case sweep_test_cases[] = {
 	KUNIT_CASE(a_charge_on_its_way_is_found),
 	KUNIT_CASE(rmdir_tells_those_above),
 	KUNIT_CASE(the_dead_are_flushed_before_any_is_read),
+	KUNIT_CASE(removals_do_not_put_the_worker_off),
 	KUNIT_CASE(the_worker_waits_for_no_disk),
 	{}
 };
