@@ -24,6 +24,7 @@
 
 static DEFINE_SPINLOCK(memory_owner_lock);
 static DEFINE_SPINLOCK(memory_host_lock);
+static atomic64_t memory_laps = ATOMIC64_INIT(0);
 
 /**
  * container_mapping_find - the container_mapping of an address space
@@ -355,15 +356,15 @@ bool container_mapping_within(struct container_mapping *cm, struct container_mem
 	return memory_within(READ_ONCE(cm->owner), top);
 }
 
-/* Is this one due in this class? Mappings without pages lose their owner, if none can be in swap. */
-static bool container_mapping_due(struct container_mapping *cm, int class)
+/* Is this one due in this pass? Mappings without pages lose their owner, if none can be in swap. */
+static bool container_mapping_due(struct container_mapping *cm, struct memory_cursor *cursor)
 {
 	bool due = false;
 
 	lockdep_assert_held(&memory_owner_lock);
 	spin_lock(&cm->lock);
 	if (!container_mapping_idle_locked(cm))
-		due = fls64(cm->nr[MEMORY_FILE]) == class;
+		due = cm->lap != cursor->lap && fls64(cm->nr[MEMORY_FILE]) >= cursor->class;
 	else if (!cm->shmem)
 		container_mapping_set_owner_locked(cm, NULL);
 	spin_unlock(&cm->lock);
@@ -377,7 +378,9 @@ static bool container_mapping_due(struct container_mapping *cm, int class)
  *
  * A lap has a pass for every power of two, from the top. A pass takes each
  * mapping from the head of the list to the tail, so that nobody stays at the
- * head and a lap looks at each mapping once per pass.
+ * head and a lap looks at each mapping once per pass. It returns those that have so many
+ * pages by now, also where they had less in a pass before, and were not walked to their end in this
+ * lap: each has one turn, or what was aged in the first would have no second chance.
  *
  * Context: process.
  * Return: a referenced mapping, or NULL at the end of the lap.
@@ -389,6 +392,7 @@ struct container_mapping *container_mapping_next(struct container_memory *owner,
 	int looked;
 
 	if (!cursor->class) {
+		cursor->lap = atomic64_inc_return(&memory_laps);
 		cursor->class = fls64(memory_read(owner, MEMORY_FILE));
 		cursor->left = READ_ONCE(owner->nr_mappings);
 	}
@@ -404,7 +408,7 @@ struct container_mapping *container_mapping_next(struct container_memory *owner,
 			if (!cm)
 				break;
 			list_move_tail(&cm->node, &owner->mappings);
-			if (container_mapping_due(cm, cursor->class)) {
+			if (container_mapping_due(cm, cursor)) {
 				spin_unlock_irq(&memory_owner_lock);
 				return cm;
 			}
@@ -417,6 +421,40 @@ struct container_mapping *container_mapping_next(struct container_memory *owner,
 		cond_resched();
 	}
 	return NULL;
+}
+
+/**
+ * container_mapping_done - the handler has walked a mapping to its end
+ * @cm: that container_mapping_next() returned, referenced by that
+ * @cursor: position, in whose lap @cm is not due again
+ *
+ * Context: process.
+ */
+void container_mapping_done(struct container_mapping *cm, struct memory_cursor *cursor)
+{
+	spin_lock_irq(&memory_owner_lock);
+	cm->lap = cursor->lap;
+	spin_unlock_irq(&memory_owner_lock);
+	container_mapping_put(cm);
+}
+
+/**
+ * container_mapping_stay - the handler stops in the middle of a mapping
+ * @cm: that container_mapping_next() returned, referenced by that
+ * @cursor: position, of which @cm becomes the next; if it belongs to somebody else meanwhile it has
+ *	lost its turn
+ *
+ * Context: process.
+ */
+void container_mapping_stay(struct container_mapping *cm, struct memory_cursor *cursor)
+{
+	spin_lock_irq(&memory_owner_lock);
+	if (cm->owner && cm->owner->serial == cursor->at) {
+		list_move(&cm->node, &cm->owner->mappings);
+		cursor->left++;
+	}
+	spin_unlock_irq(&memory_owner_lock);
+	container_mapping_put(cm);
 }
 
 /**

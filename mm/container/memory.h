@@ -124,16 +124,20 @@ struct memory_pending {
  * struct memory_cursor - where the handler stopped; handler_mutex
  * @pid: the task to go on with
  * @addr: where in its address space
- * @owner: serial of the state whose mappings come next
- * @class: mappings with less than 2^class pages are not yet due
+ * @owner: serial of the state whose mappings came last
+ * @at: of the one whose turn it is; @class and @left are its
+ * @class: mappings with less than 2^(class - 1) pages are not yet due; 0 to start over
  * @left: mappings of this owner still to look at in this class
+ * @lap: which lap over this owner's mappings it is, of all that there were
  */
 struct memory_cursor {
 	pid_t pid;
 	unsigned long addr;
 	u64 owner;
+	u64 at;
 	int class;
 	long left;
+	u64 lap;
 };
 
 /**
@@ -211,6 +215,7 @@ struct container_memory {
  * @claimed: by addfile, while it had no pages: the first one will not change the
  *	owner; @lock
  * @shmem: of tmpfs or shared memory: what is not in memory may be in swap; immutable
+ * @lap: the last one in which it was walked to its end; memory_owner_lock
  * @next: index at which the handler goes on; its handler_mutex
  * @rcu: for freeing
  */
@@ -223,6 +228,7 @@ struct container_mapping {
 	struct address_space *mapping;
 	bool claimed;
 	bool shmem;
+	u64 lap;
 	pgoff_t next;
 	struct rcu_head rcu;
 };
@@ -351,6 +357,8 @@ void container_mapping_put(struct container_mapping *cm);
 void container_mapping_release_all(struct container_memory *memory);
 struct container_mapping *container_mapping_next(struct container_memory *owner,
 						 struct memory_cursor *cursor);
+void container_mapping_done(struct container_mapping *cm, struct memory_cursor *cursor);
+void container_mapping_stay(struct container_mapping *cm, struct memory_cursor *cursor);
 int container_mapping_move(struct container_mapping *cm, struct container_memory *from,
 			   struct container_memory *to);
 bool container_mapping_within(struct container_mapping *cm, struct container_memory *top);

@@ -355,7 +355,7 @@ static void memory_handle(struct container_memory *memory, unsigned int max_roun
 {
 	struct memory_run run = {
 		.scan = { .top = memory },
-		.files_first = memory->cursor.owner ? 2 : 1,
+		.files_first = memory->cursor.owner || memory->cursor.class ? 2 : 1,
 	};
 	struct memory_goal goal;
 	unsigned long usage;
@@ -367,7 +367,6 @@ static void memory_handle(struct container_memory *memory, unsigned int max_roun
 	goal = memory_goal(memory, false);
 	run.scan.reclaim = READ_ONCE(memory->policy) == POLICY_RECLAIM || goal.full;
 	run.files_done = !run.scan.reclaim;
-	memory->cursor.class = 0;
 	while (max_rounds-- && !fatal_signal_pending(current) && !READ_ONCE(memory->dead)) {
 		memory_flush(memory);
 		goal = memory_goal(memory, goal.full);
@@ -392,7 +391,7 @@ static void memory_handle(struct container_memory *memory, unsigned int max_roun
 	}
 	wake_up_all(&memory->room);
 	if (run.scan.at)
-		container_mapping_put(run.scan.at);
+		container_mapping_stay(run.scan.at, &memory->cursor);
 }
 
 /* The kworker. */

@@ -10,7 +10,8 @@
  * Locking: the inode and its super block are pinned while a mapping is walked
  * (container_mapping_pin()); the walk itself needs references on folios only.
  * Position: the owner's serial, the pass and place in its list, and in each
- * mapping an index.
+ * mapping an index. All of it stays from one run to the next: a run is short, and
+ * what comes first in a lap would be all that is ever looked at.
  */
 #include <linux/fs.h>
 #include <linux/mm.h>
@@ -227,6 +228,10 @@ static struct container_mapping *scan_next_mapping(struct memory_scan *scan,
 		owner = memory_next_within(scan->top, &serial);
 		if (!owner)
 			break;
+		/* the one before is done, or gone */
+		if (cursor->at != serial)
+			cursor->class = 0;
+		cursor->at = serial;
 		cm = container_mapping_next(owner, cursor);
 		if (!cm)
 			cursor->owner = serial;
@@ -255,7 +260,7 @@ bool memory_scan_files(struct memory_scan *scan, struct memory_cursor *cursor)
 		}
 		/* a big one keeps its turn over as many rounds as it takes */
 		if (scan_one(scan, cm))
-			container_mapping_put(cm);
+			container_mapping_done(cm);
 		else
 			scan->at = cm;
 	}
