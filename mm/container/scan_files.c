@@ -2,8 +2,8 @@
 /*
  * The handler's walk over a container's mappings (and those below it).
  *
- * Two kinds of walk: one that drops clean unmapped pages whatever their age and
- * deactivates the rest (scan->invalidate), and a clock like that over address
+ * Two kinds of walk: one that drops clean unmapped pages whatever their age, as
+ * many as are wanted, and deactivates the rest (scan->invalidate), and a clock like that over address
  * spaces: what is active or referenced is aged, the rest is isolated, what is
  * dirty is written.
  *
@@ -123,53 +123,64 @@ static bool scan_mapping(struct memory_scan *scan, struct address_space *mapping
 	return !found;
 }
 
-/* Which of the batch are on the active list, and where it begins. */
-static long scan_invalidate_batch(struct folio_batch *batch, pgoff_t *first)
+/* Drop a folio if it is clean and nobody maps it, whatever its age; else deactivate it. The reference is the batch's. */
+static void scan_drop_locked(struct memory_scan *scan, struct address_space *mapping,
+			     struct folio *folio)
 {
-	long active = 0;
-	int i;
+	long nr = folio_nr_pages(folio);
 
-	*first = batch->folios[0]->index;
-	for (i = 0; i < folio_batch_count(batch); i++)
-		if (folio_test_active(batch->folios[i]))
-			active += folio_nr_pages(batch->folios[i]);
-	return active;
+	VM_BUG_ON_FOLIO(!folio_test_locked(folio), folio);
+	/* truncated meanwhile? */
+	if (folio->mapping != mapping)
+		return;
+	if (!mapping_evict_folio(mapping, folio)) {
+		if (folio_test_active(folio))
+			memory_event(scan->top, MEMORY_DEACTIVATED, nr);
+		deactivate_file_folio(folio);
+		return;
+	}
+	memory_event(scan->top, MEMORY_INVALIDATED, nr);
+	scan->freed += nr;
+	scan->want -= nr;
+	/* the rest keeps its turn */
+	if (scan->want <= 0)
+		scan->budget = 0;
+}
+
+static void scan_drop(struct memory_scan *scan, struct address_space *mapping, struct folio *folio)
+{
+	scan->budget -= folio_nr_pages(folio);
+	memory_event(scan->top, MEMORY_SCANNED, folio_nr_pages(folio));
+	if (!folio_trylock(folio))
+		return;
+	scan_drop_locked(scan, mapping, folio);
+	folio_unlock(folio);
 }
 
 /*
- * Drop what can be dropped, in one mapping. Returns true at its end, or when it
- * has changed hands: what goes is not asked one by one whose it is. A claim in
+ * Drop what can be dropped, in one mapping: what invalidate_mapping_pages() does, as far as is wanted. Returns true
+ * at its end, or when it has changed hands: what goes is not asked one by one whose it is. A claim in
  * the midst of a batch comes too late for that batch.
  */
 static bool scan_invalidate(struct memory_scan *scan, struct container_mapping *cm,
 			    struct address_space *mapping)
 {
-	unsigned long before, after, failed;
-	pgoff_t first, *next = &cm->next;
 	struct folio_batch batch;
-	long active;
+	int i;
 
 	folio_batch_init(&batch);
 	while (scan->budget > 0) {
 		if (!container_mapping_within(cm, scan->top))
 			return true;
-		if (!filemap_get_folios(mapping, next, -1, &batch))
+		if (!filemap_get_folios(mapping, &cm->next, -1, &batch))
 			return true;
-		active = scan_invalidate_batch(&batch, &first);
-		scan->budget -= folio_batch_count(&batch);
-		memory_event(scan->top, MEMORY_SCANNED, folio_batch_count(&batch));
-		/* references would keep the pages */
+		for (i = 0; i < folio_batch_count(&batch) && scan->budget > 0; i++)
+			scan_drop(scan, mapping, batch.folios[i]);
+		if (i < folio_batch_count(&batch))
+			cm->next = batch.folios[i]->index;
+		/* what was dropped goes with this reference */
 		folio_batch_release(&batch);
-		failed = 0;
-		before = READ_ONCE(mapping->nrpages);
-		/* invalidate_mapping_pages() that also tells what it deactivated */
-		mapping_try_invalidate(mapping, first, *next - 1, &failed);
-		after = READ_ONCE(mapping->nrpages);
-		if (after < before) {
-			memory_event(scan->top, MEMORY_INVALIDATED, before - after);
-			scan->freed += before - after;
-		}
-		memory_event(scan->top, MEMORY_DEACTIVATED, min_t(long, failed, active));
+		cond_resched();
 	}
 	return false;
 }
@@ -260,7 +271,7 @@ bool memory_scan_files(struct memory_scan *scan, struct memory_cursor *cursor)
 		}
 		/* a big one keeps its turn over as many rounds as it takes */
 		if (scan_one(scan, cm))
-			container_mapping_done(cm);
+			container_mapping_done(cm, cursor);
 		else
 			scan->at = cm;
 	}

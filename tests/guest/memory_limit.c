@@ -190,6 +190,47 @@ TEST_LIMIT(limit_holds_for_a_reader, 60)
 	expect(remove_dir(b), 0);
 }
 
+static void read_page(struct actor *a)
+{
+	char page[PAGE];
+	int fd = open(a->path, O_RDONLY | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(posix_fadvise(fd, 0, 0, POSIX_FADV_RANDOM), 0);
+	ck_assert_int_eq(pread(fd, page, PAGE, a->arg * PAGE), PAGE);
+	close(fd);
+}
+
+/* Clean pages are dropped until the handler is where it stops, and not one more: who has a little too much cached loses a little. */
+static void expect_stop_at(const char *limit, const char *max, unsigned long stop)
+{
+	char *root = mount_memory(), *a = container_with(root, "a", limit, max);
+	char *data = make_data(make_disk(32), "data", 1500);
+	struct actor *actor = actor_in(a);
+
+	strcpy(actor->path, data);
+	for (int i = 0; i < 1500; i++) {
+		act(actor, read_page, i);
+		ck_assert_msg(i < 1000 || cached_pages(data) + anon_pages(a) + FEW >= stop,
+			      "of the file's first %d pages %lu are in memory, wanted %lu", i + 1, cached_pages(data), stop);
+	}
+	eventually_at_most(a, 1024, 2);
+	ck_assert_uint_ge(stat_of(a, "invalidated"), 1500 - 1024 - FEW);
+	dismiss(actor);
+	expect(remove_dir(a), 0);
+}
+
+TEST_LIMIT(files_are_dropped_as_far_as_it_stops, 60)
+{
+	/* a batch of 32 below */
+	expect_stop_at("1024", NULL, 1024 - 32);
+}
+
+TEST_LIMIT(files_are_dropped_for_page_max_as_far_as_it_stops, 60)
+{
+	expect_stop_at(NULL, "1024", 1024 - 1024 / 8);
+}
+
 TEST_LIMIT(limit_holds_for_a_writer, 60)
 {
 	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", "1000", NULL);
