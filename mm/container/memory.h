@@ -216,7 +216,7 @@ struct container_memory {
  *	owner; @lock
  * @shmem: of tmpfs or shared memory: what is not in memory may be in swap; immutable
  * @lap: the last one in which it was walked to its end; memory_owner_lock
- * @next: index at which the handler goes on; its handler_mutex
+ * @next: index at which the next handler goes on; READ_ONCE, whoever stops last writes it
  * @rcu: for freeing
  */
 struct container_mapping {

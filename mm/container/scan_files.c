@@ -11,7 +11,9 @@
  * (container_mapping_pin()); the walk itself needs references on folios only.
  * Position: the owner's serial, the pass and place in its list, and in each
  * mapping an index. All of it stays from one run to the next: a run is short, and
- * what comes first in a lap would be all that is ever looked at.
+ * what comes first in a lap would be all that is ever looked at. The index is the
+ * mapping's, and a handler of a container above may walk it at the same time: each
+ * has its own while it does, and whoever stops last says where the next goes on.
  */
 #include <linux/fs.h>
 #include <linux/mm.h>
@@ -92,6 +94,8 @@ static void scan_write(struct memory_scan *scan, struct address_space *mapping, 
 	loff_t start = (loff_t)first << PAGE_SHIFT;
 	loff_t end = ((loff_t)next << PAGE_SHIFT) - 1;
 
+	/* our own position, so there is something between */
+	VM_WARN_ON_ONCE(dirty && next && next <= first);
 	if (!dirty || filemap_flush_range(mapping, start, next ? end : LLONG_MAX))
 		return;
 	memory_event(scan->top, MEMORY_WRITTEN_BACK, dirty);
@@ -119,7 +123,7 @@ static bool scan_mapping(struct memory_scan *scan, struct address_space *mapping
 		cond_resched();
 	}
 	if (!scan->again)
-		scan_write(scan, mapping, first, found ? *next : 0, dirty);
+		scan_write(scan, mapping, first, found && *next != ULONG_MAX ? *next : 0, dirty);
 	return !found;
 }
 
@@ -163,7 +167,7 @@ static void scan_drop(struct memory_scan *scan, struct address_space *mapping, s
  * the midst of a batch comes too late for that batch.
  */
 static bool scan_invalidate(struct memory_scan *scan, struct container_mapping *cm,
-			    struct address_space *mapping)
+			    struct address_space *mapping, pgoff_t *next)
 {
 	struct folio_batch batch;
 	int i;
@@ -172,12 +176,12 @@ static bool scan_invalidate(struct memory_scan *scan, struct container_mapping *
 	while (scan->budget > 0) {
 		if (!container_mapping_within(cm, scan->top))
 			return true;
-		if (!filemap_get_folios(mapping, &cm->next, -1, &batch))
+		if (!filemap_get_folios(mapping, next, -1, &batch))
 			return true;
 		for (i = 0; i < folio_batch_count(&batch) && scan->budget > 0; i++)
 			scan_drop(scan, mapping, batch.folios[i]);
 		if (i < folio_batch_count(&batch))
-			cm->next = batch.folios[i]->index;
+			*next = batch.folios[i]->index;
 		/* what was dropped goes with this reference */
 		folio_batch_release(&batch);
 		cond_resched();
@@ -194,7 +198,7 @@ static bool scan_one(struct memory_scan *scan, struct container_mapping *cm)
 {
 	struct inode *inode = container_mapping_pin(cm);
 	struct address_space *mapping;
-	pgoff_t start = cm->next;
+	pgoff_t start = READ_ONCE(cm->next), next = start;
 	int tries = MEMORY_TRIES;
 	bool done;
 
@@ -202,9 +206,9 @@ static bool scan_one(struct memory_scan *scan, struct container_mapping *cm)
 		return true;
 	mapping = &inode->i_data;
 	if (scan->invalidate) {
-		done = shmem_mapping(mapping) || scan_invalidate(scan, cm, mapping);
+		done = shmem_mapping(mapping) || scan_invalidate(scan, cm, mapping, &next);
 	} else {
-		done = scan_mapping(scan, mapping, &cm->next);
+		done = scan_mapping(scan, mapping, &next);
 		/* a file's pages are not looked for again, so no batch has to be emptied for them */
 		if (!shmem_mapping(mapping))
 			memory_scan_reclaim(scan);
@@ -219,8 +223,7 @@ static bool scan_one(struct memory_scan *scan, struct container_mapping *cm)
 			scan->again = false;
 		}
 	}
-	if (done)
-		cm->next = 0;
+	WRITE_ONCE(cm->next, done ? 0 : next);
 	container_mapping_unpin(inode);
 	return done;
 }

@@ -237,6 +237,37 @@ TEST_LIMIT(big_and_small_files_lose_alike, 120)
 	eventually(!remove_dir(a), 5);
 }
 
+/* Both limits are passed by each page that comes: two handlers are in one file at once, with a position each. */
+TEST_LIMIT(two_handlers_in_one_file, 120)
+{
+	char *root = mount_memory(), *p = container_with(root, "p", "1000", NULL), *a = container_with(p, "a", "1000", NULL);
+	struct actor *writer = actor_in(a), *reader = actor_in(a);
+	char *disk = make_disk(64), *data = make_data(disk, "data", 3000);
+	uint64_t written = vmstat("nr_written");
+
+	strcpy(writer->path, at(disk, "out"));
+	strcpy(reader->path, data);
+	for (int turn = 0; turn < 4; turn++) {
+		act_begin(reader, read_whole, 2);
+		act(writer, write_whole, 4000);
+		act_end(reader);
+		ck_assert_uint_eq(act(writer, check_whole, 0), 4000);
+	}
+	written = vmstat("nr_written") - written;
+	printf("# %lu and %lu pages counted as written, of %lu\n", stat_of(p, "written_back"), stat_of(a, "written_back"),
+	       (unsigned long)written);
+	ck_assert_uint_gt(stat_of(p, "rounds"), 0);
+	ck_assert_uint_gt(stat_of(a, "rounds"), 0);
+	/* who finds a page dirty writes it, at once */
+	ck_assert_uint_le(stat_of(p, "written_back"), written);
+	ck_assert_uint_le(stat_of(a, "written_back"), written);
+	ck_assert_uint_eq(act(reader, check_whole, 0), 3000);
+	dismiss(reader);
+	dismiss(writer);
+	eventually(!remove_dir(a), 5);
+	eventually(!remove_dir(p), 5);
+}
+
 /*
  * Bits of /proc/kpageflags that a look at a page changes: referenced, active, reclaim. Not LRU: it comes late, when
  * the batch of a CPU is emptied; a page that was taken has another frame, or none.
