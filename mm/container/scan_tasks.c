@@ -117,21 +117,30 @@ static bool scan_mm(struct memory_scan *scan, struct mm_struct *mm, unsigned lon
 	return !stopped;
 }
 
-/* One thread stands for its process, where the leader is in the container too. */
-static bool scan_represents(struct container_memory *top, struct task_struct *task)
+static bool scan_is_inside(struct container_memory *top, struct task_struct *task)
 {
-	struct task_struct *leader = task->group_leader;
 	struct container_memory *memory;
 
-	if (task->flags & (PF_KTHREAD | PF_EXITING))
+	if (READ_ONCE(task->flags) & (PF_KTHREAD | PF_EXITING))
 		return false;
 	memory = css_memory(container_task_css(task, memory_subsys_id));
-	if (!memory_within(memory, top))
+	return memory_within(memory, top);
+}
+
+/*
+ * One thread stands for its process: the first that is in the container and has not exited, as the first
+ * of all may have. A page that is looked at for each thread in one lap has no second chance. Context: RCU.
+ */
+static bool scan_represents(struct container_memory *top, struct task_struct *task)
+{
+	struct task_struct *thread;
+
+	if (!scan_is_inside(top, task))
 		return false;
-	if (task == leader || !READ_ONCE(leader->mm))
-		return true;
-	memory = css_memory(container_task_css(leader, memory_subsys_id));
-	return !memory_within(memory, top);
+	for_each_thread(task, thread)
+		if (scan_is_inside(top, thread))
+			return thread == task;
+	return false;
 }
 
 /* The next address space, from thread *@pid on; NULL at the end. */

@@ -13,13 +13,17 @@
 #include "lib-memory.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #define SET 800UL
 /* Of both sets, which are 1600, this many fit; one does. */
 #define LIMIT "1100"
 #define SLICE 100UL
+/* Of what is in use all the time. */
+#define HOT 400UL
 #define TURNS 12
 
 /* Uses slice ARG of its memory. */
@@ -111,6 +115,81 @@ TEST_LIMIT(processes_lose_alike, 120)
 		act(actor[i], check, 0);
 		dismiss(actor[i]);
 	}
+	eventually(!remove_dir(a), 5);
+}
+
+static void *wait_for_the_end(void *unused)
+{
+	for (;;)
+		pause();
+	return unused;
+}
+
+/* Goes on as the actor, as its first thread did (lib-memory.c). */
+static void *serve_on(void *arg)
+{
+	struct actor *a = arg;
+	char byte = 0;
+
+	/* where its pages are seen: a process whose first thread has exited has no /proc/PID/pagemap */
+	a->result = syscall(SYS_gettid);
+	while (write(a->child_wire, &byte, 1) == 1 && read(a->child_wire, &byte, 1) == 1 && a->fn)
+		a->fn(a);
+	_exit(0);
+}
+
+/* The first thread exits, and leaves one that works and three that wait. */
+static void leave_to_threads(struct actor *a)
+{
+	pthread_t thread;
+
+	for (int i = 0; i < 3; i++)
+		ck_assert_int_eq(pthread_create(&thread, NULL, wait_for_the_end, NULL), 0);
+	ck_assert_int_eq(pthread_create(&thread, NULL, serve_on, a), 0);
+	pthread_exit(NULL);
+}
+
+/* Uses all its memory. */
+static void use_all(struct actor *a)
+{
+	for (unsigned long i = 0; i < a->pages; i++)
+		*(volatile char *)(a->mem + i * PAGE);
+}
+
+/*
+ * Two processes that use all they have, all the time, beside one that goes through more than there is room for.
+ * Of one the first thread has exited. Both have a turn per lap, and so a second chance.
+ */
+TEST_LIMIT(a_process_without_its_first_thread_loses_alike, 120)
+{
+	char *root = mount_memory(), *a = container_with(root, "a", "2000", NULL);
+	struct actor *hot[2] = { actor_in(a), actor_in(a) }, *cold = actor_in(a), door[2];
+	unsigned long lost[2] = { };
+
+	for (int who = 0; who < 2; who++) {
+		hot[who]->seed = who + 1;
+		act(hot[who], touch, HOT);
+		door[who] = *hot[who];
+	}
+	door[1].pid = act(hot[1], leave_to_threads, 0);
+	cold->seed = 3;
+	act(cold, touch, 3000);
+	for (unsigned long i = 0; i < 400; i++) {
+		for (int who = 0; who < 2; who++) {
+			for (unsigned long slice = 0; slice < HOT / SLICE; slice++)
+				lost[who] += absent_memory(&door[who], slice);
+			act(hot[who], use_all, 0);
+		}
+		act(cold, use_slice, i % 30);
+	}
+	printf("# of 400 times %lu pages each, lost are %lu and %lu\n", HOT, lost[0], lost[1]);
+	ck_assert_uint_gt(stat_of(a, "swapped"), 3 * 3000);
+	ck_assert_msg(labs((long)(lost[0] - lost[1])) <= 2 * (long)HOT, "one lost %lu and the other %lu", lost[0], lost[1]);
+	for (int who = 0; who < 2; who++) {
+		act(hot[who], check, 0);
+		dismiss(hot[who]);
+	}
+	dismiss(cold);
 	eventually(!remove_dir(a), 5);
 }
 
