@@ -138,7 +138,8 @@ static void scan_drop_locked(struct memory_scan *scan, struct address_space *map
 	if (folio->mapping != mapping)
 		return;
 	if (!mapping_evict_folio(mapping, folio)) {
-		if (folio_test_active(folio))
+		/* not one that is in somebody's page tables, or in the batch of a CPU */
+		if (folio_test_active(folio) && folio_test_lru(folio) && !folio_mapped(folio))
 			memory_event(scan->top, MEMORY_DEACTIVATED, nr);
 		deactivate_file_folio(folio);
 		return;
