@@ -155,6 +155,9 @@ static void scan_drop_locked(struct memory_scan *scan, struct address_space *map
 static void scan_drop(struct memory_scan *scan, struct address_space *mapping, struct folio *folio)
 {
 	scan->budget -= folio_nr_pages(folio);
+	/* of a file that is ours, it may be another's: charged directly, or claimed just now */
+	if (!memory_owns(scan->top, folio))
+		return;
 	memory_event(scan->top, MEMORY_SCANNED, folio_nr_pages(folio));
 	if (!folio_trylock(folio))
 		return;
@@ -164,8 +167,7 @@ static void scan_drop(struct memory_scan *scan, struct address_space *mapping, s
 
 /*
  * Drop what can be dropped, in one mapping: what invalidate_mapping_pages() does, as far as is wanted. Returns true
- * at its end, or when it has changed hands: what goes is not asked one by one whose it is. A claim in
- * the midst of a batch comes too late for that batch.
+ * at its end, or when it has changed hands: its next owner's handler looks at it.
  */
 static bool scan_invalidate(struct memory_scan *scan, struct container_mapping *cm,
 			    struct address_space *mapping, pgoff_t *next)
