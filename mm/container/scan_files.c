@@ -199,17 +199,21 @@ static bool scan_invalidate(struct memory_scan *scan, struct container_mapping *
  */
 static bool scan_one(struct memory_scan *scan, struct container_mapping *cm)
 {
-	struct inode *inode = container_mapping_pin(cm);
 	struct address_space *mapping;
+	struct inode *inode;
 	pgoff_t start = READ_ONCE(cm->next), next = start;
 	int tries = MEMORY_TRIES;
 	bool done;
 
+	/* there is nothing to drop in it, and the clock keeps its place */
+	if (scan->invalidate && cm->shmem)
+		return true;
+	inode = container_mapping_pin(cm);
 	if (!inode)
 		return true;
 	mapping = &inode->i_data;
 	if (scan->invalidate) {
-		done = shmem_mapping(mapping) || scan_invalidate(scan, cm, mapping, &next);
+		done = scan_invalidate(scan, cm, mapping, &next);
 	} else {
 		done = scan_mapping(scan, mapping, &next);
 		/* a file's pages are not looked for again, so no batch has to be emptied for them */

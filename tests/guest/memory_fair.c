@@ -208,6 +208,47 @@ TEST_LIMIT(files_lose_alike, 120)
 	eventually(!remove_dir(a), 5);
 }
 
+static void read_second_half(struct actor *a)
+{
+	a->arg += SET / SLICE;
+	read_slice(a);
+}
+
+static void read_half(struct actor *a)
+{
+	if (a->seed == 1)
+		read_slice(a);
+	else
+		read_second_half(a);
+}
+
+static unsigned long absent_half(struct actor *a, unsigned long slice)
+{
+	return absent_cache(a, slice + (a->seed == 1 ? 0 : SET / SLICE));
+}
+
+/*
+ * One file of tmpfs, which is all that there is: each run begins with a lap that drops clean pages, of which tmpfs
+ * has none, and the clock is where it was all the same.
+ */
+TEST_LIMIT(halves_of_a_tmpfs_file_lose_alike, 120)
+{
+	char *root = mount_memory(), *a = container_with(root, "a", LIMIT, NULL);
+	struct actor *actor[2] = { actor_in(a), actor_in(a) };
+
+	for (int i = 0; i < 2; i++) {
+		actor[i]->seed = i + 1;
+		strcpy(actor[i]->path, "/tmp/both");
+	}
+	act(actor[0], write_whole, 2 * SET);
+	expect_equal_losses(actor, SET, read_half, absent_half);
+	ck_assert_uint_eq(act(actor[0], check_whole, 0), 2 * SET);
+	for (int i = 0; i < 2; i++)
+		dismiss(actor[i]);
+	ck_assert_int_eq(unlink("/tmp/both"), 0);
+	eventually(!remove_dir(a), 5);
+}
+
 /* Both children's files: a big one, that is due first, and one of half its size. */
 #define BIG 2000UL
 #define SMALL 1000UL
