@@ -44,6 +44,7 @@
 #include <linux/container_fork.h>
 #include <linux/container_hooks.h>
 #include <linux/percpu-rwsem.h>
+#include <linux/sched/cputime.h>
 #include <linux/sched/task.h>
 #include <trace/events/container.h>
 
@@ -519,6 +520,9 @@ void container_exit(struct task_struct *task)
 	bool locked;
 	int id;
 
+	/* the scheduler charges what has run when it looks, and would charge the root */
+	if (IS_ENABLED(CONFIG_CONTAINER_CPUACCT))
+		task_sched_runtime(task);
 	locked = change_begins(false, 0);
 	task_lock(task);
 	m = to_membership(rcu_dereference_protected(task->containers,

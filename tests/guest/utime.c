@@ -270,6 +270,59 @@ TEST_LIMIT(system_calls, 40)
 	}
 }
 
+/* A thread's id, and what of its life was user code for certain. */
+struct short_life {
+	volatile pid_t tid;
+	double ran;
+};
+
+static void *short_life(void *arg)
+{
+	struct short_life *life = arg;
+
+	life->tid = syscall(SYS_gettid);
+	life->ran = spin_ns(MS / 2);
+	return NULL;
+}
+
+/* User time of one that is gone: what this process has, but for its one thread that is left. */
+static double utime_of(struct short_life *life)
+{
+	double before = my_times(RUSAGE_SELF).user - my_times(RUSAGE_THREAD).user;
+	pthread_t thread;
+
+	/* nobody waits for it who would be woken at its end, and switched to: that tells what it has used, too */
+	life->tid = 0;
+	ck_assert_int_eq(pthread_create(&thread, NULL, short_life, life), 0);
+	ck_assert_int_eq(pthread_detach(thread), 0);
+	do
+		usleep(2000);
+	while (!life->tid || syscall(SYS_tgkill, getpid(), life->tid, 0) == 0);
+	return my_times(RUSAGE_SELF).user - my_times(RUSAGE_THREAD).user - before;
+}
+
+/*
+ * A thread that is gone has left its process what it used, though no tick has seen it: half a millisecond. For each
+ * the host's own work for its stays is taken off, some us; in ptrace mode the host may take off what was taken from itself
+ * (steal), so that one in twenty may be told less than half.
+ */
+TEST_LIMIT(threads_that_exited, 60)
+{
+	double ran = 0, user = 0, told;
+	struct short_life life;
+	int n = 300, lost = 0;
+
+	stamps_per_ns();
+	for (int i = 0; i < n; i++) {
+		told = utime_of(&life);
+		lost += told < life.ran / 2;
+		ran += life.ran;
+		user += told;
+	}
+	printf("# threads: utime %.1f ms, in user code %.1f; %d told less than half\n", user / MS, ran / MS, lost);
+	ck_assert_msg(lost <= n / 20, "time: %d of %d threads were told less than half of their user code", lost, n);
+}
+
 struct worker {
 	volatile bool *quit;
 	bool calls;

@@ -34,7 +34,8 @@
  *
  * So utime + stime is what the scheduler says that the task ran, but for what
  * has not been handed on yet: less than a millisecond after the stay that the
- * tick ends, and up to a tick of time in the kernel.
+ * tick ends, and up to a tick of time in the kernel. A task that exits has
+ * handed on all before its process counts what it leaves.
  *
  * Locking: none. Each CPU has a record. Interrupts come at any point of
  * um_user_enter() and um_user_leave(), which do not disable them. So a stretch
@@ -52,6 +53,7 @@
 #include <linux/percpu.h>
 #include <linux/sched.h>
 #include <linux/sched/clock.h>
+#include <linux/sched/task.h>
 #include <linux/vtime.h>
 #include <os.h>
 #include <skas.h>
@@ -250,6 +252,15 @@ void vtime_flush(struct task_struct *tsk)
 	v->ns[UM_IDLE] = 0;
 }
 
+/* A task whose stub died in a stay does not come back from there. */
+static void forsake_stay(struct um_vtime *v)
+{
+	if (likely(!v->in_stay))
+		return;
+	v->in_stay = false;
+	v->ns[UM_KERNEL] += v->stay;
+}
+
 /**
  * vtime_task_switch() - the time until now is another task's
  * @prev: whose it is
@@ -258,14 +269,32 @@ void vtime_flush(struct task_struct *tsk)
  */
 void vtime_task_switch(struct task_struct *prev)
 {
-	struct um_vtime *v = this_cpu_ptr(&um_vtime);
-
-	if (unlikely(v->in_stay)) {	/* its stub died: it does not come back from there */
-		v->in_stay = false;
-		v->ns[UM_KERNEL] += v->stay;
-	}
+	forsake_stay(this_cpu_ptr(&um_vtime));
 	account(is_idle_task(prev) ? UM_IDLE : UM_KERNEL);
 	vtime_flush(prev);
+}
+
+/**
+ * exit_thread() - hand on what a task has used until now, before it is counted
+ * @tsk: current, which exits, or a task that was not born after all
+ *
+ * From exit_notify() on whoever waits for the process may count it, and a thread
+ * other than the first is added to its process there: the switch that follows
+ * would tell it to nobody. Its containers, too, it leaves soon after this.
+ *
+ * Context: process context, no locks held.
+ */
+void exit_thread(struct task_struct *tsk)
+{
+	unsigned long flags;
+
+	if (tsk != current)
+		return;
+	local_irq_save(flags);
+	forsake_stay(this_cpu_ptr(&um_vtime));
+	vtime_account_kernel(tsk);
+	vtime_flush(tsk);
+	local_irq_restore(flags);
 }
 
 /**
