@@ -11,8 +11,9 @@
  * A stay is the time from um_user_enter() to um_user_leave() in which the CPU
  * waits for the stub, without the interrupts that it handles meanwhile. What of
  * it was user code the CPU can not know: the stub has to be woken, has to be
- * given a core of the host, makes mappings, and the same backwards; on a busy
- * host the waits for a core are longer than all else. So the stub tells:
+ * given a core of the host, makes the mappings that are queued for it, and the
+ * same backwards; on a busy host the waits for a core are longer than all else.
+ * So the stub tells:
  *
  *  - In seccomp mode it writes the processor's time-stamp counter when it
  *    returns to user code, and first thing when a signal ends the stay. That
@@ -26,8 +27,11 @@
  * Both are too long by the host's own work for the switch, at least by the
  * least that has been seen for a stay which a system call ended; that is taken
  * off. What remains is user time, the rest of the stay system time. If the rest
- * is much longer than the shortest stay seen, the host has run somebody else.
- * Whoever's fault that was, it belongs to this task as far as the scheduler's
+ * is much longer than the shortest stay seen, the host has run somebody else:
+ * or the stub has run calls of ours first, which may take it a millisecond. In
+ * ptrace mode these are run before the stay begins; in seccomp mode the stub
+ * writes when it began with them, and they are system time before all else.
+ * Whoever's fault a wait was, it belongs to this task as far as the scheduler's
  * clock goes, and is split in the proportion of the user code to the least cost
  * of a stay: a task that computes is not told to be in the kernel because the
  * host is busy, nor is one that does nothing but system calls told to compute.
@@ -301,7 +305,8 @@ void exit_thread(struct task_struct *tsk)
  * um_user_enter() - the CPU sets out to run user code
  * @mm_id: whose stub will run it
  *
- * Context: process context, the turnstile held, interrupts on.
+ * Context: process context, the turnstile held, interrupts on. The stub is at
+ * rest, and is set running next.
  */
 void um_user_enter(struct mm_id *mm_id)
 {
@@ -309,9 +314,7 @@ void um_user_enter(struct mm_id *mm_id)
 	struct um_vtime *v = this_cpu_ptr(&um_vtime);
 	u64 now;
 
-	/* in ptrace mode: what it has used until now, unless it runs first for our purposes */
-	if (!using_seccomp)
-		data->stamps.entered = mm_id->syscall_data_len ? 0 : data->stamps.left;
+	data->stamps.called = 0;
 	v->stay = 0;
 	v->kernel += take_ns(v, &now);
 	v->entered = now;
@@ -320,32 +323,48 @@ void um_user_enter(struct mm_id *mm_id)
 	WRITE_ONCE(v->in_stay, true);
 }
 
-/* How long the stub says that it was in user code, of @all ns until @stamp since um_user_enter(). */
-static u64 stub_ns(struct um_vtime *v, struct stub_data *data, u64 all, u64 stamp)
-{
-	u64 entered = READ_ONCE(data->stamps.entered), left = READ_ONCE(data->stamps.left);
-	u64 user = left > entered ? left - entered : 0, stamps;
+/* What the stub tells of a stay, in ns. */
+struct told {
+	u64 calls;	/* it ran what was queued */
+	u64 user;	/* then it was in user code */
+};
 
-	if (!using_seccomp)
-		return min(user, all);
-	stamps = stamp - v->entered_stamp;
+/* @all ns have passed since um_user_enter(), until @stamp. */
+static struct told stub_tells(struct um_vtime *v, struct stub_data *data, u64 all, u64 stamp)
+{
+	u64 called = READ_ONCE(data->stamps.called), entered = READ_ONCE(data->stamps.entered);
+	u64 left = READ_ONCE(data->stamps.left);
+	u64 stamps = stamp - v->entered_stamp;
+	struct told t = { .user = left > entered ? left - entered : 0 };
+
+	if (!using_seccomp) {
+		t.user = min(t.user, all);
+		return t;
+	}
 	/* cores of the host may differ a little, and user code could write there */
-	return user < stamps ? mul_u64_u64_div_u64(user, all, stamps) : all;
+	t.user = t.user < stamps ? mul_u64_u64_div_u64(t.user, all, stamps) : all;
+	if (unlikely(called && called < entered))
+		t.calls = entered - called < stamps ? mul_u64_u64_div_u64(entered - called, all, stamps) : all;
+	return t;
 }
 
 /* What of a stay was user time. */
-static u64 user_ns(struct um_vtime *v, u64 stay, u64 user, bool syscall)
+static u64 user_ns(struct um_vtime *v, u64 stay, struct told t, bool syscall)
 {
-	if (!user)
+	if (!t.user)
 		return 0;
-	if (syscall) {
-		v->least_user = min(v->least_user, user);
+	/* both go on while the CPU handles an interrupt, so they may be more than the stay */
+	t.calls = min(t.calls, stay - min(t.user, stay));
+	stay -= t.calls;
+	/* what remains of a longer one is not exact enough */
+	if (syscall && !t.calls) {
+		v->least_user = min(v->least_user, t.user);
 		v->least_stay = min(v->least_stay, stay);
 	}
-	user = min(user - min(user, v->least_user), stay);
-	if (stay - user > WAITED * v->least_stay)
-		user = mul_u64_u64_div_u64(stay, user, user + v->least_stay);
-	return user;
+	t.user = min(t.user - min(t.user, v->least_user), stay);
+	if (stay - t.user > WAITED * v->least_stay)
+		t.user = mul_u64_u64_div_u64(stay, t.user, t.user + v->least_stay);
+	return t.user;
 }
 
 /**
@@ -369,7 +388,7 @@ void um_user_leave(struct mm_id *mm_id, int sig)
 	/* nobody adds to it any more */
 	barrier();
 	stay += v->stay;
-	user = user_ns(v, stay, stub_ns(v, data, now - v->entered, stamp),
+	user = user_ns(v, stay, stub_tells(v, data, now - v->entered, stamp),
 		       sig == (using_seccomp ? SIGSYS : SIGTRAP + 0x80));
 	WRITE_ONCE(v->user, v->user + user);
 	WRITE_ONCE(v->kernel, v->kernel + stay - user);

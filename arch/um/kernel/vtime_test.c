@@ -23,25 +23,65 @@
 /* What is taken off for the host's own work is not more than LEAST_USER of vtime.c. */
 #define TAKEN_OFF (20 * (u64)NSEC_PER_USEC)
 
+/* Keeps this CPU for @ns and returns how long it did. */
+static u64 compute(u64 ns)
+{
+	unsigned long flags;
+	u64 begin, told;
+
+	local_irq_save(flags);
+	begin = sched_clock();
+	do {
+		cpu_relax();
+		told = sched_clock() - begin;
+	} while (told < ns);
+	local_irq_restore(flags);
+	return told;
+}
+
 /**
  * struct stay - a stay of current in user code
- * @told: ns that the stub was there for certain
+ * @calls: ns that the stub ran queued calls for certain
+ * @told: ns that it was in user code for certain
  * @all: ns that passed at most
  * @utime: what user time has grown by when the CPU is back
  * @stime: the same of system time, within @all
  */
 struct stay {
+	u64 calls;
 	u64 told;
 	u64 all;
 	u64 utime;
 	u64 stime;
 };
 
-/* @ns of it, or more, in user code if @tells, else the stub tells nothing. */
-static struct stay stay(struct stub_data *data, u64 ns, bool tells)
+/* The stub's part of it: @calls ns of calls, @ns in user code; it says so if @tells. */
+static void play_stub(struct stay *s, struct stub_data *data, u64 calls, u64 ns, bool tells)
+{
+	u64 called = 0, entered, left;
+
+	if (calls && using_seccomp) {
+		called = um_time_stamp();
+		s->calls = compute(calls);
+	}
+	entered = um_time_stamp();
+	/* within the stamps */
+	s->told = compute(ns);
+	left = um_time_stamp();
+	if (tells && using_seccomp) {
+		data->stamps.called = called;
+		data->stamps.entered = entered;
+		data->stamps.left = left;
+	} else if (tells) {
+		data->stamps.left = data->stamps.entered + s->told;
+	}
+}
+
+/* A stay that @sig ends. In ptrace mode calls are run before it begins. */
+static struct stay stay(struct stub_data *data, u64 calls, u64 ns, bool tells, int sig)
 {
 	struct mm_id id = { .stack = (unsigned long)data };
-	u64 begin, utime, stime, entered, left;
+	u64 begin, utime, stime;
 	struct stay s = {};
 	unsigned long flags;
 
@@ -51,21 +91,11 @@ static struct stay stay(struct stub_data *data, u64 ns, bool tells)
 	vtime_flush(current);
 	utime = current->utime;
 	stime = current->stime;
+	if (calls && !using_seccomp)
+		s.calls = compute(calls);
 	um_user_enter(&id);
-	entered = um_time_stamp();
-	/* within the stamps */
-	s.told = sched_clock();
-	while (sched_clock() - s.told < ns)
-		cpu_relax();
-	s.told = sched_clock() - s.told;
-	left = um_time_stamp();
-	if (tells && using_seccomp) {
-		data->stamps.entered = entered;
-		data->stamps.left = left;
-	} else if (tells) {
-		data->stamps.left = data->stamps.entered + s.told;
-	}
-	um_user_leave(&id, SIGALRM);
+	play_stub(&s, data, calls, ns, tells);
+	um_user_leave(&id, sig);
 	s.utime = current->utime - utime;
 	vtime_account_kernel(current);
 	vtime_flush(current);
@@ -83,14 +113,14 @@ static struct stub_data *a_stub(struct kunit *test)
 	return data;
 }
 
-/* It is there when the CPU is back, not a tick later. */
+/* Of a stay of a millisecond it is there when the CPU is back, not a tick later. */
 static void vtime_stay_is_user_time(struct kunit *test)
 {
 	struct stub_data *data = a_stub(test);
 	struct stay s;
 
 	for (int i = 0; i < 20; i++) {
-		s = stay(data, 3 * MSEC, true);
+		s = stay(data, 0, 3 * MSEC, true, SIGIO);
 		/* a thousandth for the two clocks, one of which the host may be slewing */
 		KUNIT_EXPECT_GE(test, s.utime + TAKEN_OFF + s.told / 1000, s.told);
 		KUNIT_EXPECT_LE(test, s.utime, s.all);
@@ -105,7 +135,7 @@ static void vtime_short_stays_add_up(struct kunit *test)
 	struct stay s;
 
 	for (int i = 0; i < 100; i++) {
-		s = stay(data, 200 * NSEC_PER_USEC, true);
+		s = stay(data, 0, 200 * NSEC_PER_USEC, true, SIGIO);
 		told += s.told;
 		taken_off += TAKEN_OFF;
 	}
@@ -114,12 +144,27 @@ static void vtime_short_stays_add_up(struct kunit *test)
 
 static void vtime_stub_that_tells_nothing(struct kunit *test)
 {
-	struct stay s = stay(a_stub(test), 3 * MSEC, false);
+	struct stay s = stay(a_stub(test), 0, 3 * MSEC, false, SIGIO);
 
 	KUNIT_EXPECT_EQ(test, s.utime, 0);
 	/* its time is not lost, and the two reads of the clock around it are a little longer */
 	KUNIT_EXPECT_GE(test, s.stime, s.told);
 	KUNIT_EXPECT_LE(test, s.stime, s.all);
+}
+
+/* Calls that take longer than the user code after them are not the host's doing, and none of it is user time. */
+static void vtime_calls_are_system_time(struct kunit *test)
+{
+	struct stub_data *data = a_stub(test);
+	struct stay s;
+
+	for (int i = 0; i < 20; i++) {
+		s = stay(data, 3 * MSEC, 200 * NSEC_PER_USEC, true, SIGIO);
+		KUNIT_EXPECT_GE(test, s.utime + TAKEN_OFF + s.told / 1000, s.told);
+		KUNIT_EXPECT_LE(test, s.utime + s.calls, s.all + s.calls / 1000);
+		/* and are told */
+		KUNIT_EXPECT_GE(test, s.stime + s.calls / 1000, s.calls);
+	}
 }
 
 /**
@@ -135,22 +180,6 @@ struct other {
 	bool end;
 	u64 told;
 };
-
-/* Keeps this CPU for @ns and returns how long it did. */
-static u64 compute(u64 ns)
-{
-	unsigned long flags;
-	u64 begin, told;
-
-	local_irq_save(flags);
-	begin = sched_clock();
-	do {
-		cpu_relax();
-		told = sched_clock() - begin;
-	} while (told < ns);
-	local_irq_restore(flags);
-	return told;
-}
 
 static int other(void *arg)
 {
@@ -219,6 +248,7 @@ static struct kunit_case vtime_test_cases[] = {
 	KUNIT_CASE(vtime_stay_is_user_time),
 	KUNIT_CASE(vtime_short_stays_add_up),
 	KUNIT_CASE(vtime_stub_that_tells_nothing),
+	KUNIT_CASE(vtime_calls_are_system_time),
 	KUNIT_CASE(vtime_each_has_its_own),
 	{}
 };
