@@ -55,9 +55,11 @@
 #include <linux/kernel_stat.h>
 #include <linux/math64.h>
 #include <linux/percpu.h>
+#include <linux/posix-timers.h>
 #include <linux/sched.h>
 #include <linux/sched/clock.h>
 #include <linux/sched/task.h>
+#include <linux/signal.h>
 #include <linux/vtime.h>
 #include <os.h>
 #include <skas.h>
@@ -396,9 +398,12 @@ void um_user_leave(struct mm_id *mm_id, int sig)
 	/* it has run once more after that, to say where it faulted */
 	if (!using_seccomp && sig == SIGSEGV)
 		data->stamps.left = 0;
-	if (v->user - v->user_told + v->kernel - v->kernel_told >= NSEC_PER_MSEC) {
+	if (sig == SIGALRM || v->user - v->user_told + v->kernel - v->kernel_told >= NSEC_PER_MSEC) {
 		local_irq_save(flags);
 		vtime_flush(current);
+		/* the tick that sent the signal has looked already, but this stay was not told yet */
+		if (IS_ENABLED(CONFIG_POSIX_TIMERS) && sig == SIGALRM)
+			run_posix_cpu_timers();
 		local_irq_restore(flags);
 	}
 }

@@ -8,6 +8,7 @@
 #include <linux/completion.h>
 #include <linux/irqflags.h>
 #include <linux/kthread.h>
+#include <linux/posix-timers.h>
 #include <linux/sched.h>
 #include <linux/sched/clock.h>
 #include <linux/signal.h>
@@ -152,6 +153,39 @@ static void vtime_stub_that_tells_nothing(struct kunit *test)
 	KUNIT_EXPECT_LE(test, s.stime, s.all);
 }
 
+/* A tick looks for timers that are due: so what ends with one is told, however short it was. */
+static void vtime_tick_tells_all(struct kunit *test)
+{
+	struct stay s = stay(a_stub(test), 0, 200 * NSEC_PER_USEC, true, SIGALRM);
+
+	KUNIT_EXPECT_GE(test, s.utime + TAKEN_OFF + s.told / 1000, s.told);
+	KUNIT_EXPECT_LE(test, s.utime, s.all);
+}
+
+#ifdef CONFIG_POSIX_TIMERS
+/* A timer that comes due in a stay which a tick ends is seen when the CPU is back; no other tick comes in between. */
+static void vtime_timers_see_the_stay(struct kunit *test)
+{
+	u64 *next = &current->posix_cputimers.bases[CPUCLOCK_VIRT].nextevt;
+	struct stub_data *data = a_stub(test);
+	unsigned long flags;
+	struct stay s;
+	u64 after;
+
+	local_irq_save(flags);
+	vtime_account_kernel(current);
+	vtime_flush(current);
+	/* there is none on its list, so whoever looks after this moment finds that none comes next */
+	*next = current->utime + NSEC_PER_USEC;
+	s = stay(data, 0, 200 * NSEC_PER_USEC, true, SIGALRM);
+	after = *next;
+	*next = U64_MAX;
+	local_irq_restore(flags);
+	KUNIT_EXPECT_GT(test, s.utime, NSEC_PER_USEC);
+	KUNIT_EXPECT_EQ(test, after, U64_MAX);
+}
+#endif
+
 /* Calls that take longer than the user code after them are not the host's doing, and none of it is user time. */
 static void vtime_calls_are_system_time(struct kunit *test)
 {
@@ -248,6 +282,10 @@ static struct kunit_case vtime_test_cases[] = {
 	KUNIT_CASE(vtime_stay_is_user_time),
 	KUNIT_CASE(vtime_short_stays_add_up),
 	KUNIT_CASE(vtime_stub_that_tells_nothing),
+	KUNIT_CASE(vtime_tick_tells_all),
+#ifdef CONFIG_POSIX_TIMERS
+	KUNIT_CASE(vtime_timers_see_the_stay),
+#endif
 	KUNIT_CASE(vtime_calls_are_system_time),
 	KUNIT_CASE(vtime_each_has_its_own),
 	{}

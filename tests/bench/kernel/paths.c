@@ -150,7 +150,7 @@ const struct bench_op bench_switch = { .name = "switch", .batch = switch_tasks }
 #include <skas/user_time.h>
 #include <stub-data.h>
 
-/* What telling user time from system time adds to the way into user code and back; the stub's two stamps are of it. */
+/* What telling user time from system time adds to the way into user code and back, if no tick ends it; the stub's two stamps are of it. */
 static int stay(struct bench_job *job, u64 *ns)
 {
 	struct stub_data *data = kzalloc(sizeof(*data), GFP_KERNEL);
@@ -163,7 +163,7 @@ static int stay(struct bench_job *job, u64 *ns)
 		um_user_enter(&id);
 		data->stamps.entered = um_time_stamp();
 		data->stamps.left = um_time_stamp();
-		um_user_leave(&id, SIGALRM);
+		um_user_leave(&id, SIGIO);
 	}
 	*ns = ktime_to_ns(ktime_sub(ktime_get(), begin));
 	kfree(data);
