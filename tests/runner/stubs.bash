@@ -72,6 +72,53 @@ test_killed_stub_of_a_borrowed_memory()
 	done
 }
 
+# A process whose stub is killed while it forks, in a loop, is the one that ends: not the child, which has its number until it
+# has a stub of its own. The program is a small one, so that much of its time is the start of a stub.
+test_killed_stub_of_a_process_that_forks()
+{
+	local guest how i kills=16 stub
+	cat >"$WORK/forks.c" <<-'END'
+		#include <stdlib.h>
+		#include <sys/wait.h>
+		#include <unistd.h>
+
+		int main(void)
+		{
+			char line[80];
+
+			write(1, "ready\n", 6);
+			read(0, line, sizeof(line));
+			for (;;) {
+				int pid = fork();
+
+				if (!pid)
+					_exit(0);
+				waitpid(pid, NULL, 0);
+			}
+		}
+	END
+	${CC:-cc} -w -o "$WORK/forks" "$WORK/forks.c" || fail 'the program does not compile'
+	mkfifo "$WORK/in"
+	exec 4<>"$WORK/in"
+	for how in '--cpus 1' '--cpus 2' '--mode ptrace'; do
+		: >"$WORK/o"
+		"$uml" $how --timeout 50 sh -c 'for i in $(seq '$kills'); do "$0"; echo status $?; done' "$WORK/forks" \
+			<"$WORK/in" >"$WORK/o" 2>"$WORK/e" &
+		guest=$!
+		for i in $(seq $kills); do
+			wait_for 10 ready $i || fail "$how: kill $i: expected process $i, got $(tail -n 1 "$WORK/o")"
+			# the newest, until it forks
+			stub=$(pgrep -n -P "$(kernel_pid)" uml-userspace)
+			echo >&4
+			sleep 0.0$((RANDOM % 90 + 10))
+			kill -KILL "$stub"
+		done
+		wait $guest
+		equal "status of $how" 0 $?
+		equal "$how: processes that ended with 139" $kills "$(grep -c '^status 139' "$WORK/o")"
+	done
+}
+
 # too_many: sets pages. Those that are read before they are written are all one page of the host's file, and so each is a mapping of
 # its own: one munmap() and mmap() more than the host lets a process have.
 too_many()
