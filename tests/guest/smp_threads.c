@@ -6,7 +6,7 @@
  *
  * Each test has one thread write on one CPU and another do a system call, and
  * looks from a third process when the call has ended in the kernel: lib-smp.h says
- * why from there. Each fails on the vanilla flavour with "corrupt:", but for (no proof: fallocate_hole mrelease),
+ * why from there. Each fails on the vanilla flavour with "corrupt:", but for (no proof: fallocate_hole mrelease flush_of_all),
  * of which the first goes the way of madv_remove.
  */
 #include "lib-smp.h"
@@ -542,4 +542,53 @@ TEST_LIMIT(mrelease, 60)
 	}
 	smp_count("mrelease", turns, "processes killed in user code");
 	smp_count("mrelease", taken, "whose pages were taken before they ended");
+}
+
+#define WIDE (64UL << 20)
+#define TABLE (2UL << 20)
+
+/* Takes all that a process has of a file out of it, again and again, and brings a page of each table back. */
+struct forgetter {
+	int fd;
+	volatile bool stop;
+	uint64_t turns;
+};
+
+static void forget(void *arg)
+{
+	struct forgetter *f = arg;
+	char *mem = mmap(NULL, WIDE, PROT_READ, MAP_SHARED, f->fd, 0);
+
+	ck_assert(mem != MAP_FAILED);
+	for (; !f->stop; f->turns++) {
+		/* beyond the end of the file there is none */
+		for (unsigned long at = 0; at < WIDE; at += TABLE)
+			madvise(mem + at, PAGE, MADV_POPULATE_READ);
+		ck_assert_int_eq(madvise(mem, WIDE, MADV_DONTNEED), 0);
+	}
+}
+
+/*
+ * Two take pages from one memory at once, one from outside: who ends while the other is at it flushes all that is there
+ * (tlb_finish_mmu()), and has no lock of the mappings to look at them. No byte is lost by that, so it is the kernel
+ * with PROVE_RCU that tells (no proof).
+ */
+TEST_LIMIT(flush_of_all, 60)
+{
+	struct forgetter *f = shared(sizeof(*f));
+	double end = now() + smp_seconds();
+	int turns;
+	pid_t pid;
+
+	f->fd = memfd_create("forgotten", 0);
+	ck_assert_int_eq(ftruncate(f->fd, WIDE), 0);
+	pid = start(forget, f);
+	for (turns = 0; now() < end || turns < MIN_TURNS || f->turns < MIN_TURNS; turns++) {
+		ck_assert_int_eq(ftruncate(f->fd, 0), 0);
+		ck_assert_int_eq(ftruncate(f->fd, WIDE), 0);
+	}
+	f->stop = true;
+	ck_assert_int_eq(wait_for(pid), 0);
+	smp_count("flush_of_all", turns, "times a file was made shorter under a process that let go of its pages");
+	close(f->fd);
 }

@@ -104,6 +104,23 @@ void um_stub_enter_unlock(struct mm_id *mm_id)
 	spin_unlock(&mm->context.sync_tlb_lock);
 }
 
+/**
+ * flush_tlb_mm() - flush all that a process has
+ * @mm: its memory
+ *
+ * Without a look at the mappings: of two who take pages from one memory at once, the one
+ * that ends first flushes all of it (tlb_finish_mmu()), and if it came by the file, as
+ * ftruncate(2) does, it holds no lock of them. The sync looks at the page tables that
+ * are there, and passes by the rest.
+ *
+ * Context: as um_tlb_shootdown().
+ */
+void flush_tlb_mm(struct mm_struct *mm)
+{
+	um_tlb_mark_sync(mm, 0, TASK_SIZE);
+	um_tlb_shootdown(mm);
+}
+
 #ifdef CONFIG_SMP
 /**
  * um_tlb_shootdown() - let no user code of @mm go on with what was marked

@@ -239,6 +239,18 @@ static void shootdown_batch_of_two(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, atomic_read(&b.mm->mm_count), 1);
 }
 
+/* All that there may be, not all that is mapped, which is nothing here: no mapping is looked at. */
+static void shootdown_of_all(struct kunit *test)
+{
+	struct actor a = an_actor(test, STAY, 0, false);
+
+	flush_tlb_mm(a.mm);
+	KUNIT_EXPECT_EQ(test, a.mm->context.sync_tlb_range_from, 0);
+	KUNIT_EXPECT_EQ(test, a.mm->context.sync_tlb_range_to, TASK_SIZE);
+	EXPECT_KICKS(&a, 1);
+	KUNIT_EXPECT_EQ(test, word_of(&a), OUTSIDE);
+}
+
 /* The kernel's own mappings are changed at once, and concern nobody in user code. */
 static void shootdown_not_for_the_kernel(struct kunit *test)
 {
@@ -375,6 +387,7 @@ static struct kunit_case shootdown_cases[] = {
 	KUNIT_CASE(shootdown_batch_of_one_stay),
 	KUNIT_CASE(shootdown_batch_of_who_left),
 	KUNIT_CASE(shootdown_batch_of_two),
+	KUNIT_CASE(shootdown_of_all),
 	KUNIT_CASE(shootdown_not_for_the_kernel),
 	KUNIT_CASE(shootdown_entry),
 	KUNIT_CASE(shootdown_of_a_freed_table),
