@@ -21,6 +21,7 @@
  * takes it along.
  */
 #include <linux/container_memory.h>
+#include <linux/container_why.h>
 #include <linux/cred.h>
 #include <linux/ctype.h>
 #include <linux/file.h>
@@ -110,6 +111,20 @@ static struct address_space *claim_mapping(const struct claim *claim)
 	return mapping;
 }
 
+/* For a reason that is no limit: of page_max tells who knows whose it is (max.c). Returns @err. */
+static int claim_refuse(struct container_memory *memory, bool release, const char *reason, int err)
+{
+	struct container_refusal why = {
+		.what = release ? "rmfile" : "addfile",
+		.reason = reason,
+		.ss = &memory_subsys,
+		.error = err,
+	};
+
+	container_css_refuse(&memory->css, current, &why);
+	return err;
+}
+
 static int claim_move(const struct claim *claim, struct container_memory *memory, bool release)
 {
 	struct address_space *mapping = claim_mapping(claim);
@@ -118,15 +133,17 @@ static int claim_move(const struct claim *claim, struct container_memory *memory
 	int err;
 
 	if (!mapping)
-		return -EINVAL;
+		return claim_refuse(memory, release, "it has no page cache", -EINVAL);
 	cm = container_mapping_find(mapping, GFP_KERNEL);
 	if (!cm)
-		return -ENOMEM;
+		return claim_refuse(memory, release, "no memory to note whose it is", -ENOMEM);
 	/* page_max is compared with what has been told */
 	memory_flush(to);
 	err = container_mapping_move(cm, release ? memory : NULL, to);
 	if (!err)
 		memory_check_limit(to);
+	else if (err == -ENOENT)
+		claim_refuse(memory, release, "the file is not this container's own", err);
 	return err;
 }
 
@@ -151,6 +168,8 @@ static int claim_write(struct container *cont, struct kernfs_open_file *of, char
 		}
 		if (!err)
 			err = claim_move(&claim, memory, release);
+		else
+			claim_refuse(memory, release, "the file is neither the user's own nor writable", err);
 		claim_put(&claim);
 	}
 	container_write_protect(of, cont);

@@ -47,6 +47,7 @@
  */
 #include <kunit/static_stub.h>
 #include <linux/container_memory.h>
+#include <linux/container_why.h>
 #include <linux/gfp.h>
 #include <linux/jiffies.h>
 #include <linux/oom.h>
@@ -197,6 +198,24 @@ static int memory_pass_or_fail(struct container_memory *full, enum memory_at_max
 	return 0;
 }
 
+/* Somebody gets an error for it, in @memory, which is @full or below it. */
+static void memory_refuse(struct container_memory *memory, struct container_memory *full,
+			  const char *what, const char *reason)
+{
+	struct container_refusal why = {
+		.what = what,
+		.reason = reason,
+		.ss = &memory_subsys,
+		.limiter = &full->css,
+		.usage = memory_usage(full),
+		.limit = READ_ONCE(full->max),
+		.unit = "pages",
+		.error = -ENOMEM,
+	};
+
+	container_css_refuse(&memory->css, current, &why);
+}
+
 /**
  * memory_try_max - may a charge be made?
  * @memory: that is to be charged, referenced; memory_max_due()
@@ -222,6 +241,10 @@ int memory_try_max(struct container_memory *memory, long nr, gfp_t gfp)
 		what = memory_at_max(nr, gfp);
 		ret = what == WAIT ? memory_wait_for_room(full, nr) :
 				     memory_pass_or_fail(full, what);
+		/* who was not to wait has another way, and nothing is said of it */
+		if (ret && what == WAIT)
+			memory_refuse(memory, full, "charge",
+				      "no room at page_max, and nothing more can be freed");
 		container_css_put(&full->css);
 	}
 	return ret;
@@ -233,19 +256,23 @@ int memory_try_max(struct container_memory *memory, long nr, gfp_t gfp)
  * @from: old owner, pinned; NULL if they were nobody's
  * @nr: pages
  *
- * Only those are asked who get more by it. Starts the handler of who has no room.
+ * Only those are asked who get more by it. Starts the handler of who has no room, and says so in
+ * @to's `why`.
  *
  * Context: any.
  * Return: 0, or -ENOMEM; a snapshot.
  */
 int memory_may_move(struct container_memory *to, struct container_memory *from, long nr)
 {
-	for (; to && !(from && memory_within(from, to)); to = memory_parent(to)) {
-		if (memory_has_room(to, nr))
+	struct container_memory *full;
+
+	for (full = to; full && !(from && memory_within(from, full)); full = memory_parent(full)) {
+		if (memory_has_room(full, nr))
 			continue;
-		memory_event(to, MEMORY_MAX_HITS, 1);
-		memory_tell(to);
-		memory_start_handler(to);
+		memory_event(full, MEMORY_MAX_HITS, 1);
+		memory_tell(full);
+		memory_start_handler(full);
+		memory_refuse(to, full, "addfile", "the file's pages do not fit below page_max");
 		return -ENOMEM;
 	}
 	return 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only */
 /*
  * What the KUnit suites of the memory subsystem have in common: states below the root state,
- * made by hand, without a container; and a mapping that belongs to an inode that no file system knows.
+ * made by hand, without a container of their own; and a mapping that belongs to an inode that no file system knows.
  */
 #ifndef _MM_CONTAINER_MEMORY_TESTING_H
 #define _MM_CONTAINER_MEMORY_TESTING_H
@@ -35,6 +35,8 @@ static inline struct container_memory *state_create(struct kunit *test, struct c
 
 	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, css);
 	css->parent = &parent->css;
+	/* what is refused is said there */
+	RCU_INIT_POINTER(css->container, rcu_access_pointer(memory_subsys.root_css->container));
 	KUNIT_ASSERT_EQ(test, percpu_ref_init(&css->refcnt, state_released, 0, GFP_KERNEL), 0);
 	KUNIT_ASSERT_EQ(test, memory_subsys.online(css), 0);
 	/* memory_flush() looks for who is below only where there is somebody */

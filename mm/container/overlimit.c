@@ -274,11 +274,11 @@ static struct memory_goal memory_goal(struct container_memory *memory, bool full
 }
 
 /* The limit does not hold, and nothing else would tell. */
-static void memory_say_why(struct container_memory *memory, unsigned long limit)
+static void memory_say_why(struct container_memory *memory, unsigned long limit, bool reclaim)
 {
 	struct container_refusal why = {
 		.what = "reclaim",
-		.reason = "nothing more can be freed",
+		.reason = reclaim ? "nothing more can be freed" : "policy deactivate frees nothing",
 		.ss = &memory_subsys,
 		.limiter = &memory->css,
 		.usage = memory_usage(memory),
@@ -303,10 +303,10 @@ static void memory_give_up(struct container_memory *memory, const struct memory_
 	memory_flush(memory);
 	if (memory_usage(memory) <= goal->stop)
 		return;
+	/* `why` names the victim, until its memory is free */
+	if (!memory_oom_pending(memory))
+		memory_say_why(memory, goal->limit, reclaim);
 	if (reclaim) {
-		/* `why` names the victim, until its memory is free */
-		if (!memory_oom_pending(memory))
-			memory_say_why(memory, goal->limit);
 		after = clamp(memory->retry_after, MEMORY_RETRY_MIN, MEMORY_RETRY_MAX);
 		memory->retry_after = 2 * after;
 		memory_event(memory, MEMORY_GIVEUPS, 1);

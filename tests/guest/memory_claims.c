@@ -27,6 +27,16 @@ static int rmfile(const char *dir, const char *text)
 	return write_file(at(dir, "memory.rmfile"), text);
 }
 
+/* The last thing that was refused in DIR; without the command's name. */
+#define expect_why(dir, what, reason)						\
+	do {									\
+		char *why_ = read_file(at(dir, "why")), *paren_ = strchr(why_, '(');	\
+		char *head_ = at("", "%s of task %d ", what, getpid()) + 1;	\
+										\
+		ck_assert_msg(!strncmp(why_, head_, strlen(head_)) && paren_ && strstr(paren_, reason),	\
+			      "why reads \"%s\", wanted \"%s\" and \"%s\"", why_, head_, reason);	\
+	} while (0)
+
 /* A tree with p above a and b, and nobody in it: all numbers are what a test makes of them. */
 struct tree {
 	char *root, *p, *a, *b;
@@ -163,6 +173,7 @@ TEST(errors_change_nothing)
 			      error_name(got), error_name(bad[i].err));
 	}
 	expect(addfile(t.a, at(t.a, "procs")), EINVAL);
+	expect_why(t.a, "addfile", " refused by memory: it has no page cache (EINVAL)\n");
 	memset(big, '/', 8191);
 	big[8191] = 0;
 	expect(addfile(t.a, big), E2BIG);
@@ -171,6 +182,7 @@ TEST(errors_change_nothing)
 	ck_assert_int_eq(errno, EINVAL);
 	close(fd);
 	expect(rmfile(t.a, "/tmp/file"), ENOENT);
+	expect_why(t.a, "rmfile", " refused by memory: the file is not this container's own (ENOENT)\n");
 	expect_pages(t, 0, 0, 0);
 	/* a link is followed */
 	expect(addfile(t.a, "/tmp/link"), 0);
@@ -264,6 +276,7 @@ static void alice_claims(void *arg)
 	expect(addfile(tree.a, "/tmp/roots"), EACCES);
 	expect(rmfile(tree.a, "/tmp/roots"), EACCES);
 	expect(addfile(tree.a, "/tmp/locked/own"), EACCES);
+	expect_why(tree.a, "rmfile", " refused by memory: the file is neither the user's own nor writable (EACCES)\n");
 	expect(addfile(tree.b, own), EACCES);
 	expect(addfile(tree.a, own), 0);
 	expect(addfile(tree.a, "/tmp/everybodys"), 0);
@@ -349,6 +362,7 @@ TEST(claim_beyond_page_max)
 	expect(rmfile(t.a, data), 0);
 	read_as(reader, data);
 	expect(addfile(t.a, data), ENOMEM);
+	expect_why(t.a, "addfile", " refused by memory: the file's pages do not fit below page_max; /p/a has 0 of 399 pages (ENOMEM)\n");
 	expect_pages(t, 0, 0, 0);
 	ck_assert_uint_eq(read_u64(at(t.a, "memory.num_files")), 0);
 	expect(rmfile(t.a, data), ENOENT);
@@ -356,6 +370,8 @@ TEST(claim_beyond_page_max)
 	set_max(t.a, "401");
 	set_max(t.p, "399");
 	expect(addfile(t.a, data), ENOMEM);
+	/* it is the other one that has no room */
+	expect_why(t.a, "addfile", "; /p has 0 of 399 pages (ENOMEM)\n");
 	expect_pages(t, 0, 0, 0);
 	set_max(t.p, "401");
 	expect(addfile(t.a, data), 0);

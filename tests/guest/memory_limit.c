@@ -417,6 +417,10 @@ TEST_LIMIT(deactivate_moves_and_frees_nothing, 60)
 	set_limit(a, "400");
 	eventually(count_flag(actor, KPF_ACTIVE) == 0, 3);
 	handler_rests(a);
+	/* the limit does not hold, and that is said */
+	eventually(strstr(read_file(at(a, "why")), "reclaim refused by memory: policy deactivate frees nothing; /a has "), 3);
+	ck_assert_uint_ge(read_field(at(a, "why"), "usage"), 800);
+	ck_assert_uint_eq(read_field(at(a, "why"), "limit"), 400);
 	ck_assert_uint_ge(stat_of(a, "deactivated"), 800);
 	ck_assert_uint_eq(count_flag(actor, KPF_REFERENCED), 0);
 	/* what Linux itself counts: nobody else has pages deactivated here */
