@@ -242,14 +242,23 @@ static bool container_mapping_idle_locked(struct container_mapping *cm)
 	       !cm->claimed;
 }
 
+/* Has it pages, in memory or (tmpfs) in swap? The caller has its inode pinned. */
+static bool container_mapping_has_pages_locked(struct container_mapping *cm)
+{
+	lockdep_assert_held(&cm->lock);
+	/* one that leaves is counted in swap before it is gone here, and one that comes is here first */
+	return cm->nr[MEMORY_FILE] ||
+	       (cm->shmem && READ_ONCE(SHMEM_I(cm->mapping->host)->swapped));
+}
+
 /**
  * container_mapping_move - a file changes hands, pages included
  * @cm: its mapping, whose inode the caller has pinned
  * @from: whom it has to belong to; NULL for anybody
  * @to: the new owner
  *
- * Without pages, a file is @to's until the first page has come and the last one
- * has left; taken from somebody it is nobody's.
+ * Without pages, in memory or in swap, a file is @to's until the first page has come and the
+ * last one has left; taken from somebody it is nobody's.
  *
  * Context: process; states pinned.
  * Return: 0; -ENODEV (@to or @from is offline), -ENOENT (not @from's), -ENOMEM
@@ -258,15 +267,17 @@ static bool container_mapping_idle_locked(struct container_mapping *cm)
 int container_mapping_move(struct container_mapping *cm, struct container_memory *from,
 			   struct container_memory *to)
 {
+	bool pages;
 	int err = 0;
 
 	spin_lock_irq(&memory_owner_lock);
 	spin_lock(&cm->lock);
+	pages = container_mapping_has_pages_locked(cm);
 	if (to->dead || (from && from->dead)) {
 		err = -ENODEV;
-	} else if (from && (cm->owner != from || (!cm->nr[MEMORY_FILE] && !cm->claimed))) {
+	} else if (from && (cm->owner != from || (!pages && !cm->claimed))) {
 		err = -ENOENT;
-	} else if (from && !cm->nr[MEMORY_FILE]) {
+	} else if (from && !pages) {
 		WRITE_ONCE(cm->claimed, false);
 		if (container_mapping_idle_locked(cm))
 			container_mapping_set_owner_locked(cm, NULL);
@@ -276,7 +287,7 @@ int container_mapping_move(struct container_mapping *cm, struct container_memory
 			err = memory_may_move(to, cm->owner, cm->nr[MEMORY_FILE]);
 		if (!err) {
 			container_mapping_set_owner_locked(cm, to);
-			WRITE_ONCE(cm->claimed, !cm->nr[MEMORY_FILE]);
+			WRITE_ONCE(cm->claimed, !pages);
 		}
 	}
 	spin_unlock(&cm->lock);

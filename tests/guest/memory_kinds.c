@@ -441,6 +441,36 @@ TEST_LIMIT(file_from_swap_goes_to_who_claimed_it, 60)
 	expect(remove_dir(c), 0);
 }
 
+/* Released with all its pages in swap, it passes to the parent, as with pages in memory. */
+TEST_LIMIT(file_in_swap_passes_to_the_parent, 60)
+{
+	char *root = mount_memory(), *p = container(root, "p"), *a = container(p, "a"), *b = container(root, "b");
+	struct actor *x = actor_in(a), *y = actor_in(b);
+	unsigned long before = settled(a), others = settled(b);
+
+	strcpy(x->path, "/tmp/big");
+	act(x, map_and_write, 400);
+	file_out(x, a);
+	ck_assert_uint_eq(settled(a), before);
+	expect(write_file(at(a, "memory.rmfile"), "/tmp/big"), 0);
+	expect(write_file(at(a, "memory.rmfile"), "/tmp/big"), ENOENT);
+	read_as(y, "/tmp/big");
+	ck_assert_uint_eq(cached_pages("/tmp/big"), 400);
+	ck_assert_uint_eq(settled(a), before);
+	ck_assert_uint_eq(settled(p), before + 400);
+	ck_assert_uint_eq(settled(b), others);
+	act(x, check_marks, 0);
+	check_accounting();
+	act(x, unlink_path, 0);
+	act(x, release, 0);
+	eventually(settled(p) == before, 10);
+	dismiss(x);
+	dismiss(y);
+	expect(remove_dir(a), 0);
+	expect(remove_dir(p), 0);
+	expect(remove_dir(b), 0);
+}
+
 /* Maps ARG pages of a->path and reads each. */
 static void read_mapped(struct actor *a)
 {
