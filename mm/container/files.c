@@ -184,7 +184,7 @@ static void show_file(struct seq_file *sf, const struct view *view, struct memor
 		show_inode(sf, view, inode);
 		container_mapping_unpin(inode);
 	} else {
-		seq_puts(sf, file->ino ? "(being mounted or unmounted)" : "(gone)");
+		seq_puts(sf, file->ino ? "(frozen, or being mounted or unmounted)" : "(gone)");
 	}
 	seq_putc(sf, '\n');
 }

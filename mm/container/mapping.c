@@ -472,10 +472,12 @@ void container_mapping_stay(struct container_mapping *cm, struct memory_cursor *
  * container_mapping_pin - keep the inode of a mapping
  * @cm: referenced mapping
  *
- * Takes s_umount too, so that unmounting waits for container_mapping_unpin().
+ * Takes s_umount too, so that unmounting waits for container_mapping_unpin(). That may be the inode's
+ * end, and on a frozen file system wait for the thaw, which waits for s_umount: so none of these is
+ * pinned, and none is frozen meanwhile.
  *
  * Context: process.
- * Return: the inode, or NULL: it is gone, or being unmounted.
+ * Return: the inode, or NULL: it is gone, or its file system frozen or being unmounted.
  */
 struct inode *container_mapping_pin(struct container_mapping *cm)
 {
@@ -487,7 +489,9 @@ struct inode *container_mapping_pin(struct container_mapping *cm)
 		/* not cleared yet, so the super block has not let it go either */
 		sb = cm->mapping->host->i_sb;
 		if (down_read_trylock(&sb->s_umount)) {
-			if (!(sb->s_flags & SB_DYING) && sb->s_root && (sb->s_flags & SB_BORN))
+			/* freeze_super() cannot come to where evict() waits while we have s_umount */
+			if (!(sb->s_flags & SB_DYING) && sb->s_root && (sb->s_flags & SB_BORN) &&
+			    READ_ONCE(sb->s_writers.frozen) == SB_UNFROZEN)
 				inode = igrab(cm->mapping->host);
 			if (!inode)
 				up_read(&sb->s_umount);

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * memory.files and num_files: which files, how many pages, under which name. Numbers are compared
- * with stat(2) and mincore(2).
+ * with stat(2) and mincore(2). (jobs 1 4 4@debug)
  */
 #include "accounting.h"
 #include "lib-memory.h"
 #include "lib-users.h"
 
 #include <fcntl.h>
+#include <linux/fs.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
+#include <sys/wait.h>
 
 static uint64_t num_files(const char *dir)
 {
@@ -352,4 +355,97 @@ TEST(only_the_owner_reads_the_list)
 	finish(start(alice_reads, a));
 	ck_assert_int_ne(write_file(at(a, "memory.files"), "x"), 0);
 	expect(remove_dir(a), 0);
+}
+
+/* Processes with the last reference to a file each, and who may pin it meanwhile. */
+#define LAST 24
+#define FREEZES 8
+
+static struct {
+	char *dir;
+	int ready[2], go[2], disk;
+} freeze;
+
+/* It waits in there for the thaw, unless somebody else has the file just then. */
+static void close_the_last(void *arg)
+{
+	char *path = at("/tmp/disk", "last%d", (int)(uintptr_t)arg), page[PAGE] = { 1 };
+	int fd;
+
+	expect(write_file(at(freeze.dir, "procs"), "0"), 0);
+	fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(unlink(path), 0);
+	ck_assert_int_eq(write(fd, page, PAGE), PAGE);
+	close(freeze.go[1]);
+	ck_assert_int_eq(write(freeze.ready[1], page, 1), 1);
+	ck_assert_int_eq(read(freeze.go[0], page, 1), 0);
+	close(fd);
+}
+
+static void list_until_stopped(void *arg)
+{
+	close(freeze.go[1]);
+	while (!*stop_moving)
+		free(read_file(at(freeze.dir, "memory.files")));
+	(void)arg;
+}
+
+static void thaw(void *arg)
+{
+	ck_assert_int_eq(ioctl(freeze.disk, FITHAW, 0), 0);
+	(void)arg;
+}
+
+/* Not by finish(): whoever thaws may never come back. */
+static void expect_thaw(void)
+{
+	pid_t pid = start(thaw, NULL);
+	int status = -1;
+
+	eventually(waitpid(pid, &status, WNOHANG) == pid, 10);
+	ck_assert_int_eq(status, 0);
+}
+
+/*
+ * The end of a file on a frozen file system waits for the thaw, and whoever looks at the list, or works on it, has what
+ * that waits for: nobody's end may be his.
+ */
+TEST_FOR(list_beside_a_frozen_disk, 60, 4, 1)
+{
+	char *root = mount_memory(), byte;
+	pid_t pid[LAST], reader[2];
+
+	freeze.dir = container(root, "a");
+	freeze.disk = open(make_disk(16), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ck_assert_int_ge(freeze.disk, 0);
+	stop_moving = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	for (int n = 0; n < FREEZES; n++) {
+		ck_assert_int_eq(pipe2(freeze.ready, O_CLOEXEC) | pipe2(freeze.go, O_CLOEXEC), 0);
+		*stop_moving = 0;
+		for (int i = 0; i < LAST; i++)
+			pid[i] = start(close_the_last, (void *)(uintptr_t)i);
+		for (int i = 0; i < LAST; i++)
+			ck_assert_int_eq(read(freeze.ready[0], &byte, 1), 1);
+		ck_assert_int_ge(num_files(freeze.dir), LAST);
+		ck_assert_int_eq(ioctl(freeze.disk, FIFREEZE, 0), 0);
+		for (int i = 0; i < 2; i++)
+			reader[i] = start(list_until_stopped, NULL);
+		usleep(20000);
+		/* all at once */
+		close(freeze.go[1]);
+		usleep(100000 * lib_slow);
+		expect_thaw();
+		*stop_moving = 1;
+		for (int i = 0; i < 2; i++)
+			finish(reader[i]);
+		for (int i = 0; i < LAST; i++)
+			finish(pid[i]);
+		close(freeze.go[0]);
+		close(freeze.ready[0]);
+		close(freeze.ready[1]);
+	}
+	close(freeze.disk);
+	expect(unmount("/tmp/disk"), 0);
+	eventually(!remove_dir(freeze.dir), 10);
 }
