@@ -16,17 +16,19 @@ void container_memory_swap_freed(unsigned short id, unsigned int nr);
 
 /*
  * swap_cache_read_folio(): what nobody has asked for may be another container's, and is not to wait for
- * room there, nor have anybody killed: it is refused instead (max.c).
+ * room there, nor have anybody killed: it is refused instead (max.c). So is @hurry what has been asked for,
+ * while pages before it are locked and nobody has told the device of them: whose these are would wait, too. It
+ * is tried again when they are on their way.
  */
-static inline gfp_t container_memory_swap_gfp(gfp_t gfp, bool readahead)
+static inline gfp_t container_memory_swap_gfp(gfp_t gfp, bool hurry)
 {
-	return readahead ? gfp | __GFP_NORETRY | __GFP_NOWARN : gfp;
+	return hurry ? gfp | __GFP_NORETRY | __GFP_NOWARN : gfp;
 }
 
 #define __memcg1_swapout	container_memory_swapped_out
 #define mem_cgroup_uncharge_swap	container_memory_swap_freed
 
 #else
-static inline gfp_t container_memory_swap_gfp(gfp_t gfp, bool readahead) { return gfp; }
+static inline gfp_t container_memory_swap_gfp(gfp_t gfp, bool hurry) { return gfp; }
 #endif
 #endif /* _MM_CONTAINER_SWAPPED_H */

@@ -11,6 +11,7 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/swap.h>
 #include <sys/wait.h>
@@ -28,8 +29,8 @@ static void set(const char *name, const char *value)
 	expect(write_file(at(DISK, "%s", name), value), 0);
 }
 
-/* A disk of 32 MB in memory that takes 4 ms for each page; its path. */
-static const char *slow_disk(void)
+/* A disk of 32 MB in memory that takes so long for each page; its path. */
+static const char *disk_of(const char *nsec)
 {
 	mount("none", "/sys/kernel/config", "configfs", 0, NULL);
 	expect(make_dir(DISK), 0);
@@ -39,9 +40,14 @@ static const char *slow_disk(void)
 	set("max_sectors", "8");
 	set("hw_queue_depth", "1");
 	set("irqmode", "2");
-	set("completion_nsec", "4000000");
+	set("completion_nsec", nsec);
 	set("power", "1");
 	return "/dev/slow";
+}
+
+static const char *slow_disk(void)
+{
+	return disk_of("4000000");
 }
 
 static void no_more_disk(void)
@@ -304,4 +310,141 @@ TEST_LIMIT(killed_process_does_not_wait_for_the_disk, 120)
 	eventually(!read_field("/proc/meminfo", "Writeback"), 30);
 	eventually(!remove_dir(a), 30);
 	no_more_swap(device);
+}
+
+/* Swap that takes no time, beside that disk. */
+#define FAST "/sys/kernel/config/nullb/fast"
+
+static void fast_swap(void)
+{
+	expect(make_dir(FAST), 0);
+	expect(write_file(FAST "/memory_backed", "1"), 0);
+	expect(write_file(FAST "/size", "32"), 0);
+	expect(write_file(FAST "/power", "1"), 0);
+	ck_assert_int_eq(system("PATH=/usr/sbin:/sbin:$PATH; mkswap /dev/fast >/dev/null"), 0);
+	ck_assert_msg(!swapon("/dev/fast", 0), "swapon: %s", error_name(errno));
+}
+
+static void no_more_fast_swap(void)
+{
+	ck_assert_msg(!swapoff("/dev/fast"), "swapoff: %s", error_name(errno));
+	expect(write_file(FAST "/power", "0"), 0);
+	expect(remove_dir(FAST), 0);
+}
+
+/* Pages that cannot be freed, and some that can be in a while: one after the other, each by that disk. */
+static void fill_up(struct actor *a)
+{
+	touch(a);
+	ck_assert_int_eq(mlock(a->mem, a->pages * PAGE), 0);
+	a->arg = 30;
+	write_whole(a);
+}
+
+/* It has no room for the next ten seconds, at half a second a page; nobody of it is to be killed. */
+static struct actor *full_for_long(const char *dir, int disk)
+{
+	struct actor *full = actor_in(dir);
+
+	ck_assert_int_ge(disk, 0);
+	expect(write_file(at("/proc", "%d/oom_score_adj", full->pid), "-1000"), 0);
+	strcpy(full->path, "/dev/slow");
+	act(full, fill_up, 300);
+	/* the kernel has looked for partitions before, and the first page was not ours */
+	expect(write_file(at(dir, "memory.addfile"), at("", "%d", disk) + 1), 0);
+	ck_assert_uint_ge(file_pages(dir), 30);
+	expect(write_file(at(dir, "memory.page_max"), "305"), 0);
+	return full;
+}
+
+/* Pages of one mapping, in turn of two containers. */
+#define MIXED 800
+
+static struct beside {
+	volatile long at;	/* what is being read */
+	volatile bool go, done;	/* the other one */
+} *beside;
+
+/* Those from ARG on of one kind. */
+static void touch_half(struct actor *a)
+{
+	if (!a->pages) {
+		a->pages = MIXED;
+		a->mem = mmap(NULL, MIXED * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+		ck_assert_ptr_ne(a->mem, MAP_FAILED);
+	}
+	for (unsigned long i = a->arg; i < MIXED; i += 2)
+		a->mem[i * PAGE] = (char)(i % 127 + 1);
+}
+
+/*
+ * Every sixteenth page, and what Linux has read ahead around it, so that it goes on doing that. Somebody else, who has
+ * the same pages, wants the one before that is being read.
+ */
+static void read_in_steps(struct actor *a)
+{
+	static const int around[] = { 0, -3, -1, 1, 3 };
+	pid_t other = fork();
+
+	ck_assert_int_ge(other, 0);
+	if (!other) {
+		while (!beside->go)
+			usleep(1000);
+		beside->done = a->mem[(beside->at - 1) * PAGE] == (char)((beside->at - 1) % 127 + 1);
+		_exit(0);
+	}
+	for (long i = 8; i < MIXED - 8; i += 16) {
+		beside->at = i;
+		for (int n = 0; n < 5; n++)
+			ck_assert_int_eq(a->mem[(i + around[n]) * PAGE], (char)((i + around[n]) % 127 + 1));
+	}
+	ck_assert_int_eq(waitpid(other, NULL, 0), other);
+}
+
+/* It stays where it is. */
+static bool stands_still(void)
+{
+	long was = beside->at;
+
+	usleep(300000 * lib_slow);
+	return was && beside->at == was;
+}
+
+/*
+ * B wants a page of A's, which has no room: that waits. What is read along with it, and before it, is B's
+ * own, and is there for whoever wants it meanwhile.
+ */
+TEST_LIMIT(what_is_read_along_does_not_wait, 120)
+{
+	char *root = mount_memory(), *a = container(root, "a"), *b = container(root, "b");
+	int disk = open(disk_of("500000000"), O_RDONLY | O_CLOEXEC);	/* its pages stay as long as that */
+	struct actor *reader = actor_in(a), *full;
+	char byte;
+
+	beside = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	fast_swap();
+	act(reader, touch_half, 0);
+	expect(move_to(b, reader->pid), 0);
+	act(reader, touch_half, 1);
+	eventually((drain_batches(), act(reader, page_out, 0), swapped_out(reader) == MIXED), 20);
+	eventually((set_limit(a, "1"), set_limit(b, "1"), drain_batches(), anon_pages(a) + anon_pages(b) <= OWN_PAGES), 20);
+	set_limit(a, "max");
+	set_limit(b, "max");
+	full = full_for_long(a, disk);
+	act_begin(reader, read_in_steps, 0);
+	eventually(stands_still(), 10);
+	beside->go = true;
+	eventually(beside->done, 2);
+	/* or it has not seen anything */
+	ck_assert_int_eq(recv(reader->wire, &byte, 1, MSG_DONTWAIT | MSG_PEEK), -1);
+	ck_assert(stands_still());
+	expect(write_file(at(a, "memory.page_max"), "max"), 0);
+	act_end(reader);
+	dismiss(reader);
+	dismiss(full);
+	close(disk);
+	no_more_fast_swap();
+	no_more_disk();
+	expect(remove_dir(a), 0);
+	expect(remove_dir(b), 0);
 }
