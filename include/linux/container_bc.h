@@ -16,9 +16,11 @@
 #include <linux/fs.h>
 #include <linux/mm_types.h>
 #include <linux/percpu_counter.h>
+#include <linux/sched.h>
 
 struct bc;
 struct k_itimer;
+struct kernel_siginfo;
 struct sigqueue;
 
 enum bc_resource {
@@ -45,13 +47,29 @@ enum bc_severity {
 #ifdef CONFIG_CONTAINER_BC
 
 struct bc *bc_get_current(void);
-int bc_charge(struct bc *bc, enum bc_resource res, unsigned long val);
+int bc_charge_task(struct bc *bc, struct task_struct *task, enum bc_resource res,
+		   unsigned long val, int error);
 void bc_enter(struct bc *bc, const struct bc *end, enum bc_resource res, unsigned long val);
 void bc_give_back(struct bc *bc, enum bc_resource res, unsigned long val);
 struct bc *bc_charge_current(enum bc_resource res, unsigned long val);
 void bc_uncharge(struct bc *bc, enum bc_resource res, unsigned long val);
 struct bc *bc_charge_file(void);
 void bc_uncharge_file(struct bc *bc);
+
+/**
+ * bc_charge - charge a beancounter for the current task
+ * @bc: as for bc_charge_task()
+ * @res: resource
+ * @val: how much
+ * @error: as for bc_charge_task()
+ *
+ * Context: process.
+ * Return: as bc_charge_task().
+ */
+static inline int bc_charge(struct bc *bc, enum bc_resource res, unsigned long val, int error)
+{
+	return bc_charge_task(bc, current, res, val, error);
+}
 
 /*
  * What the VFS allocates for a struct file: the beancounter follows, as the
@@ -106,14 +124,14 @@ static inline void container_bc_uncharge_file(struct file *file)
 
 /*
  * The same with what is queued of signals, and with POSIX timers: how much more Linux allocates; and
- * sigqueue_alloc(), __sigqueue_free(), alloc_posix_timer() and posixtimer_free_timer().
+ * __send_signal_locked(), __sigqueue_free(), alloc_posix_timer() and posixtimer_free_timer().
  */
 #define BC_SIGNAL_EXTRA	sizeof(struct bc *)
 /* which is a cache line of its own */
 #define BC_TIMER_EXTRA	__alignof__(struct k_itimer)
 
-struct sigqueue *container_bc_charge_signal(struct sigqueue *q, struct task_struct *task,
-					    bool force);
+struct sigqueue *container_bc_charge_signal(struct sigqueue *q, struct task_struct *task, int sig,
+					    const struct kernel_siginfo *info, bool force);
 void container_bc_uncharge_signal(struct sigqueue *q);
 struct k_itimer *container_bc_charge_timer(struct k_itimer *timer);
 void container_bc_uncharge_timer(struct k_itimer *timer);
@@ -131,7 +149,7 @@ bool container_bc_may_change(struct mm_struct *mm, const vma_flags_t *old,
 			     const vma_flags_t *new, unsigned long pages);
 /* beside mlock_future_ok(), where it asks whether more may be locked; before mlock() locks anything */
 bool container_bc_may_lock(struct mm_struct *mm, const vma_flags_t *flags, unsigned long grow,
-			   unsigned long gone);
+			   unsigned long gone, int error);
 int container_bc_may_mlock(unsigned long start, unsigned long len);
 /* where that has ended, well or not; and before a munmap() that cannot fail any more */
 void container_bc_settle(struct mm_struct *mm);
@@ -162,7 +180,7 @@ static inline bool container_bc_may_change(struct mm_struct *mm, const vma_flags
 }
 
 static inline bool container_bc_may_lock(struct mm_struct *mm, const vma_flags_t *flags,
-					 unsigned long grow, unsigned long gone)
+					 unsigned long grow, unsigned long gone, int error)
 {
 	return true;
 }
@@ -175,8 +193,9 @@ static inline int container_bc_may_mlock(unsigned long start, unsigned long len)
 #define BC_SIGNAL_EXTRA	0
 #define BC_TIMER_EXTRA	0
 
-static inline struct sigqueue *container_bc_charge_signal(struct sigqueue *q,
-							  struct task_struct *task, bool force)
+static inline struct sigqueue *container_bc_charge_signal(struct sigqueue *q, struct task_struct *task,
+							  int sig, const struct kernel_siginfo *info,
+							  bool force)
 {
 	return q;
 }

@@ -15,9 +15,10 @@
  * @ss: who refuses; NULL is the core
  * @limiter: NULL, or the state whose limit it was: of the same container or of
  *	an ancestor
- * @usage: with @limiter: what it has, and
+ * @usage: with @limiter: what it had when that was found, and
  * @limit: may have,
  * @unit: in these: "pages", "tasks"
+ * @asked: how many more there were to be; 0, as well as 1, is not worth a word
  * @error: what the caller returns, -errno; 0 when nothing failed
  *
  * The texts must be constants: they are kept.
@@ -29,6 +30,7 @@ struct container_refusal {
 	const struct container_subsys_state *limiter;
 	u64 usage;
 	u64 limit;
+	u64 asked;
 	const char *unit;
 	int error;
 };

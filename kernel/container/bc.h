@@ -97,14 +97,11 @@ static inline struct bc *css_bc(struct container_subsys_state *css)
 }
 
 struct bc *bc_get(struct task_struct *task);
-int bc_charge_task(struct bc *bc, struct task_struct *task, enum bc_resource res,
-		   unsigned long val);
 struct bc *bc_try_charge(struct bc *bc, enum bc_resource res, unsigned long val,
 			 enum bc_severity severity);
 void bc_leave(struct bc *bc, const struct bc *end, enum bc_resource res, unsigned long val);
 void bc_forget(struct bc *bc, enum bc_resource res);
 bool bc_tryget(struct bc *bc);
-struct bc *bc_common(struct bc *a, struct bc *b);
 unsigned long bc_amount_uncharge(struct bc_amount *amount, unsigned long val);
 void bc_amount_init(struct bc_amount *amount, const struct bc_bounds *bounds);
 void bc_amount_reset(struct bc_amount *amount);
@@ -118,6 +115,7 @@ void bc_hit(struct bc *bc, enum bc_resource res, enum bc_severity severity);
 int bc_events_show(struct seq_file *sf, struct container *cont, const struct container_file *file);
 
 /* bc_numproc.c */
+struct bc *bc_common(struct bc *a, struct bc *b);
 int bc_can_fork(struct task_struct *child, struct container_subsys_state *css);
 void bc_cancel_fork(struct task_struct *child, struct container_subsys_state *css);
 void bc_moved(struct container_subsys_state *css, struct container_subsys_state *from,

@@ -29,7 +29,6 @@
  * bc_forget(), and the amount is below zero till the next binding, which everybody else takes for zero.
  */
 #include "bc.h"
-#include "chain.h"
 
 #include <linux/capability.h>
 #include <linux/container_why.h>
@@ -41,6 +40,15 @@ static struct bc *end_of(enum bc_resource res)
 {
 	return bc_resources[res].machine ? css_bc(bc_subsys.root_css) : NULL;
 }
+
+/*
+ * What left no room, for `why`: read again, held may be less by then, and the bound another one. Set
+ * by whatever returns false, or who is full.
+ */
+struct bc_seen {
+	long held;
+	unsigned long bound;
+};
 
 #define for_each_charged(pos, bc, end)	for (pos = bc; pos && pos != (end); pos = pos->up)
 
@@ -58,6 +66,18 @@ static bool has_room(long held, unsigned long val, unsigned long bound)
 	unsigned long has = max(held, 0L);
 
 	return has <= bound && val <= bound - has;
+}
+
+/* The same, with what is to be said if it has none. */
+static __always_inline bool has_seen_room(const struct bc_amount *amount, long held, unsigned long val,
+					  enum bc_severity severity, struct bc_seen *seen)
+{
+	unsigned long bound = bound_of(amount, severity);
+
+	if (likely(has_room(held, val, bound)))
+		return true;
+	*seen = (struct bc_seen) { .held = max(held, 0L), .bound = bound };
+	return false;
 }
 
 static void raise_to(atomic_long_t *mark, long held)
@@ -94,13 +114,13 @@ static bool has_passed(const struct bc_amount *amount, long held, unsigned long 
 }
 
 static __always_inline bool try_charge_one(struct bc *bc, enum bc_resource res, unsigned long val,
-			   enum bc_severity severity)
+					   enum bc_severity severity, struct bc_seen *seen)
 {
 	struct bc_amount *amount = &bc->amount[res];
 	long held = atomic_long_read(&amount->held);
 
 	do {
-		if (!has_room(held, val, bound_of(amount, severity)))
+		if (!has_seen_room(amount, held, val, severity, seen))
 			return false;
 		/* fully ordered: pairs with the xchg in bc_amount_reset() */
 	} while (!atomic_long_try_cmpxchg(&amount->held, &held, held + val));
@@ -133,16 +153,16 @@ unsigned long bc_amount_uncharge(struct bc_amount *amount, unsigned long val)
 }
 
 static struct bc *try_charge_chain(struct bc *bc, struct bc *end, enum bc_resource res,
-				   unsigned long val, enum bc_severity severity)
+				   unsigned long val, enum bc_severity severity, struct bc_seen *seen)
 {
 	struct bc *pos, *undo;
 
 	for_each_charged(pos, bc, end)
-		if (!has_room(atomic_long_read(&pos->amount[res].held), val,
-			      bound_of(&pos->amount[res], severity)))
+		if (!has_seen_room(&pos->amount[res], atomic_long_read(&pos->amount[res].held), val,
+				   severity, seen))
 			return pos;
 	for_each_charged(pos, bc, end)
-		if (!try_charge_one(pos, res, val, severity))
+		if (!try_charge_one(pos, res, val, severity, seen))
 			break;
 	if (likely(pos == end || !pos))
 		return NULL;
@@ -151,16 +171,16 @@ static struct bc *try_charge_chain(struct bc *bc, struct bc *end, enum bc_resour
 	return pos;
 }
 
-/* As bc_try_charge(). */
-static __always_inline struct bc *try_charge(struct bc *bc, enum bc_resource res,
-					     unsigned long val, enum bc_severity severity)
+/* As bc_try_charge(); @seen: of whom it returns. */
+static __always_inline struct bc *try_charge(struct bc *bc, enum bc_resource res, unsigned long val,
+					     enum bc_severity severity, struct bc_seen *seen)
 {
 	struct bc *end = end_of(res);
 
 	/* nobody above who could have no room */
 	if (bc->up == end)
-		return likely(try_charge_one(bc, res, val, severity)) ? NULL : bc;
-	return try_charge_chain(bc, end, res, val, severity);
+		return likely(try_charge_one(bc, res, val, severity, seen)) ? NULL : bc;
+	return try_charge_chain(bc, end, res, val, severity, seen);
 }
 
 /**
@@ -176,7 +196,9 @@ static __always_inline struct bc *try_charge(struct bc *bc, enum bc_resource res
 struct bc *bc_try_charge(struct bc *bc, enum bc_resource res, unsigned long val,
 			 enum bc_severity severity)
 {
-	return try_charge(bc, res, val, severity);
+	struct bc_seen seen;
+
+	return try_charge(bc, res, val, severity, &seen);
 }
 
 static noinline void complain(enum bc_resource res, unsigned long val, unsigned long taken)
@@ -215,8 +237,10 @@ void bc_give_back(struct bc *bc, enum bc_resource res, unsigned long val)
  */
 void bc_enter(struct bc *bc, const struct bc *end, enum bc_resource res, unsigned long val)
 {
+	struct bc_seen nothing;
+
 	for (; bc != end; bc = bc->up)
-		try_charge_one(bc, res, val, BC_FORCE);
+		try_charge_one(bc, res, val, BC_FORCE, &nothing);
 }
 
 /**
@@ -234,34 +258,28 @@ void bc_leave(struct bc *bc, const struct bc *end, enum bc_resource res, unsigne
 		take_back(&bc->amount[res], val);
 }
 
-/**
- * bc_common - where two chains meet
- * @a: pinned by the caller
- * @b: the same
- *
- * Context: any.
- * Return: the lowest that a charge to either counts in; NULL if there is none,
- * because something below was made flat.
- */
-struct bc *bc_common(struct bc *a, struct bc *b)
-{
-	return chain_common(a, b, up);
-}
+/* What a charge wants, and for whom. */
+struct bc_wish {
+	struct bc *bc;
+	struct task_struct *task;
+	enum bc_resource res;
+	unsigned long val;
+	int error;
+};
 
-static void refuse(struct bc *bc, struct bc *full, struct task_struct *task,
-		   enum bc_resource res, enum bc_severity severity)
+static void refuse(const struct bc_wish *wish, struct bc *full, enum bc_severity severity,
+		   const struct bc_seen *seen)
 {
-	const struct bc_resource_info *info = &bc_resources[res];
+	const struct bc_resource_info *info = &bc_resources[wish->res];
 	struct container_refusal why = {
 		.what = info->what, .reason = info->cure[severity], .ss = &bc_subsys,
-		.limiter = &full->css, .unit = info->unit, .error = info->error,
-		.usage = max(atomic_long_read(&full->amount[res].held), 0L),
-		.limit = bound_of(&full->amount[res], severity),
+		.limiter = &full->css, .unit = info->unit, .error = wish->error,
+		.usage = seen->held, .limit = seen->bound, .asked = wish->val,
 	};
 
-	atomic_long_inc(&full->amount[res].failcnt);
-	bc_hit(full, res, severity);
-	container_css_refuse(&bc->css, task, &why);
+	atomic_long_inc(&full->amount[wish->res].failcnt);
+	bc_hit(full, wish->res, severity);
+	container_css_refuse(&wish->bc->css, wish->task, &why);
 }
 
 /**
@@ -322,27 +340,29 @@ struct bc *bc_get_current(void)
 }
 
 /* @full has no room for it, by that severity. */
-static noinline int charge_more(struct bc *bc, struct bc *full, struct task_struct *task,
-				enum bc_resource res, unsigned long val,
-				enum bc_severity severity)
+static noinline int charge_more(const struct bc_wish *wish, struct bc *full, enum bc_severity severity,
+				struct bc_seen seen)
 {
-	if (has_capability_noaudit(task, CAP_SYS_ADMIN)) {
+	if (has_capability_noaudit(wish->task, CAP_SYS_ADMIN)) {
 		severity = BC_LIMIT;
-		full = bc_try_charge(bc, res, val, severity);
+		full = try_charge(wish->bc, wish->res, wish->val, severity, &seen);
 	}
 	if (!full)
 		return 0;
-	refuse(bc, full, task, res, severity);
-	return bc_resources[res].error;
+	refuse(wish, full, severity, &seen);
+	return bc_resources[wish->res].error;
 }
 
-static __always_inline int charge_task(struct bc *bc, struct task_struct *task,
-				       enum bc_resource res, unsigned long val)
+static __always_inline int charge_task(struct bc *bc, struct task_struct *task, enum bc_resource res,
+				       unsigned long val, int error)
 {
 	enum bc_severity severity = READ_ONCE(task->flags) & PF_KTHREAD ? BC_FORCE : BC_BARRIER;
-	struct bc *full = try_charge(bc, res, val, severity);
+	struct bc_seen seen;
+	struct bc *full = try_charge(bc, res, val, severity, &seen);
 
-	return likely(!full) ? 0 : charge_more(bc, full, task, res, val, severity);
+	if (likely(!full))
+		return 0;
+	return charge_more(&(struct bc_wish) { bc, task, res, val, error }, full, severity, seen);
 }
 
 /**
@@ -351,32 +371,19 @@ static __always_inline int charge_task(struct bc *bc, struct task_struct *task,
  * @task: current, or under RCU
  * @res: resource
  * @val: how much
+ * @error: for `why`: what the call says if this fails, -errno, or 0 if it does without
  *
  * Must keep the barriers; the limits, if the task has CAP_SYS_ADMIN in the first
  * user namespace by its own credentials, not by those that it works with for
  * somebody else. A kernel thread's charge does not fail.
  *
  * Context: any.
- * Return: 0 or the resource's error.
+ * Return: 0 or the resource's error, whatever @error is.
  */
 int bc_charge_task(struct bc *bc, struct task_struct *task, enum bc_resource res,
-		   unsigned long val)
+		   unsigned long val, int error)
 {
-	return charge_task(bc, task, res, val);
-}
-
-/**
- * bc_charge - charge a beancounter for the current task
- * @bc: as for bc_charge_task()
- * @res: resource
- * @val: how much
- *
- * Context: process.
- * Return: as bc_charge_task().
- */
-int bc_charge(struct bc *bc, enum bc_resource res, unsigned long val)
-{
-	return bc_charge_task(bc, current, res, val);
+	return charge_task(bc, task, res, val, error);
 }
 
 /**
@@ -398,7 +405,7 @@ struct bc *bc_charge_current(enum bc_resource res, unsigned long val)
 
 	if (!bc)
 		return NULL;
-	ret = charge_task(bc, task, res, val);
+	ret = charge_task(bc, task, res, val, bc_resources[res].error);
 	if (likely(!ret))
 		return bc;
 	container_css_put(&bc->css);
@@ -429,6 +436,7 @@ struct bc *bc_charge_file(void)
 {
 	struct bc *bc, *root = css_bc(bc_subsys.root_css);
 	struct task_struct *task = current;
+	struct bc_seen nothing;
 	bool pinned;
 
 	/* as get_below() */
@@ -443,7 +451,7 @@ struct bc *bc_charge_file(void)
 		return NULL;
 	if (likely(pinned)) {
 		/* below the barrier it is all one who asks */
-		if (likely(try_charge_one(bc, BC_NUMFILES, 1, BC_BARRIER)))
+		if (likely(try_charge_one(bc, BC_NUMFILES, 1, BC_BARRIER, &nothing)))
 			return bc;
 		container_css_put(&bc->css);
 	}

@@ -26,6 +26,7 @@
  * number and are not charged; kernel threads are the root's.
  */
 #include "bc.h"
+#include "chain.h"
 
 #include <linux/sched.h>
 
@@ -35,9 +36,23 @@ static bool is_counted(const struct task_struct *task)
 	return task->pid;
 }
 
+/**
+ * bc_common - where two chains meet
+ * @a: pinned by the caller
+ * @b: the same
+ *
+ * Context: any.
+ * Return: the lowest that a charge to either counts in; NULL if there is none,
+ * because something below was made flat.
+ */
+struct bc *bc_common(struct bc *a, struct bc *b)
+{
+	return chain_common(a, b, up);
+}
+
 int bc_can_fork(struct task_struct *child, struct container_subsys_state *css)
 {
-	return is_counted(child) ? bc_charge(css_bc(css), BC_NUMPROC, 1) : 0;
+	return is_counted(child) ? bc_charge(css_bc(css), BC_NUMPROC, 1, -EAGAIN) : 0;
 }
 
 void bc_cancel_fork(struct task_struct *child, struct container_subsys_state *css)

@@ -66,8 +66,11 @@ static void uncharge(struct bc *bc)
 		bc_uncharge(bc, BC_NUMSIGINFO, 1);
 }
 
-/* Returns false if a bound refuses it; else @owner is whom bc_uncharge() is for, or NULL. */
-static bool charge(struct bc **owner, struct task_struct *task, bool force)
+/*
+ * Returns false if a bound refuses it; else @owner is whom bc_uncharge() is for, or NULL. @error: what is said
+ * then to who wants it.
+ */
+static bool charge(struct bc **owner, struct task_struct *task, bool force, int error)
 {
 	struct bc *bc;
 	int ret = 0;
@@ -78,7 +81,7 @@ static bool charge(struct bc **owner, struct task_struct *task, bool force)
 	if (bc && force)
 		bc_enter(bc, NULL, BC_NUMSIGINFO, 1);
 	else if (bc)
-		ret = bc_charge_task(bc, task, BC_NUMSIGINFO, 1);
+		ret = bc_charge_task(bc, task, BC_NUMSIGINFO, 1, error);
 	rcu_read_unlock();
 	if (ret)
 		container_css_put(&bc->css);
@@ -86,19 +89,31 @@ static bool charge(struct bc **owner, struct task_struct *task, bool force)
 	return !ret;
 }
 
+/* What Linux says of a signal that cannot be queued; 0 where it comes without what came with it. */
+static int overflow_error(int sig, const struct kernel_siginfo *info)
+{
+	bool has_info = info != SEND_SIG_NOINFO && info != SEND_SIG_PRIV;
+
+	return sig >= SIGRTMIN && has_info && info->si_code != SI_USER ? -EAGAIN : 0;
+}
+
 /**
  * container_bc_charge_signal - something more is queued
- * @q: new, not queued yet; freed here on failure
+ * @q: new, not queued yet; freed here on failure; NULL if Linux has refused it
  * @task: whom it is for, and who cannot be reaped meanwhile
+ * @sig: its number
+ * @info: what comes with it, or one of the special ones
  * @force: RLIMIT_SIGPENDING does not count
  *
  * Context: any.
- * Return: @q, or NULL if a bound has refused it.
+ * Return: @q, or NULL if a bound has refused it, too.
  */
-struct sigqueue *container_bc_charge_signal(struct sigqueue *q, struct task_struct *task,
-					    bool force)
+struct sigqueue *container_bc_charge_signal(struct sigqueue *q, struct task_struct *task, int sig,
+					    const struct kernel_siginfo *info, bool force)
 {
-	if (charge(&container_of(q, struct bc_sigqueue, q)->bc, task, force))
+	int error = overflow_error(sig, info);
+
+	if (!q || charge(&container_of(q, struct bc_sigqueue, q)->bc, task, force, error))
 		return q;
 	dec_rlimit_put_ucounts(q->ucounts, UCOUNT_RLIMIT_SIGPENDING);
 	kfree(q);
@@ -127,7 +142,7 @@ void container_bc_uncharge_signal(struct sigqueue *q)
  */
 struct k_itimer *container_bc_charge_timer(struct k_itimer *timer)
 {
-	if (charge(&container_of(timer, struct bc_timer, timer)->bc, current, false))
+	if (charge(&container_of(timer, struct bc_timer, timer)->bc, current, false, -EAGAIN))
 		return timer;
 	posixtimer_free_timer(timer);
 	return NULL;

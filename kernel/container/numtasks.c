@@ -152,14 +152,23 @@ static bool take_from_window(struct numtasks *nt)
 	return true;
 }
 
+/*
+ * As many as there were when there was no room: by now some may have ended, and others be counted that are about to be
+ * refused, too. More than it may have it has only after a move, or where it may have less than before.
+ */
+static long had(const struct shares_node *full, long ceiling)
+{
+	return data_race(full->overfull) ? max(shares_committed(full), ceiling) : ceiling;
+}
+
 static int refuse_limit(struct numtasks *nt, struct shares_node *full)
 {
+	/* said, not used: it may have been changed since */
+	long ceiling = data_race(full->ceiling);
 	struct container_refusal why = {
 		.what = "fork", .ss = &numtasks_subsys, .error = -EAGAIN, .unit = "tasks",
 		.limiter = &container_of(full, struct numtasks, node)->css,
-		.usage = shares_committed(full),
-		/* said, not used: it may have been changed since */
-		.limit = data_race(full->ceiling),
+		.usage = had(full, ceiling), .limit = ceiling, .asked = 1,
 	};
 
 	/* the same */

@@ -181,6 +181,8 @@ static void show_sentence(struct seq_file *sf, const struct container_why *why, 
 	if (why->limiter)
 		seq_printf(sf, "%s %s has %llu of %llu %s", r->reason ? ";" : ":", path, r->usage,
 			   r->limit, r->unit ?: "");
+	if (why->limiter && r->asked > 1)
+		seq_printf(sf, ", %llu more were asked for", r->asked);
 	if (r->error)
 		seq_printf(sf, " (%s)", errname(-r->error) ?: "?");
 	seq_putc(sf, '\n');
@@ -195,6 +197,8 @@ static void show_fields(struct seq_file *sf, const struct container_why *why, co
 		seq_printf(sf, "error %s\n", errname(-r->error) ?: "?");
 	if (why->limiter)
 		seq_printf(sf, "container %s\nusage %llu\nlimit %llu\n", path, r->usage, r->limit);
+	if (why->limiter && r->asked)
+		seq_printf(sf, "asked %llu\n", r->asked);
 	if (why->pid) {
 		seq_printf(sf, "task %d\ncomm ", why->pid);
 		seq_escape(sf, why->comm, "\n\\");

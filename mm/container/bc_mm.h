@@ -14,6 +14,6 @@ enum bc_mm_resource {
 	BC_MM_RESOURCES,
 };
 
-int bc_mm_reserve(struct mm_struct *mm, enum bc_mm_resource what, unsigned long pages);
+int bc_mm_reserve(struct mm_struct *mm, enum bc_mm_resource what, unsigned long pages, int error);
 
 #endif /* _MM_CONTAINER_BC_MM_H */

@@ -35,15 +35,16 @@
  * @flags: what the mapping will be
  * @grow: pages
  * @gone: locked pages that it replaces
+ * @error: what the call says then
  *
  * Context: mmap_lock for writing, until container_bc_settle().
  * Return: false where there is no room.
  */
 bool container_bc_may_lock(struct mm_struct *mm, const vma_flags_t *flags, unsigned long grow,
-			   unsigned long gone)
+			   unsigned long gone, int error)
 {
 	return !vma_flags_test(flags, VMA_LOCKED_BIT) ||
-	       !bc_mm_reserve(mm, BC_MM_LOCKED, mm->locked_vm + grow - gone);
+	       !bc_mm_reserve(mm, BC_MM_LOCKED, mm->locked_vm + grow - gone, error);
 }
 
 /* It can be locked and is not. */
@@ -74,5 +75,7 @@ int container_bc_may_mlock(unsigned long start, unsigned long len)
 	for_each_vma_range(vmi, vma, end)
 		if (is_lockable(vma))
 			bytes += min(end, vma->vm_end) - max(start, vma->vm_start);
-	return bytes ? bc_mm_reserve(mm, BC_MM_LOCKED, mm->locked_vm + (bytes >> PAGE_SHIFT)) : 0;
+	if (!bytes)
+		return 0;
+	return bc_mm_reserve(mm, BC_MM_LOCKED, mm->locked_vm + (bytes >> PAGE_SHIFT), -ENOMEM);
 }

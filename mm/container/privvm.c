@@ -110,11 +110,12 @@ static struct bc *bc_of(struct bc_mm *bm)
  * @mm: address space
  * @what: of which resource
  * @pages: all in all, not only what is new
+ * @error: what the call says if it fails
  *
  * Context: mmap_lock for writing, until container_bc_settle().
- * Return: 0, or the error of a refused charge.
+ * Return: 0 or -ENOMEM, whatever @error is.
  */
-int bc_mm_reserve(struct mm_struct *mm, enum bc_mm_resource what, unsigned long pages)
+int bc_mm_reserve(struct mm_struct *mm, enum bc_mm_resource what, unsigned long pages, int error)
 {
 	struct bc_mm *bm = bc_mm(mm);
 	int ret = 0;
@@ -122,7 +123,7 @@ int bc_mm_reserve(struct mm_struct *mm, enum bc_mm_resource what, unsigned long 
 	mmap_assert_write_locked(mm);
 	if (pages <= bm->charged[what] || !bc_of(bm))
 		return 0;
-	ret = bc_charge(bm->bc, resources[what], pages - bm->charged[what]);
+	ret = bc_charge(bm->bc, resources[what], pages - bm->charged[what], error);
 	if (!ret)
 		bm->charged[what] = pages;
 	return ret;
@@ -142,7 +143,7 @@ bool container_bc_may_map(struct mm_struct *mm, const vma_flags_t *flags, unsign
 			  unsigned long gone)
 {
 	return !is_private(flags) ||
-	       !bc_mm_reserve(mm, BC_MM_PRIVATE, private_pages(mm) + grow - gone);
+	       !bc_mm_reserve(mm, BC_MM_PRIVATE, private_pages(mm) + grow - gone, -ENOMEM);
 }
 
 /**
@@ -246,7 +247,7 @@ static unsigned long not_copied(struct mm_struct *mm)
 int container_bc_may_copy(struct mm_struct *mm, struct mm_struct *oldmm)
 {
 	mmap_assert_write_locked(oldmm);
-	return bc_mm_reserve(mm, BC_MM_PRIVATE, private_pages(mm) - not_copied(oldmm));
+	return bc_mm_reserve(mm, BC_MM_PRIVATE, private_pages(mm) - not_copied(oldmm), -ENOMEM);
 }
 
 /**

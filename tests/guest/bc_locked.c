@@ -150,6 +150,16 @@ TEST(what_counts)
 	remove_all();
 }
 
+/* The last refusal, by the error that its call has just returned. */
+static void why_names(const char *error)
+{
+	char *why = read_file(at(a, "why")), line[32];
+
+	snprintf(line, sizeof(line), "\nerror %s\n", error);
+	ck_assert_msg(strstr(why, line), "why reads \"%s\", wanted error %s", why, error);
+	free(why);
+}
+
 /* At the bound, with ARG pages locked at a->mem: what needs more fails, as mlock(2) and others say. */
 static void at_the_bound(struct actor *actor)
 {
@@ -160,16 +170,21 @@ static void at_the_bound(struct actor *actor)
 	expect(result_of(mlock(more, PAGE)), ENOMEM);
 	expect(result_of(mlock2(more, PAGE, MLOCK_ONFAULT)), ENOMEM);
 	expect(result_of(mlockall(MCL_CURRENT | MCL_ONFAULT)), ENOMEM);
+	why_names("ENOMEM");
 	ck_assert_ptr_eq(map(NULL, 1, RW, ANON | MAP_LOCKED), MAP_FAILED);
 	expect(errno, EAGAIN);
+	why_names("EAGAIN");
 	ck_assert_ptr_eq(mremap(mem, n * PAGE, (n + 1) * PAGE, MREMAP_MAYMOVE), MAP_FAILED);
 	expect(errno, EAGAIN);
+	why_names("EAGAIN");
 	/* what comes from now on is to be locked: that needs no room, only what comes */
 	expect(result_of(mlockall(MCL_FUTURE | MCL_ONFAULT)), 0);
 	ck_assert_ptr_eq(map(NULL, 1, RW, ANON), MAP_FAILED);
 	expect(errno, EAGAIN);
+	why_names("EAGAIN");
 	ck_assert_ptr_eq(sbrk(PAGE), (void *)-1);
 	expect(errno, ENOMEM);
+	why_names("ENOMEM");
 	/* in the place of what is locked, locked again, moved */
 	ck_assert_ptr_eq(map(mem, n, RW, ANON | MAP_LOCKED), mem);
 	expect(result_of(mlock(mem, n * PAGE)), 0);
@@ -197,7 +212,8 @@ TEST(the_bound)
 	ck_assert_uint_eq(locked_of(actor->pid), 0);
 	why = read_file(at(a, "why"));
 	ck_assert_ptr_nonnull(strstr(why, "lock of task "));
-	ck_assert_ptr_nonnull(strstr(why, "refused by bc: unlock some, or raise bc.lockedpages.limit; /a has 0 of 100 pages (ENOMEM)"));
+	ck_assert_ptr_nonnull(strstr(why, "refused by bc: unlock some, or raise bc.lockedpages.limit; /a has 0 of 100 pages, 101 more were asked for (ENOMEM)\n"));
+	ck_assert_uint_eq(read_field(at(a, "why"), "asked"), 101);
 	ck_assert_uint_eq(locked(a, "failcnt"), 1);
 	act(actor, lock, 100);
 	expect(actor->seed, 0);

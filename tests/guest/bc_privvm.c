@@ -189,6 +189,7 @@ TEST(the_bound)
 	expect(actor->seed, ENOMEM);
 	ck_assert_ptr_nonnull(strstr(read_file(at(a, "why")), "growth of task "));
 	ck_assert_ptr_nonnull(strstr(read_file(at(a, "why")), "refused by bc: unmap some, or raise bc.privvmpages.limit; /a has "));
+	ck_assert_ptr_nonnull(strstr(read_file(at(a, "why")), " pages, 101 more were asked for (ENOMEM)\n"));
 	ck_assert_uint_eq(privvm(a, "failcnt"), 1);
 	act(actor, map_private, 100);
 	expect(actor->seed, 0);

@@ -236,12 +236,19 @@ TEST(kill_is_never_refused)
 	ck_assert_uint_eq(signals(a, "failcnt"), 0);
 	expect(queue_to(alice->pid, SIGUSR2, 77), 0);
 	ck_assert_uint_eq(signals(a, "failcnt"), 1);
+	/* there is no error: it comes */
+	says(a, "/a has 0 of 0 signals\n");
+	ck_assert_ptr_null(strstr(read_file(at(a, "why")), "\nerror "));
 	ck_assert_uint_eq(signals(a, "held"), 0);
 	ck_assert_int_eq(act(alice, take_one, 0), SIGUSR2);
 	ck_assert_uint_eq(alice->seed, 0);
 	/* a real-time one by kill() is told, once and without more */
 	expect(kill(alice->pid, SIGRTMIN) ? errno : 0, 0);
+	says(a, "/a has 0 of 0 signals\n");
+	expect(queue_to(alice->pid, SIGRTMIN + 1, 0), EAGAIN);
+	says(a, "/a has 0 of 0 signals (EAGAIN)\n");
 	expect(kill(alice->pid, SIGRTMIN) ? errno : 0, 0);
+	says(a, "/a has 0 of 0 signals\n");
 	ck_assert_uint_eq(act(alice, take, 5), 1);
 	expect(write_file(at(a, "bc.set"), "numsiginfo max max"), 0);
 	expect(queue_to(alice->pid, SIGUSR2, 78), 0);

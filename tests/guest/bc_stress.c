@@ -216,6 +216,47 @@ TEST_LIMIT(nothing_is_left_after_kill, 40)
 	remove_tree();
 }
 
+#define LOOKS (lib_slow > 1 ? 300 : 2000)
+
+/* Until they are to stop: two files more, of which there may be room for none, for one or for both. */
+static void open_two(struct actor *a)
+{
+	(void)a;
+	while (!atomic_load(&shared->opened)) {
+		int first = open("/dev/null", O_RDONLY), second = open("/dev/null", O_RDONLY);
+
+		if (first >= 0)
+			close(first);
+		if (second >= 0)
+			close(second);
+		atomic_fetch_add(&shared->refused, first < 0 || second < 0);
+	}
+}
+
+/* Others close while a refusal is told: it had no room then, and is not told to have had some. */
+TEST_LIMIT(a_refusal_shows_no_room, 60)
+{
+	struct actor *actor[CONTAINERS];
+	unsigned int looks = 0;
+
+	make_tree();
+	set_bounds(top, 6, 6);
+	for (int i = 0; i < CONTAINERS; i++)
+		actor[i] = quiet_actor_in(top);
+	for (int i = 0; i < CONTAINERS; i++)
+		act_begin(actor[i], open_two, 0);
+	eventually(atomic_load(&shared->refused), 10);
+	for (; looks < LOOKS; looks++)
+		ck_assert_uint_eq(read_field(at(top, "why"), "usage"), 6);
+	atomic_store(&shared->opened, 1);
+	for (int i = 0; i < CONTAINERS; i++) {
+		act_end(actor[i]);
+		dismiss(actor[i]);
+	}
+	printf("# %u refusals\n", atomic_load(&shared->refused));
+	remove_tree();
+}
+
 /* Bounds change, marks are reset, while charges are made. */
 TEST_LIMIT(bounds_that_change_under_load, 40)
 {

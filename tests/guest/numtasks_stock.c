@@ -66,6 +66,41 @@ static uint64_t used(const char *container)
 	return numtasks_stat(container, "Current usage");
 }
 
+static void fork_for_ever(void *unused)
+{
+	(void)unused;
+	for (;;) {
+		pid_t pid = fork();
+
+		if (!pid)
+			_exit(0);
+		if (pid > 0)
+			waitpid(pid, NULL, 0);
+	}
+}
+
+#define HANDS 4
+
+/* Others end while a refusal is told: it had no room then, and is not told to have had some. */
+TEST_LIMIT(a_refusal_shows_no_room, 60)
+{
+	char *root = mount_hierarchy("numtasks"), *a = at(root, "a");
+	pid_t pid[HANDS];
+
+	expect(make_dir(a), 0);
+	expect(write_u64(at(a, "numtasks.limit"), HANDS + 1), 0);
+	for (int i = 0; i < HANDS; i++)
+		pid[i] = start_in(a, fork_for_ever, NULL);
+	eventually(*read_file(at(a, "why")), 20);
+	for (int i = 0; i < (lib_slow > 1 ? 300 : 2000); i++)
+		ck_assert_uint_eq(read_field(at(a, "why"), "usage"), HANDS + 1);
+	expect(write_file(at(a, "kill"), "1"), 0);
+	for (int i = 0; i < HANDS; i++)
+		wait_for(pid[i]);
+	eventually(used(a) == 0, 10);
+	expect(remove_dir(a), 0);
+}
+
 /* The room is a's; the stock is a's, b's and c's. */
 TEST_LIMIT(all_of_a_limit_can_be_had, 60)
 {

@@ -146,7 +146,7 @@ TEST(trace_of_releases_and_refusals)
 	expect(write_file(at(a, "notify_on_release"), "1"), 0);
 	pid = sleeper_in(a);
 	expect(remove_dir(a), EBUSY);
-	traced("refusal", 1, "hierarchy=%d path=/a what=rmdir subsystem=core pid=%d error=-16 usage=0 limit=0",
+	traced("refusal", 1, "hierarchy=%d path=/a what=rmdir subsystem=core pid=%d error=-16 usage=0 limit=0 asked=0",
 	       id, pid);
 	stop(pid);
 	eventually(lines_with("release", "path=/a agent=/bin/true"), 10);

@@ -210,6 +210,7 @@ TRACE_EVENT(container_refusal,
 		__field(int,	error)
 		__field(u64,	usage)
 		__field(u64,	limit)
+		__field(u64,	asked)
 	),
 	TP_fast_assign(
 		__entry->hierarchy = container_trace_id(cont->hierarchy);
@@ -220,10 +221,11 @@ TRACE_EVENT(container_refusal,
 		__entry->error = refusal->error;
 		__entry->usage = refusal->usage;
 		__entry->limit = refusal->limit;
+		__entry->asked = refusal->asked;
 	),
-	TP_printk("hierarchy=%d path=%s what=%s subsystem=%s pid=%d error=%d usage=%llu limit=%llu",
+	TP_printk("hierarchy=%d path=%s what=%s subsystem=%s pid=%d error=%d usage=%llu limit=%llu asked=%llu",
 		  __entry->hierarchy, __entry->path, __get_str(what), __get_str(subsystem),
-		  __entry->pid, __entry->error, __entry->usage, __entry->limit)
+		  __entry->pid, __entry->error, __entry->usage, __entry->limit, __entry->asked)
 );
 
 #endif /* _TRACE_CONTAINER_H */
