@@ -57,8 +57,9 @@ static int forkrate_interval = 1;
 static u8 rate_changes;
 
 /*
- * A total that the guarantees of somebody do not allow, and when it was tried, in jiffies. Forks try it again
- * after TOTAL_PAUSE: what stands in the way goes with an exit as well as with shares, and is not to be asked by each fork.
+ * A total that the guarantees of somebody do not allow, and when it was tried, in jiffies. Forks, and readers of
+ * `stats`, try it again after TOTAL_PAUSE: what stands in the way goes with an exit as well as with shares, and is not to be
+ * asked by each of them, as forks wait meanwhile. Who writes shares makes them wait anyhow.
  */
 static long total_refused;
 static unsigned long total_refused_at;
@@ -103,7 +104,7 @@ static void follow_total(void)
 	}
 }
 
-/* Of a fork. */
+/* Of a fork, and of who reads. */
 static bool has_to_follow_total(void)
 {
 	long now = total();
@@ -426,7 +427,8 @@ static int stats_show(struct seq_file *sf, struct container *cont,
 	const char *name = numtasks_subsys.name;
 	struct shares_numbers numbers;
 
-	follow_total();
+	if (has_to_follow_total())
+		follow_total();
 	shares_numbers(&nt->node, &numbers);
 	/* what is read one by one may not fit, and a reset may come within a fork that is called off */
 	seq_printf(sf, "%s: Current usage %ld\n", name, max(numbers.usage, 0L));

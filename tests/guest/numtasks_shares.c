@@ -360,15 +360,42 @@ TEST(more_in_all_may_not_promise_what_others_have)
 	ck_assert_uint_eq(numtasks_stat(b, "Guaranteed"), 5);
 	expect(ask(&w, 'f'), EAGAIN);
 	expect(ask(&w, 'k') | ask(&w, 'f'), 0);
-	/* who looks when c has less finds that it can be done */
+	/* who looks when c has less finds that it can be done, a second after it was last tried */
 	for (int i = 0; i < 5; i++)
 		expect(ask(&w, 'k'), 0);
-	ck_assert_uint_eq(numtasks_stat(root, "Maximum"), 2000);
+	eventually(numtasks_stat(root, "Maximum") == 2000, 10);
 	ck_assert_uint_eq(numtasks_stat(b, "Guaranteed"), 10);
 	expect(ask(&w, 'f'), EAGAIN);
 	worker_end(&w);
 	expect(write_file("/proc/sys/kernel/threads-max", threads), 0);
 	expect(write_file(PARAMETER("total_numtasks"), total), 0);
+	expect(remove_dir(b) | remove_dir(c) | remove_dir(a), 0);
+}
+
+/* Each try makes all forks wait, and anybody may look. */
+TEST(looks_try_a_refused_total_once_in_a_second)
+{
+	char *root = mount_hierarchy("numtasks"), *a = at(root, "a"), *b = at(root, "a/b");
+	char *c = at(root, "a/c"), *threads = for_now("/proc/sys/kernel/threads-max", "1000");
+	struct worker w;
+	double tried;
+
+	expect(make_dir(a) | make_dir(b) | make_dir(c), 0);
+	expect(set_shares(a, "min_shares=1"), 0);
+	expect(write_file(at(a, "numtasks.limit"), "20"), 0);
+	expect(set_shares(b, "min_shares=50"), 0);
+	w = worker_in(c);
+	ck_assert_int_eq(forks_until_refused(&w), 14);
+	/* one that nobody has tried yet is tried at once */
+	expect(write_file("/proc/sys/kernel/threads-max", "2002"), 0);
+	tried = now();
+	ck_assert_uint_eq(numtasks_stat(root, "Maximum"), 1000);
+	for (int i = 0; i < 5; i++)
+		expect(ask(&w, 'k'), 0);
+	eventually(numtasks_stat(root, "Maximum") == 2002, 10);
+	ck_assert_double_ge(now() - tried, 1);
+	worker_end(&w);
+	expect(write_file("/proc/sys/kernel/threads-max", threads), 0);
 	expect(remove_dir(b) | remove_dir(c) | remove_dir(a), 0);
 }
 
