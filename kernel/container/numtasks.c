@@ -15,7 +15,9 @@
  *   exit		uncharged
  *
  * Kernel threads are counted, and never refused. The rate is of each container by itself; the
- * root has none: who has set too low a rate has to be somewhere.
+ * root has none: who has set too low a rate has to be somewhere. It binds who forks, wherever the child will be (ns
+ * makes a container for it): else each clone with namespaces had an interval of its own. So do the numbers
+ * in `stats`.
  *
  * Locks: no lock of ours but those of shares.c, in the core's section (fork,
  * exit), under container_mutex (attach, online, offline), from a control file, or under the
@@ -159,7 +161,18 @@ static bool take_from_window(struct numtasks *nt)
  */
 static long had(const struct shares_node *full, long ceiling)
 {
+	/* a note, for who reads; it may be changed just now */
 	return data_race(full->overfull) ? max(shares_committed(full), ceiling) : ceiling;
+}
+
+/*
+ * Whose fork it is, which is not where the child will be if that gets a container of its own: so the current
+ * task's, which is not moved before the fork has ended. Context: as can_fork().
+ */
+static struct numtasks *forker(void)
+{
+	guard(rcu)();
+	return to_numtasks(container_task_css(current, numtasks_subsys_id));
 }
 
 static int refuse_limit(struct numtasks *nt, struct shares_node *full)
@@ -175,7 +188,7 @@ static int refuse_limit(struct numtasks *nt, struct shares_node *full)
 	/* the same */
 	if (data_race(full->promised))
 		why.reason = "what is guaranteed to containers below is kept free";
-	atomic_long_inc(&nt->failures);
+	atomic_long_inc(&forker()->failures);
 	container_css_refuse(&nt->css, current, &why);
 	return -EAGAIN;
 }
@@ -187,7 +200,7 @@ static int refuse_rate(struct numtasks *nt)
 		.reason = "it has had all forks of this forkrate_interval",
 	};
 
-	atomic_long_inc(&nt->rate_failures);
+	atomic_long_inc(&forker()->rate_failures);
 	container_css_refuse(&nt->css, current, &why);
 	return -EAGAIN;
 }
@@ -206,7 +219,7 @@ static int prepare_fork(struct task_struct *child, struct numtasks *nt)
 			return CONTAINER_FORK_SLEEPS;
 		follow_total();
 	}
-	return window_is_full(nt) ? refuse_rate(nt) : 0;
+	return window_is_full(forker()) ? refuse_rate(nt) : 0;
 }
 
 /* @full: who has no room, and if it is nobody, it is charged. Return: 0, or CONTAINER_FORK_SLEEPS. */
@@ -223,6 +236,7 @@ static int take(struct task_struct *child, struct numtasks *nt, struct shares_no
 
 static int charge_fork(struct task_struct *child, struct numtasks *nt)
 {
+	struct numtasks *by = forker();
 	struct shares_node *full;
 	int ret = take(child, nt, &full);
 
@@ -230,8 +244,10 @@ static int charge_fork(struct task_struct *child, struct numtasks *nt)
 		return ret;
 	if (full)
 		return refuse_limit(nt, full);
-	if (take_from_window(nt))
+	if (take_from_window(by)) {
+		shares_taken_by(&nt->node, &by->node);
 		return 0;
+	}
 	shares_untake(&nt->node);
 	return refuse_rate(nt);
 }
@@ -273,8 +289,12 @@ static int numtasks_can_fork(struct task_struct *child, struct container_subsys_
 
 static void numtasks_cancel_fork(struct task_struct *child, struct container_subsys_state *css)
 {
-	if (is_counted(child))
-		shares_untake(&to_numtasks(css)->node);
+	struct numtasks *nt = to_numtasks(css);
+
+	if (!is_counted(child))
+		return;
+	shares_taken_by(&forker()->node, &nt->node);
+	shares_untake(&nt->node);
 }
 
 /* A move has left somebody with more than he may have, and attach() has to see to the stocks; container_mutex. */

@@ -196,6 +196,7 @@ bool shares_move(struct shares_node *to, struct shares_node *from);
 
 struct shares_node *shares_take(struct shares_node *node);
 void shares_untake(struct shares_node *node);
+void shares_taken_by(struct shares_node *node, struct shares_node *by);
 void shares_give(struct shares_node *node);
 bool shares_is_stocked(const struct shares_node *node);
 bool shares_refusal_is_final(const struct shares_node *full);

@@ -556,6 +556,21 @@ void shares_untake(struct shares_node *node)
 }
 
 /**
+ * shares_taken_by - the last shares_take() was somebody else's
+ * @node: group with stocks, that it was of
+ * @by: whose it was; the same one, mostly
+ *
+ * Context: as shares_try_charge().
+ */
+void shares_taken_by(struct shares_node *node, struct shares_node *by)
+{
+	if (node == by)
+		return;
+	this_cpu_dec(node->stock->taken);
+	this_cpu_inc(by->stock->taken);
+}
+
+/**
  * shares_is_stocked - may something of it, or of a group below, be in stock?
  * @node: group that has just refused, or has too much
  *
