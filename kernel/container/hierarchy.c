@@ -169,7 +169,8 @@ fail:
  * @h: hierarchy
  *
  * The last user of a tree without containers takes it down: its subsystems
- * are parked (the root states keep their settings), its slot is free.
+ * are parked, its slot is free. The root states keep their settings, unless bind() forgets them: those of bc,
+ * numtasks and cpu are a tree's.
  *
  * Context: container_mutex.
  */

@@ -16,6 +16,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/mount.h>
+#include <sys/shm.h>
 #include <sys/socket.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
@@ -458,6 +459,49 @@ TEST(a_mapping_outlives_the_descriptor)
 	act(actor, unmap, 0);
 	eventually(dying() == 0, SOON);
 	dismiss(actor);
+}
+
+static char *shared_map(void)
+{
+	return mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+}
+
+/* Shared memory without a file that anybody opened: a mapping, a segment and where that is. Its number. */
+static void share_memory(struct actor *actor)
+{
+	actor->mem = shared_map();
+	ck_assert_ptr_ne(actor->mem, MAP_FAILED);
+	actor->result = shmget(IPC_PRIVATE, PAGE, 0600);
+	ck_assert_int_ne(actor->result, -1);
+	ck_assert_ptr_ne(shmat(actor->result, NULL, 0), (void *)-1);
+}
+
+static void share_no_more(struct actor *actor)
+{
+	expect(shared_map() == MAP_FAILED ? errno : 0, ENFILE);
+	expect(shmget(IPC_PRIVATE, PAGE, 0600) < 0 ? errno : 0, ENFILE);
+	expect(shmat(actor->arg, NULL, 0) == (void *)-1 ? errno : 0, ENFILE);
+}
+
+/* They are files, and a segment is one without any process. */
+TEST(shared_memory_is_a_file)
+{
+	struct actor *actor;
+	int segment;
+
+	mount_with_wire();
+	actor = quiet_actor_in(a);
+	segment = act(actor, share_memory, 0);
+	ck_assert_uint_eq(held(a), 3);
+	set_bounds(a, 3, 3);
+	act(actor, share_no_more, segment);
+	ck_assert_uint_eq(numfiles(a, "failcnt"), 3);
+	dismiss(actor);
+	eventually(held(a) == 1, SOON);
+	expect(remove_dir(a), 0);
+	ck_assert_int_eq(dying(), 1);
+	ck_assert_int_eq(shmctl(segment, IPC_RMID, NULL), 0);
+	eventually(dying() == 0, SOON);
 }
 
 static aio_context_t aio;
