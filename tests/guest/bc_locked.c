@@ -267,6 +267,31 @@ TEST(the_barrier_is_everybodys)
 	remove_all();
 }
 
+/* What is above has no bound for it, and does not count it. */
+TEST(flat)
+{
+	struct actor *actor;
+
+	mount_bc("a/b");
+	expect(write_file(at(root, "bc.hierarchical"), "0"), 0);
+	expect(make_dir(b), 0);
+	set_pages(a, 0, 0);
+	actor = born_in(b);
+	act(actor, map_pages, 21);
+	act(actor, lock, 20);
+	expect(actor->seed, 0);
+	ck_assert_uint_eq(pages(b), 20);
+	ck_assert_uint_eq(pages(a), 0);
+	set_pages(b, 20, 20);
+	act(actor, lock, 21);
+	expect(actor->seed, ENOMEM);
+	ck_assert_uint_eq(locked(b, "failcnt"), 1);
+	ck_assert_uint_eq(locked(a, "failcnt"), 0);
+	dismiss(actor);
+	eventually(pages(b) == 0, SOON);
+	remove_all();
+}
+
 /* A random step in an arena of mappings; any may fail. */
 static void random_map(char *where, unsigned long n, unsigned int *seed)
 {

@@ -207,6 +207,62 @@ TEST(the_bound)
 	remove_all();
 }
 
+/* Alice has no capability, and the other one has what lies between. */
+TEST(the_barrier_is_everybodys)
+{
+	struct actor *alice, *admin;
+	uint64_t barrier;
+
+	mount_both();
+	alice = born_in(a);
+	admin = born_in(a);
+	act(alice, become_alice, 0);
+	barrier = pages(a) + 10;
+	set_pages(a, barrier, barrier + 5);
+	act(alice, map_private, 11);
+	expect(alice->seed, ENOMEM);
+	act(alice, map_private, 10);
+	expect(alice->seed, 0);
+	act(alice, map_private, 1);
+	expect(alice->seed, ENOMEM);
+	ck_assert_ptr_nonnull(strstr(read_file(at(a, "why")), "raise bc.privvmpages.barrier; /a has "));
+	act(admin, map_private, 6);
+	expect(admin->seed, ENOMEM);
+	act(admin, map_private, 5);
+	expect(admin->seed, 0);
+	ck_assert_uint_eq(pages(a), barrier + 5);
+	dismiss(alice);
+	dismiss(admin);
+	eventually(pages(a) == 0, SOON);
+	remove_all();
+}
+
+/* What is above has no bound for it, and does not count it. */
+TEST(flat)
+{
+	struct actor *actor;
+	uint64_t before;
+
+	mount_bc("a/b");
+	expect(write_file(at(root, "bc.hierarchical"), "0"), 0);
+	expect(make_dir(b), 0);
+	set_pages(a, 0, 0);
+	actor = born_in(b);
+	before = pages(b);
+	ck_assert_uint_eq(before, private_of(actor->pid));
+	act(actor, map_private, 50);
+	expect(actor->seed, 0);
+	ck_assert_uint_eq(pages(b), before + 50);
+	ck_assert_uint_eq(pages(a), 0);
+	set_pages(b, before + 50, before + 50);
+	act(actor, map_private, 1);
+	expect(actor->seed, ENOMEM);
+	ck_assert_uint_eq(privvm(a, "failcnt"), 0);
+	dismiss(actor);
+	eventually(pages(b) == 0, SOON);
+	remove_all();
+}
+
 /* A program with ARG pages of arguments, in an address space of its own from the first; a->result: what became of it. */
 static void execute(struct actor *actor)
 {

@@ -220,6 +220,28 @@ TEST(whom_it_is_for_is_charged)
 	remove_all();
 }
 
+/* What is above has no bound for it, and does not count it. */
+TEST(flat)
+{
+	struct actor *actor;
+
+	mount_bc("a/b");
+	expect(write_file(at(root, "bc.hierarchical"), "0"), 0);
+	expect(make_dir(b), 0);
+	set_signals(a, 0, 0);
+	actor = deaf_in(b);
+	ck_assert_uint_eq(act(actor, send_self, 4), 4);
+	ck_assert_uint_eq(signals(b, "held"), 4);
+	ck_assert_uint_eq(signals(a, "held"), 0);
+	set_signals(b, 5, 5);
+	ck_assert_uint_eq(act(actor, send_self, 3), 1);
+	expect(actor->seed, EAGAIN);
+	ck_assert_uint_eq(signals(a, "failcnt"), 0);
+	dismiss(actor);
+	eventually(signals(b, "held") == 0, SOON);
+	remove_all();
+}
+
 /* As with RLIMIT_SIGPENDING: kill() loses nothing, and sigqueue() of what is no real-time signal loses its value. */
 TEST(kill_is_never_refused)
 {
