@@ -401,6 +401,14 @@ static void read_in_steps(struct actor *a)
 	ck_assert_int_eq(waitpid(other, NULL, 0), other);
 }
 
+/* Before there are actors. */
+static char *mount_beside(void)
+{
+	beside = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(beside, MAP_FAILED);
+	return mount_memory();
+}
+
 /* It stays where it is. */
 static bool stands_still(void)
 {
@@ -416,12 +424,11 @@ static bool stands_still(void)
  */
 TEST_LIMIT(what_is_read_along_does_not_wait, 120)
 {
-	char *root = mount_memory(), *a = container(root, "a"), *b = container(root, "b");
+	char *root = mount_beside(), *a = container(root, "a"), *b = container(root, "b");
 	int disk = open(disk_of("500000000"), O_RDONLY | O_CLOEXEC);	/* its pages stay as long as that */
 	struct actor *reader = actor_in(a), *full;
 	char byte;
 
-	beside = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	fast_swap();
 	act(reader, touch_half, 0);
 	expect(move_to(b, reader->pid), 0);
@@ -491,13 +498,11 @@ static void read_the_same(struct actor *a)
 /* Who waits for room for a page of tmpfs that is back from swap has not locked it: whoever else wants it can be killed. */
 TEST_LIMIT(page_of_tmpfs_is_not_locked_meanwhile, 120)
 {
-	char *root = mount_memory(), *a = container(root, "a"), *b = container(root, "b"), byte;
+	char *root = mount_beside(), *a = container(root, "a"), *b = container(root, "b"), byte;
 	int disk = open(disk_of("500000000"), O_RDONLY | O_CLOEXEC);
 	struct actor *owner = actor_in(a), *reader = actor_in(b), *other = actor_in(b), *full;
 	unsigned long before;
 
-	beside = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	*beside = (struct beside){ };
 	fast_swap();
 	strcpy(owner->path, "/tmp/big");
 	strcpy(reader->path, "/tmp/big");
