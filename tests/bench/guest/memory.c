@@ -372,14 +372,17 @@ static void thrash(void *unused)
 	write_pages(&random);
 }
 
-/* Who fits, after another group has worked at a quarter of its working set. */
+/*
+ * Who fits, after another group has worked: at a quarter of its working set, and with room for all of it, which
+ * leaves the caches of the CPU as cold, and is what the first is to be compared with.
+ */
 static void neighbour(void)
 {
-	double alone[BATCHES], beside[BATCHES];
+	double alone[BATCHES], fitting[BATCHES], beside[BATCHES];
 	int n = batches(5);
 	char *mem;
 
-	if (!wanted("neighbour/alone") && !wanted("neighbour/beside"))
+	if (!wanted("neighbour/alone") && !wanted("neighbour/fitting") && !wanted("neighbour/beside"))
 		return;
 	forget_file();
 	enter("neighbour");
@@ -389,15 +392,18 @@ static void neighbour(void)
 	look(mem);
 	for (int i = 0; i < n; i++)
 		alone[i] = look(mem);
-	limit("job", SET * PAGE / 4);
 	for (int i = 0; i < n; i++) {
+		join(start(thrash, NULL), "neighbour/fitting");
+		fitting[i] = look(mem);
+		limit("job", SET * PAGE / 4);
 		join(start(thrash, NULL), "neighbour/beside");
 		beside[i] = look(mem);
+		limit("job", 0);
 	}
-	limit("job", 0);
 	munmap(mem, NEIGHBOUR * PAGE);
 	put("0", ROOT "/%s", words[kind].processes);
 	report("neighbour/alone", alone, n);
+	report("neighbour/fitting", fitting, n);
 	report("neighbour/beside", beside, n);
 }
 
