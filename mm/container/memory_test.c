@@ -262,7 +262,7 @@ static void biggest_mapping_comes_first(struct kunit *test)
 		next = container_mapping_next(owner, &cursor);
 		KUNIT_ASSERT_NOT_NULL(test, next);
 		KUNIT_EXPECT_EQ(test, next->nr[MEMORY_FILE], order[i]);
-		container_mapping_put(next);
+		container_mapping_done(next, &cursor);
 	}
 	KUNIT_EXPECT_NULL(test, container_mapping_next(owner, &cursor));
 	/* the empty one was let go on the way */

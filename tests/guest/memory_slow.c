@@ -404,9 +404,13 @@ static void read_in_steps(struct actor *a)
 /* Before there are actors. */
 static char *mount_beside(void)
 {
+	char *root = mount_memory();
+
 	beside = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	ck_assert_ptr_ne(beside, MAP_FAILED);
-	return mount_memory();
+	/* the page is the root's */
+	*beside = (struct beside){ };
+	return root;
 }
 
 /* It stays where it is. */
@@ -449,92 +453,6 @@ TEST_LIMIT(what_is_read_along_does_not_wait, 120)
 	act_end(reader);
 	dismiss(reader);
 	dismiss(full);
-	close(disk);
-	no_more_fast_swap();
-	no_more_disk();
-	expect(remove_dir(a), 0);
-	expect(remove_dir(b), 0);
-}
-
-/* Half of each eight pages of its file, of which Linux reads the others ahead: they stay in the swap cache. */
-static void read_half(struct actor *a)
-{
-	int fd = open(a->path, O_RDONLY | O_CLOEXEC);
-	char page[PAGE];
-
-	ck_assert_int_ge(fd, 0);
-	for (unsigned long i = 0; i < a->arg; i++)
-		if (i % 8 < 4)
-			ck_assert_int_eq(pread(fd, page, PAGE, i * PAGE), PAGE);
-	close(fd);
-}
-
-/* The rest. */
-static void read_others(struct actor *a)
-{
-	int fd = open(a->path, O_RDONLY | O_CLOEXEC);
-	char page[PAGE];
-
-	ck_assert_int_ge(fd, 0);
-	for (unsigned long i = 0; i < a->arg; i++) {
-		if (i % 8 < 4)
-			continue;
-		beside->at = i;
-		ck_assert_int_eq(pread(fd, page, PAGE, i * PAGE), PAGE);
-	}
-	close(fd);
-}
-
-static void read_the_same(struct actor *a)
-{
-	int fd = open(a->path, O_RDONLY | O_CLOEXEC);
-	char page[PAGE];
-
-	ck_assert_int_ge(fd, 0);
-	ck_assert_int_eq(pread(fd, page, PAGE, beside->at * PAGE), PAGE);
-	close(fd);
-}
-
-/* Who waits for room for a page of tmpfs that is back from swap has not locked it: whoever else wants it can be killed. */
-TEST_LIMIT(page_of_tmpfs_is_not_locked_meanwhile, 120)
-{
-	char *root = mount_beside(), *a = container(root, "a"), *b = container(root, "b"), byte;
-	int disk = open(disk_of("500000000"), O_RDONLY | O_CLOEXEC);
-	struct actor *owner = actor_in(a), *reader = actor_in(b), *other = actor_in(b), *full;
-	unsigned long before;
-
-	fast_swap();
-	strcpy(owner->path, "/tmp/big");
-	strcpy(reader->path, "/tmp/big");
-	strcpy(other->path, "/tmp/big");
-	act(owner, write_whole, MIXED);
-	act(owner, map_whole, 0);
-	eventually((drain_batches(), act(owner, page_out, 0), set_limit(a, "0"), cached_pages("/tmp/big") == 0), 20);
-	act(owner, release, 0);
-	dismiss(owner);
-	eventually((drain_batches(), anon_pages(a) + file_pages(a) <= OWN_PAGES), 10);
-	set_limit(a, "max");
-	before = anon_pages(a);
-	act(reader, read_half, MIXED);
-	/* until they are in the file they are charged like anonymous ones; some may wait in a CPU's batch */
-	ck_assert_uint_ge(anon_pages(a), before + MIXED / 4);
-	full = full_for_long(a, disk);
-	act_begin(reader, read_others, MIXED);
-	eventually(stands_still(), 10);
-	act_begin(other, read_the_same, 0);
-	usleep(100000 * lib_slow);
-	ck_assert_int_eq(recv(other->wire, &byte, 1, MSG_DONTWAIT | MSG_PEEK), -1);
-	ck_assert_int_eq(kill(other->pid, SIGKILL), 0);
-	eventually(has_died(other), 2);
-	close(other->wire);
-	/* and there was still no room */
-	ck_assert_int_eq(recv(reader->wire, &byte, 1, MSG_DONTWAIT | MSG_PEEK), -1);
-	ck_assert(stands_still());
-	expect(write_file(at(a, "memory.page_max"), "max"), 0);
-	act_end(reader);
-	dismiss(reader);
-	dismiss(full);
-	ck_assert_int_eq(unlink("/tmp/big"), 0);
 	close(disk);
 	no_more_fast_swap();
 	no_more_disk();
