@@ -310,12 +310,14 @@ TEST_LIMIT(page_from_swap_of_a_removed_container, 60)
 {
 	char *root = mount_memory(), *p = container(root, "p"), *a = container(p, "a"), *b = container(root, "b");
 	struct actor *x = actor_in(a);
-	unsigned long had, others;
+	unsigned long had, others, left;
 
 	act(x, touch, 400);
 	had = anon_pages(p);
 	swap_out(x, a);
-	ck_assert_uint_lt(anon_pages(a), 100);
+	/* in the swap cache still, or the program's own: these stay the removed one's, if they are used before its sweep */
+	left = anon_pages(a);
+	ck_assert_uint_lt(left, 100);
 	expect(move_to(b, x->pid), 0);
 	expect(remove_dir(a), 0);
 	others = anon_pages(b);
@@ -323,7 +325,7 @@ TEST_LIMIT(page_from_swap_of_a_removed_container, 60)
 	near(anon_pages(p), had);
 	near(anon_pages(b), others);
 	if (check_accounting())
-		ck_assert_int_ge(own_anon_pages("/p"), 400);
+		ck_assert_int_ge(own_anon_pages("/p"), 400 - (long)left);
 	dismiss(x);
 	eventually((drain_batches(), anon_pages(p) + anon_pages(b) == 0), 10);
 	eventually(no_dying("memory"), 10);
