@@ -2,7 +2,7 @@
 /*
  * memory: programs of this machine in a container that is far too small for them say, to the byte, what
  * they say without a limit; and one that only grows is killed, and nobody else.
- * (uml-run --swap 256M) (jobs 1 1@debug)
+ * (uml-run --swap 256M) (jobs 1)
  *
  * Sizes are multiples of SCENARIO_SCALE (1), which `./uml check --long scenarios` sets. Nothing depends on how fast
  * anything is: each program ends, or the test's time limit says that it does not.
