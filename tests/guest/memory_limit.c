@@ -201,8 +201,11 @@ static void read_page(struct actor *a)
 	close(fd);
 }
 
-/* Clean pages are dropped until the handler is where it stops, and not one more: who has a little too much cached loses a little. */
-static void expect_stop_at(const char *limit, const char *max, unsigned long stop)
+/*
+ * Clean pages are dropped until the handler is where it stops, and not one more: who has a little too much cached loses a
+ * little. When all is read, so many UNFLUSHED bounds above the limit may be left, depending on which page began a batch.
+ */
+static void expect_stop_at(const char *limit, const char *max, unsigned long stop, unsigned int unflushed)
 {
 	char *root = mount_memory(), *a = container_with(root, "a", limit, max);
 	char *data = make_data(make_disk(32), "data", 1500);
@@ -215,7 +218,7 @@ static void expect_stop_at(const char *limit, const char *max, unsigned long sto
 			      "of the file's first %d pages %lu are in memory, wanted %lu", i + 1, cached_pages(data), stop);
 	}
 	eventually_at_most(a, 1024, 2);
-	ck_assert_uint_ge(stat_of(a, "invalidated"), 1500 - 1024 - FEW);
+	ck_assert_uint_ge(stat_of(a, "invalidated"), 1500 - 1024 - unflushed * stat_of(a, "unflushed_bound") - FEW);
 	dismiss(actor);
 	expect(remove_dir(a), 0);
 }
@@ -223,12 +226,13 @@ static void expect_stop_at(const char *limit, const char *max, unsigned long sto
 TEST_LIMIT(files_are_dropped_as_far_as_it_stops, 60)
 {
 	/* a batch of 32 below */
-	expect_stop_at("1024", NULL, 1024 - 32);
+	expect_stop_at("1024", NULL, 1024 - 32, 1);
 }
 
 TEST_LIMIT(files_are_dropped_for_page_max_as_far_as_it_stops, 60)
 {
-	expect_stop_at(NULL, "1024", 1024 - 1024 / 8);
+	/* how far a reading may be above page_max: mm/container/max.c */
+	expect_stop_at(NULL, "1024", 1024 - 1024 / 8, 3);
 }
 
 TEST_LIMIT(limit_holds_for_a_writer, 60)
