@@ -2,7 +2,7 @@
 /*
  * memory: programs of this machine in a container that is far too small for them say, to the byte, what
  * they say without a limit; and one that only grows is killed, and nobody else.
- * (uml-run --swap 256M) (jobs 1)
+ * (uml-run --swap 256M) (jobs 1 1@debug)
  *
  * Sizes are multiples of SCENARIO_SCALE (1), which `./uml check --long scenarios` sets. Nothing depends on how fast
  * anything is: each program ends, or the test's time limit says that it does not.
@@ -20,8 +20,11 @@
 
 #define DISK "/tmp/disk"
 #define MB_PAGES (1024 * 1024 / PAGE)
-/* What one system call or fault brings in before the handler gets its turn, and what is read ahead with it: 256 KB. */
-#define SLACK (MB_PAGES / 4)
+/*
+ * What one system call brings in before the handler gets its turn: with POSIX_FADV_SEQUENTIAL, which sort asks for, a
+ * window of readahead is twice the 128 KB of the disk's read_ahead_kb, and one read(2) can begin two.
+ */
+#define SLACK (MB_PAGES / 2)
 
 static unsigned long scale(void)
 {
