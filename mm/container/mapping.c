@@ -367,6 +367,24 @@ bool container_mapping_within(struct container_mapping *cm, struct container_mem
 	return memory_within(READ_ONCE(cm->owner), top);
 }
 
+/**
+ * container_mapping_walked - is there nothing more to look at in this lap?
+ * @cm: referenced
+ * @cursor: position, in whose lap
+ *
+ * What another handler has aged since this lap began, that of a container above or below, would have
+ * no second chance. A lap that takes what is in use, too, does not ask what others have done.
+ *
+ * Context: any.
+ * Return: true when it was walked to its end; a snapshot without memory_owner_lock.
+ */
+bool container_mapping_walked(struct container_mapping *cm, struct memory_cursor *cursor)
+{
+	u64 lap = READ_ONCE(cm->lap);
+
+	return cursor->force ? lap == cursor->lap : lap >= cursor->lap;
+}
+
 /* Is this one due in this pass? Mappings without pages lose their owner, if none can be in swap. */
 static bool container_mapping_due(struct container_mapping *cm, struct memory_cursor *cursor)
 {
@@ -375,7 +393,7 @@ static bool container_mapping_due(struct container_mapping *cm, struct memory_cu
 	lockdep_assert_held(&memory_owner_lock);
 	spin_lock(&cm->lock);
 	if (!container_mapping_idle_locked(cm))
-		due = cm->lap != cursor->lap && fls64(cm->nr[MEMORY_FILE]) >= cursor->class;
+		due = !container_mapping_walked(cm, cursor) && fls64(cm->nr[MEMORY_FILE]) >= cursor->class;
 	else if (!cm->shmem)
 		container_mapping_set_owner_locked(cm, NULL);
 	spin_unlock(&cm->lock);
@@ -390,8 +408,8 @@ static bool container_mapping_due(struct container_mapping *cm, struct memory_cu
  * A lap has a pass for every power of two, from the top. A pass takes each
  * mapping from the head of the list to the tail, so that nobody stays at the
  * head and a lap looks at each mapping once per pass. It returns those that have so many
- * pages by now, also where they had less in a pass before, and were not walked to their end in this
- * lap: each has one turn, or what was aged in the first would have no second chance.
+ * pages by now, also where they had less in a pass before, and were not walked to their end since
+ * this lap began: each has one turn, or what was aged in the first would have no second chance.
  *
  * Context: process.
  * Return: a referenced mapping, or NULL at the end of the lap.
@@ -437,14 +455,14 @@ struct container_mapping *container_mapping_next(struct container_memory *owner,
 /**
  * container_mapping_done - the handler has walked a mapping to its end
  * @cm: that container_mapping_next() returned, referenced by that
- * @cursor: position, in whose lap @cm is not due again
+ * @cursor: position, in whose lap @cm is not due again, nor in another that has begun by now
  *
  * Context: process.
  */
 void container_mapping_done(struct container_mapping *cm, struct memory_cursor *cursor)
 {
 	spin_lock_irq(&memory_owner_lock);
-	cm->lap = cursor->lap;
+	WRITE_ONCE(cm->lap, cursor->force ? cursor->lap : atomic64_read(&memory_laps));
 	spin_unlock_irq(&memory_owner_lock);
 	container_mapping_put(cm);
 }

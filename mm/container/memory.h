@@ -129,6 +129,7 @@ struct memory_pending {
  * @class: mappings with less than 2^(class - 1) pages are not yet due; 0 to start over
  * @left: mappings of this owner still to look at in this class
  * @lap: which lap over this owner's mappings it is, of all that there were
+ * @force: it takes what is in use, too
  */
 struct memory_cursor {
 	pid_t pid;
@@ -138,6 +139,7 @@ struct memory_cursor {
 	int class;
 	long left;
 	u64 lap;
+	bool force;
 };
 
 /**
@@ -215,7 +217,8 @@ struct container_memory {
  * @claimed: by addfile, while it had no pages: the first one will not change the
  *	owner; @lock
  * @shmem: of tmpfs or shared memory: what is not in memory may be in swap; immutable
- * @lap: the last one in which it was walked to its end; memory_owner_lock
+ * @lap: the latest of all laps that had begun when somebody walked it to its end; memory_owner_lock to change,
+ *	READ_ONCE
  * @next: index at which the next handler goes on; READ_ONCE, whoever stops last writes it
  * @rcu: for freeing
  */
@@ -357,6 +360,7 @@ void container_mapping_put(struct container_mapping *cm);
 void container_mapping_release_all(struct container_memory *memory);
 struct container_mapping *container_mapping_next(struct container_memory *owner,
 						 struct memory_cursor *cursor);
+bool container_mapping_walked(struct container_mapping *cm, struct memory_cursor *cursor);
 void container_mapping_done(struct container_mapping *cm, struct memory_cursor *cursor);
 void container_mapping_stay(struct container_mapping *cm, struct memory_cursor *cursor);
 int container_mapping_move(struct container_mapping *cm, struct container_memory *from,

@@ -13,7 +13,8 @@
  * mapping an index. All of it stays from one run to the next: a run is short, and
  * what comes first in a lap would be all that is ever looked at. The index is the
  * mapping's, and a handler of a container above may walk it at the same time: each
- * has its own while it does, and whoever stops last says where the next goes on.
+ * has its own while it does, and whoever stops last says where the next goes on. Who comes
+ * to the end has given it its turn in the other's lap, too.
  */
 #include <linux/fs.h>
 #include <linux/mm.h>
@@ -102,8 +103,15 @@ static void scan_write(struct memory_scan *scan, struct address_space *mapping, 
 	scan->writing = true;
 }
 
-/* The clock, in one mapping. Returns true at its end. */
-static bool scan_mapping(struct memory_scan *scan, struct address_space *mapping, pgoff_t *next)
+/* How far a mapping was walked. */
+enum scan_end {
+	SCAN_BREAK,	/* to where the budget ended */
+	SCAN_END,
+	SCAN_NOTHING,	/* no further, and that says nothing about what is in it: others look at it in their laps */
+};
+
+/* The clock, in one mapping. */
+static enum scan_end scan_mapping(struct memory_scan *scan, struct address_space *mapping, pgoff_t *next)
 {
 	pgoff_t indices[FOLIO_BATCH_SIZE];
 	struct folio_batch batch;
@@ -124,7 +132,7 @@ static bool scan_mapping(struct memory_scan *scan, struct address_space *mapping
 	}
 	if (!scan->again)
 		scan_write(scan, mapping, first, found && *next != ULONG_MAX ? *next : 0, dirty);
-	return !found;
+	return found ? SCAN_BREAK : SCAN_END;
 }
 
 /* Drop a folio if it is clean and nobody maps it, whatever its age; else deactivate it. The reference is the batch's. */
@@ -166,11 +174,11 @@ static void scan_drop(struct memory_scan *scan, struct address_space *mapping, s
 }
 
 /*
- * Drop what can be dropped, in one mapping: what invalidate_mapping_pages() does, as far as is wanted. Returns true
- * at its end, or when it has changed hands: its next owner's handler looks at it.
+ * Drop what can be dropped, in one mapping: what invalidate_mapping_pages() does, as far as is wanted. When it has
+ * changed hands its next owner's handler looks at it.
  */
-static bool scan_invalidate(struct memory_scan *scan, struct container_mapping *cm,
-			    struct address_space *mapping, pgoff_t *next)
+static enum scan_end scan_invalidate(struct memory_scan *scan, struct container_mapping *cm,
+				     struct address_space *mapping, pgoff_t *next)
 {
 	struct folio_batch batch;
 	int i;
@@ -178,9 +186,9 @@ static bool scan_invalidate(struct memory_scan *scan, struct container_mapping *
 	folio_batch_init(&batch);
 	while (scan->budget > 0) {
 		if (!container_mapping_within(cm, scan->top))
-			return true;
+			return SCAN_NOTHING;
 		if (!filemap_get_folios(mapping, next, -1, &batch))
-			return true;
+			return SCAN_END;
 		for (i = 0; i < folio_batch_count(&batch) && scan->budget > 0; i++)
 			scan_drop(scan, mapping, batch.folios[i]);
 		if (i < folio_batch_count(&batch))
@@ -189,33 +197,32 @@ static bool scan_invalidate(struct memory_scan *scan, struct container_mapping *
 		folio_batch_release(&batch);
 		cond_resched();
 	}
-	return false;
+	return SCAN_BREAK;
 }
 
 /*
- * As much of @cm as the budget allows. Returns true at its end. What goes from
- * tmpfs to swap is looked up again when it is written, and freed; a file's
- * written pages are for the next lap.
+ * As much of @cm as the budget allows. What goes from tmpfs to swap is looked up
+ * again when it is written, and freed; a file's written pages are for the next lap.
  */
-static bool scan_one(struct memory_scan *scan, struct container_mapping *cm)
+static enum scan_end scan_one(struct memory_scan *scan, struct container_mapping *cm)
 {
 	struct address_space *mapping;
 	struct inode *inode;
 	pgoff_t start = READ_ONCE(cm->next), next = start;
 	int tries = MEMORY_TRIES;
-	bool done;
+	enum scan_end end;
 
 	/* there is nothing to drop in it, and the clock keeps its place */
 	if (scan->invalidate && cm->shmem)
-		return true;
+		return SCAN_NOTHING;
 	inode = container_mapping_pin(cm);
 	if (!inode)
-		return true;
+		return SCAN_NOTHING;
 	mapping = &inode->i_data;
 	if (scan->invalidate) {
-		done = scan_invalidate(scan, cm, mapping, &next);
+		end = scan_invalidate(scan, cm, mapping, &next);
 	} else {
-		done = scan_mapping(scan, mapping, &next);
+		end = scan_mapping(scan, mapping, &next);
 		/* a file's pages are not looked for again, so no batch has to be emptied for them */
 		if (!shmem_mapping(mapping))
 			memory_scan_reclaim(scan);
@@ -230,9 +237,9 @@ static bool scan_one(struct memory_scan *scan, struct container_mapping *cm)
 			scan->again = false;
 		}
 	}
-	WRITE_ONCE(cm->next, done ? 0 : next);
+	WRITE_ONCE(cm->next, end == SCAN_END ? 0 : next);
 	container_mapping_unpin(inode);
-	return done;
+	return end;
 }
 
 /* The mapping to go on with, referenced; NULL at the end of a lap. */
@@ -244,6 +251,12 @@ static struct container_mapping *scan_next_mapping(struct memory_scan *scan,
 	u64 serial;
 
 	scan->at = NULL;
+	cursor->force = scan->force;
+	/* another handler has come to the end of it since */
+	if (cm && container_mapping_walked(cm, cursor)) {
+		container_mapping_put(cm);
+		cm = NULL;
+	}
 	while (!cm) {
 		serial = cursor->owner;
 		owner = memory_next_within(scan->top, &serial);
@@ -279,11 +292,18 @@ bool memory_scan_files(struct memory_scan *scan, struct memory_cursor *cursor)
 			cursor->owner = 0;
 			return true;
 		}
-		/* a big one keeps its turn over as many rounds as it takes */
-		if (scan_one(scan, cm))
+		switch (scan_one(scan, cm)) {
+		case SCAN_END:
 			container_mapping_done(cm, cursor);
-		else
+			break;
+		case SCAN_NOTHING:
+			container_mapping_put(cm);
+			break;
+		case SCAN_BREAK:
+			/* a big one keeps its turn over as many rounds as it takes */
 			scan->at = cm;
+		}
+		cond_resched();
 	}
 	return false;
 }
