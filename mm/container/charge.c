@@ -95,14 +95,14 @@ static struct container_memory *memory_get_due(struct container_memory *memory, 
 	return memory_get_online(memory);
 }
 
-/* Ask @memory, if anybody, and put it. */
-static int memory_ask(struct container_memory *memory, long nr, gfp_t gfp)
+/* Ask @memory, if anybody, and put it. @final: nobody else after it. */
+static int memory_ask(struct container_memory *memory, long nr, gfp_t gfp, bool final)
 {
 	int ret;
 
 	if (!memory)
 		return 0;
-	ret = memory_try_max(memory, nr, gfp);
+	ret = memory_try_max(memory, nr, gfp, final);
 	container_css_put(&memory->css);
 	return ret;
 }
@@ -161,30 +161,40 @@ static void memory_uncharge_data(unsigned long data, long nr)
 }
 
 /*
- * Its owner had no room for @folio, nothing to free and nobody to kill. Is it one page from swap, asked for by
- * somebody who has left the owner? He would wait for ever; then it is charged to where he is now.
+ * Who else can be asked when @folio's owner has no room, nothing to free and nobody to kill, referenced; or NULL. Is
+ * it one page from swap, wanted by somebody who has left the owner? He would wait for ever; then it is charged to where he is.
  */
-static int memory_ask_current(struct folio *folio, gfp_t gfp, int err)
+static struct container_memory *memory_get_second(struct folio *folio, gfp_t gfp)
 {
 	struct container_memory *own;
 
 	if (!folio_test_swapcache(folio) || folio_test_large(folio) || !gfpflags_allow_blocking(gfp) ||
-	    gfp & __GFP_NORETRY || fatal_signal_pending(current))
-		return err;
-	rcu_read_lock();
-	own = memory_of_current();
-	if (memory_within(own, memory_of_new(folio)))
-		own = NULL;
-	own = memory_get_online(own);
-	rcu_read_unlock();
-	if (!own)
-		return err;
-	err = memory_ask(own, 1, gfp);
-	if (err)
-		return err;
+	    gfp & __GFP_NORETRY)
+		return NULL;
 	guard(rcu)();
-	memory_charge_to(memory_of_current(), folio, 0);
-	return 0;
+	own = memory_of_current();
+	return memory_within(own, memory_of_new(folio)) ? NULL : memory_get_online(own);
+}
+
+/* Ask @owner, and after it @second, if anybody; charge who has room. Puts both. */
+static int memory_ask_both(struct container_memory *owner, struct container_memory *second,
+			   struct folio *folio, gfp_t gfp)
+{
+	int ret = memory_ask(owner, folio_nr_pages(folio), gfp, !second);
+	struct container_memory *to = NULL;
+
+	if (ret && second) {
+		to = second;
+		ret = memory_try_max(second, 1, gfp, true);
+	}
+	if (!ret) {
+		guard(rcu)();
+		/* we may have slept, and the owner be another */
+		memory_charge_to(to ?: memory_of_new(folio), folio, 0);
+	}
+	if (second)
+		container_css_put(&second->css);
+	return ret;
 }
 
 /**
@@ -199,7 +209,6 @@ int container_memory_charge(struct folio *folio, gfp_t gfp)
 {
 	struct container_memory *memory;
 	long nr = folio_nr_pages(folio);
-	int ret;
 
 	if (WARN_ON_ONCE(folio->memcg_data))
 		return 0;
@@ -212,13 +221,7 @@ int container_memory_charge(struct folio *folio, gfp_t gfp)
 	}
 	memory = memory_get_online(memory);
 	rcu_read_unlock();
-	ret = memory_ask(memory, nr, gfp);
-	if (ret)
-		return memory_ask_current(folio, gfp, ret);
-	/* we may have slept, and be elsewhere */
-	guard(rcu)();
-	memory_charge_to(memory_of_new(folio), folio, 0);
-	return 0;
+	return memory_ask_both(memory, memory_get_second(folio, gfp), folio, gfp);
 }
 
 /* A folio off the LRU cannot be active any more. Accounting goes on. Context: RCU. */
@@ -333,7 +336,7 @@ int container_memory_may_cache(struct address_space *mapping, struct folio *foli
 	rcu_read_lock();
 	memory = memory_get_due(memory_of_mapping(mapping, folio), nr);
 	rcu_read_unlock();
-	return memory_ask(memory, nr, gfp);
+	return memory_ask(memory, nr, gfp, true);
 }
 
 /**

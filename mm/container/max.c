@@ -216,16 +216,28 @@ static void memory_refuse(struct container_memory *memory, struct container_memo
 	container_css_refuse(&memory->css, current, &why);
 }
 
+/*
+ * A charge is refused, of @nr pages: who asks for several asks for one next. As long as a victim has memory `why` names
+ * it: that is where the room will come from.
+ */
+static void memory_refuse_charge(struct container_memory *memory, struct container_memory *full, long nr)
+{
+	if (nr > 1 || (memory == full && memory_oom_pending(full)))
+		return;
+	memory_refuse(memory, full, "charge", "no room at page_max, and nothing more can be freed");
+}
+
 /**
  * memory_try_max - may a charge be made?
  * @memory: that is to be charged, referenced; memory_max_due()
  * @nr: pages
  * @gfp: where we are, see the head of the file
+ * @final: nobody else is asked after @memory: a refusal is an error, and is said in `why`
  *
  * Context: as @gfp says.
  * Return: 0, or -ENOMEM
  */
-int memory_try_max(struct container_memory *memory, long nr, gfp_t gfp)
+int memory_try_max(struct container_memory *memory, long nr, gfp_t gfp, bool final)
 {
 	struct container_memory *full;
 	enum memory_at_max what = WAIT;
@@ -242,9 +254,8 @@ int memory_try_max(struct container_memory *memory, long nr, gfp_t gfp)
 		ret = what == WAIT ? memory_wait_for_room(full, nr) :
 				     memory_pass_or_fail(full, what);
 		/* who was not to wait has another way, and nothing is said of it */
-		if (ret && what == WAIT)
-			memory_refuse(memory, full, "charge",
-				      "no room at page_max, and nothing more can be freed");
+		if (ret && what == WAIT && final)
+			memory_refuse_charge(memory, full, nr);
 		container_css_put(&full->css);
 	}
 	return ret;

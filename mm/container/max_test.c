@@ -10,6 +10,7 @@
 #include <linux/mm.h>
 #include <linux/sched/mm.h>
 #include <linux/workqueue.h>
+#include <trace/events/container.h>
 
 #include "memory_testing.h"
 
@@ -17,8 +18,10 @@
 #define USED	(2 * MEMORY_BATCH)
 
 /**
- * struct at_max - a charge of one page to a container at page_max
+ * struct at_max - a charge to a container at page_max
  * @gfp: how
+ * @nr: pages; 0 is one
+ * @another: if it is refused somebody else is asked
  * @flags: PF_*, of whoever charges: KUnit's own thread would always be let in
  * @memory: the container
  * @meanwhile: done @delay jiffies after the charge began
@@ -26,10 +29,13 @@
  * @work: which does it
  * @left: of USED, what @meanwhile has not made free
  * @waited: who waits gives the CPU up by himself; did it?
+ * @said: lines in `why` meanwhile
  * @took: jiffies
  */
 struct at_max {
 	gfp_t gfp;
+	long nr;
+	bool another;
 	unsigned int flags;
 	struct container_memory *memory;
 	bool (*meanwhile)(struct at_max *at);
@@ -37,6 +43,7 @@ struct at_max {
 	struct delayed_work work;
 	int left;
 	bool waited;
+	unsigned long said;
 	unsigned long took;
 };
 
@@ -69,6 +76,15 @@ static void meanwhile_fn(struct work_struct *work)
 		schedule_delayed_work(&at->work, at->delay);
 }
 
+/* What goes to `why` goes to the trace. */
+static void count_line(void *data, struct container *cont, struct task_struct *task,
+		       const struct container_refusal *refusal)
+{
+	struct at_max *at = data;
+
+	at->said += refusal->limiter == &at->memory->css && !strcmp(refusal->what, "charge");
+}
+
 static int charge_at_max(struct kunit *test, struct at_max *at)
 {
 	struct tree *tree = test->priv;
@@ -78,6 +94,8 @@ static int charge_at_max(struct kunit *test, struct at_max *at)
 	int ret;
 
 	at->memory = memory;
+	at->said = 0;
+	KUNIT_ASSERT_EQ(test, register_trace_container_refusal(count_line, at), 0);
 	at->left = USED;
 	memory_count(memory, MEMORY_ANON, USED);
 	memory_flush(memory);
@@ -90,7 +108,7 @@ static int charge_at_max(struct kunit *test, struct at_max *at)
 	current->flags = (was & ~PF_KTHREAD) | at->flags;
 	switches = current->nvcsw;
 	began = jiffies;
-	ret = memory_try_max(memory, 1, at->gfp);
+	ret = memory_try_max(memory, at->nr ?: 1, at->gfp, !at->another);
 	at->took = jiffies - began;
 	at->waited = current->nvcsw != switches;
 	current->flags = was;
@@ -100,6 +118,8 @@ static int charge_at_max(struct kunit *test, struct at_max *at)
 	memory->max = ULONG_MAX;
 	make_room(at);
 	mutex_unlock(&memory->handler_mutex);
+	unregister_trace_container_refusal(count_line, at);
+	tracepoint_synchronize_unregister();
 	return ret;
 }
 
@@ -153,6 +173,21 @@ static void a_stall_is_like_giving_up(struct kunit *test)
 	kunit_activate_static_stub(test, memory_max_stall, short_stall);
 	KUNIT_EXPECT_EQ(test, charge_at_max(test, &at), -ENOMEM);
 	KUNIT_EXPECT_GE(test, at.took, short_stall());
+	KUNIT_EXPECT_EQ(test, at.said, 1UL);
+}
+
+/* Who asks for several pages asks for one next, or somebody else is asked: nothing has failed yet, and nothing is said. */
+static void who_has_another_way_is_refused_in_silence(struct kunit *test)
+{
+	struct at_max at = { .gfp = GFP_KERNEL, .nr = 2, .meanwhile = make_room, .delay = 10 * HZ };
+
+	kunit_activate_static_stub(test, memory_max_stall, short_stall);
+	KUNIT_EXPECT_EQ(test, charge_at_max(test, &at), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, at.said, 0UL);
+	at.nr = 1;
+	at.another = true;
+	KUNIT_EXPECT_EQ(test, charge_at_max(test, &at), -ENOMEM);
+	KUNIT_EXPECT_EQ(test, at.said, 0UL);
 }
 
 /* It takes longer than a stall until there is room, and pages come free all the time. */
@@ -177,6 +212,8 @@ static void a_victim_that_does_not_die_is_waited_for_twice(struct kunit *test)
 	kunit_activate_static_stub(test, memory_max_stall, short_stall);
 	KUNIT_EXPECT_EQ(test, charge_at_max(test, &at), -ENOMEM);
 	KUNIT_EXPECT_GE(test, at.took, 2 * short_stall());
+	/* `why` goes on naming the victim */
+	KUNIT_EXPECT_EQ(test, at.said, 0UL);
 	tree->states[0]->victim = NULL;
 	mmput(mm);
 }
@@ -185,6 +222,7 @@ static struct kunit_case max_test_cases[] = {
 	KUNIT_CASE(who_may_not_wait_does_not),
 	KUNIT_CASE(who_waits_is_let_in_when_the_directory_goes),
 	KUNIT_CASE(a_stall_is_like_giving_up),
+	KUNIT_CASE(who_has_another_way_is_refused_in_silence),
 	KUNIT_CASE(a_page_that_comes_free_puts_it_off),
 	KUNIT_CASE(a_victim_that_does_not_die_is_waited_for_twice),
 	{}

@@ -407,7 +407,7 @@ void memory_owe(struct container_memory *full);
 unsigned long memory_max_stall(void);
 bool memory_has_room(struct container_memory *memory, long nr);
 int memory_wait_for_room(struct container_memory *memory, long nr);
-int memory_try_max(struct container_memory *memory, long nr, gfp_t gfp);
+int memory_try_max(struct container_memory *memory, long nr, gfp_t gfp, bool final);
 int memory_may_move(struct container_memory *to, struct container_memory *from, long nr);
 
 /* oom.c */

@@ -382,7 +382,14 @@ TEST_LIMIT(swapped_pages_of_who_left_a_full_one, 60)
 	move(actor, b);
 	expect(write_file(at(a, "memory.page_max"), "300"), 0);
 	had = anon_pages(b);
-	act(actor, check, 0);
+	act_begin(actor, check, 0);
+	/* nor was anything refused, in the end: A's `why` has no word of it */
+	while (!act_done(actor)) {
+		ck_assert_ptr_eq(strstr(read_file(at(a, "why")), "charge of"), NULL);
+		usleep(1000);
+	}
+	act_end(actor);
+	ck_assert_ptr_eq(strstr(read_file(at(a, "why")), "charge of"), NULL);
 	ck_assert_uint_le(anon_pages(a), bound(a, LOCKED, FEW));
 	/* all but what went to A before anybody looked */
 	ck_assert_uint_ge(anon_pages(b) + 3 * stat_of(a, "unflushed_bound"), had + 150);
