@@ -55,6 +55,7 @@ static struct container_subsys_state *memory_create(struct container_subsys_stat
 	memory->css.parent = parent;
 	memory->limit = ULONG_MAX;
 	memory->max = ULONG_MAX;
+	memory->said = ULONG_MAX;
 	memory->victim_giveups = -1;
 	init_waitqueue_head(&memory->room);
 	memory->retry_at = jiffies;
@@ -144,10 +145,7 @@ static int limit_write(struct container *cont, const struct container_file *file
 	if (err)
 		return err;
 	WRITE_ONCE(*memory_limit_of(cont, file), limit);
-	WRITE_ONCE(memory->retry_at, jiffies);
-	memory_flush(memory);
-	if (memory_usage(memory) > limit)
-		memory_start_handler(memory);
+	memory_start_anew(memory, limit);
 	/* a higher one lets go who waits */
 	wake_up_all(&memory->room);
 	return 0;
@@ -189,9 +187,7 @@ static int overlimit_write(struct container *cont, const struct container_file *
 	if (policy < 0)
 		return -EINVAL;
 	WRITE_ONCE(memory->policy, policy);
-	WRITE_ONCE(memory->retry_at, jiffies);
-	if (memory_usage(memory) > min(READ_ONCE(memory->limit), READ_ONCE(memory->max)))
-		memory_start_handler(memory);
+	memory_start_anew(memory, min(READ_ONCE(memory->limit), READ_ONCE(memory->max)));
 	return 0;
 }
 

@@ -165,6 +165,8 @@ struct memory_cursor {
  * @retry_at: jiffies before which a handler that gave up is not tried again by
  *	charges; racy on purpose, a hint
  * @retry_after: jiffies from the next giving up to the next try; @handler_mutex
+ * @said: the limit of which `why` has been told that policy deactivate does not make it hold, ULONG_MAX for none;
+ *	@handler_mutex, but for who writes a limit or a policy
  * @cursor: where the handler goes on; @handler_mutex
  * @waiters: charges that wait at page_max
  * @room: they wait here; woken after each round of the handler
@@ -196,6 +198,7 @@ struct container_memory {
 	struct mutex handler_mutex;
 	unsigned long retry_at;
 	unsigned long retry_after;
+	unsigned long said;
 	struct memory_cursor cursor;
 	atomic_t waiters;
 	wait_queue_head_t room;
@@ -395,6 +398,7 @@ int memory_rmfile_write(struct container *cont, struct kernfs_open_file *of, cha
 
 /* overlimit.c */
 void memory_start_handler(struct container_memory *memory);
+void memory_start_anew(struct container_memory *memory, unsigned long limit);
 void memory_end_retry(struct container_memory *memory);
 void memory_check_limit(struct container_memory *memory);
 void memory_recheck_limit(struct container_memory *memory);

@@ -109,6 +109,22 @@ static bool memory_backs_off(struct container_memory *memory)
 }
 
 /**
+ * memory_start_anew - after a limit or the policy was written: what was found before does not count
+ * @memory: state, pinned
+ * @limit: above which the handler has something to do
+ *
+ * Context: process.
+ */
+void memory_start_anew(struct container_memory *memory, unsigned long limit)
+{
+	WRITE_ONCE(memory->retry_at, jiffies);
+	WRITE_ONCE(memory->said, ULONG_MAX);
+	memory_flush(memory);
+	if (memory_over(memory, limit))
+		memory_start_handler(memory);
+}
+
+/**
  * memory_check_limit - after a batch of charges
  * @memory: charged container, referenced or under RCU; its ancestors too
  *
@@ -286,6 +302,11 @@ static void memory_say_why(struct container_memory *memory, unsigned long limit,
 		.unit = "pages",
 	};
 
+	/* every second it would take the place of what else is said */
+	if (!reclaim && READ_ONCE(memory->said) == limit)
+		return;
+	if (!reclaim)
+		WRITE_ONCE(memory->said, limit);
 	container_css_refuse(&memory->css, NULL, &why);
 }
 
@@ -371,6 +392,8 @@ static void memory_handle(struct container_memory *memory, unsigned int max_roun
 		memory_flush(memory);
 		goal = memory_goal(memory, goal.full);
 		usage = memory_usage(memory);
+		if (usage <= memory_stop_at(READ_ONCE(memory->limit)))
+			WRITE_ONCE(memory->said, ULONG_MAX);
 		if (goal.limit == ULONG_MAX || usage <= goal.stop)
 			break;
 		/* somebody waits for what this run may not do, and starts another */

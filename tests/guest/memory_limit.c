@@ -457,6 +457,45 @@ TEST_LIMIT(deactivate_moves_and_frees_nothing, 60)
 	expect(remove_dir(b), 0);
 }
 
+#define DEACTIVATE_SAYS "reclaim refused by memory: policy deactivate frees nothing; /a has "
+
+/* Is that the last word in DIR's `why`, and what number of all that was said there? */
+static unsigned long says_deactivate(const char *dir)
+{
+	return strstr(read_file(at(dir, "why")), DEACTIVATE_SAYS) ? read_field(at(dir, "why"), "count") : 0;
+}
+
+/* A limit that does not hold is looked at every second, and said once: what else is refused stays to be read. */
+TEST_LIMIT(deactivate_says_so_once, 60)
+{
+	char *root = mount_hierarchy("memory"), *a = container(root, "a");
+	struct actor *actor = actor_in(a);
+	unsigned long rounds, said, now_said;
+
+	expect(write_file(at(a, "memory.overlimit"), "deactivate\n"), 0);
+	act(actor, touch, 800);
+	set_limit(a, "400");
+	eventually(says_deactivate(a), 3);
+	expect(write_file(at(a, "memory.page_max"), "1K"), ERANGE);
+	ck_assert_ptr_ne(strstr(read_file(at(a, "why")), "less than a page"), NULL);
+	said = read_field(at(a, "why"), "count");
+	rounds = stat_of(a, "rounds");
+	/* three times at least: each takes two laps, of a round or two */
+	eventually(stat_of(a, "rounds") > rounds + 12, 20);
+	ck_assert_ptr_ne(strstr(read_file(at(a, "why")), "less than a page"), NULL);
+	ck_assert_uint_eq(read_field(at(a, "why"), "count"), said);
+	/* another limit, or the same that is written again, is another matter */
+	set_limit(a, "500");
+	eventually((now_said = says_deactivate(a)) > said, 3);
+	set_limit(a, "500");
+	eventually((said = says_deactivate(a)) > now_said, 3);
+	/* and so is one that was held meanwhile, when the handler comes back and sees it */
+	eventually((act(actor, release, 0), usleep(1500000 * lib_slow), act(actor, touch, 800),
+		    usleep(1500000 * lib_slow), says_deactivate(a) > said), 20);
+	dismiss(actor);
+	expect(remove_dir(a), 0);
+}
+
 TEST_LIMIT(a_parents_limit_is_for_the_sum, 60)
 {
 	char *root = mount_hierarchy("memory"), *p = container_with(root, "p", "1000", NULL);
