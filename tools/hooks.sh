@@ -18,7 +18,7 @@ edited="arch/um arch/x86/um fs include init kernel lib mm"
 links="kernel/container mm/container fs/container include/linux/containers.h include/linux/container_hooks.h
 include/linux/container_subsys.h include/linux/container_bc.h include/linux/container_cpuset.h include/linux/container_memory.h
 include/linux/container_memset.h include/linux/container_nodes.h include/linux/container_files.h include/linux/container_fork.h include/linux/container_why.h
-include/linux/container_events.h include/linux/container_percpu.h
+include/linux/container_events.h include/linux/container_percpu.h include/linux/container_testing.h
 include/trace/events/container.h include/trace/events/container_memory.h
 include/uapi/linux/container.h"
 

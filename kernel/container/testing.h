@@ -6,20 +6,8 @@
 #include "internal.h"
 #include "debug.h"
 
-#include <kunit/test.h>
-#include <linux/delay.h>
-#include <linux/jiffies.h>
+#include <linux/container_testing.h>
 #include <linux/kthread.h>
-
-/* What happens in kworkers and exiting threads is waited for, not guessed. */
-#define EXPECT_SOON(test, cond)							\
-do {										\
-	unsigned long end = jiffies + 5 * HZ;					\
-										\
-	while (!(cond) && time_before(jiffies, end))				\
-		msleep(20);							\
-	KUNIT_EXPECT_TRUE(test, cond);						\
-} while (0)
 
 /* A hierarchy with these subsystems, which nothing else may be bound to; one user. */
 static inline struct container_hierarchy *make_hierarchy(struct kunit *test, unsigned long mask)

@@ -2,22 +2,13 @@
 /*
  * KUnit: what a removed container leaves behind, and the worker that looks for it.
  */
+#include <linux/container_testing.h>
 #include <linux/delay.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/swap.h>
 
 #include "memory_testing.h"
-
-/* What the worker does is waited for, not guessed. */
-#define EXPECT_SOON(test, cond)							\
-do {										\
-	unsigned long end = jiffies + 5 * HZ;					\
-										\
-	while (!(cond) && time_before(jiffies, end))				\
-		msleep(20);							\
-	KUNIT_EXPECT_TRUE(test, cond);						\
-} while (0)
 
 static struct folio *new_folio(struct kunit *test)
 {

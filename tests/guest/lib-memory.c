@@ -372,6 +372,16 @@ unsigned long stat_of(const char *container, const char *field)
 	return read_field(at(container, "memory.stat"), field);
 }
 
+void handler_rests(const char *container)
+{
+	unsigned long rounds;
+
+	do {
+		rounds = stat_of(container, "rounds");
+		usleep(100000 * lib_slow);
+	} while (stat_of(container, "rounds") != rounds);
+}
+
 void set_limit(const char *container, const char *limit)
 {
 	expect(write_file(at(container, "memory.page_limit"), limit), 0);

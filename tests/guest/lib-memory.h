@@ -96,6 +96,8 @@ unsigned long file_pages(const char *container);
 /* Has its list of files a line that ends in END? */
 bool lists(const char *container, const char *end);
 unsigned long stat_of(const char *container, const char *field);
+/* Until the handler has nothing to do: no round for a tenth of a second. */
+void handler_rests(const char *container);
 void set_limit(const char *container, const char *limit);
 /* A new one. */
 char *container(const char *root, const char *name);

@@ -73,17 +73,6 @@ static unsigned long peak_while(struct actor *a, void (*fn)(struct actor *a), un
 	return now_used > peak ? now_used : peak;
 }
 
-/* Wait until the handler has nothing to do: no round for a tenth of a second. */
-static void handler_rests(const char *dir)
-{
-	unsigned long rounds;
-
-	do {
-		rounds = stat_of(dir, "rounds");
-		usleep(100000 * lib_slow);
-	} while (stat_of(dir, "rounds") != rounds);
-}
-
 static uint64_t freed_by_others(void)
 {
 	return vmstat("pgsteal_kswapd") + vmstat("pgsteal_direct");

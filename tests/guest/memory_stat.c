@@ -9,17 +9,6 @@
 
 #include <fcntl.h>
 
-/* No round for a tenth of a second. */
-static void handler_rests(const char *dir)
-{
-	unsigned long rounds;
-
-	do {
-		rounds = stat_of(dir, "rounds");
-		usleep(100000 * lib_slow);
-	} while (stat_of(dir, "rounds") != rounds);
-}
-
 /* Each page of the file, without pages that nobody asked for. */
 static void read_single(struct actor *a)
 {
