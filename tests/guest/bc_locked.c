@@ -272,9 +272,7 @@ TEST(flat)
 {
 	struct actor *actor;
 
-	mount_bc("a/b");
-	expect(write_file(at(root, "bc.hierarchical"), "0"), 0);
-	expect(make_dir(b), 0);
+	mount_flat();
 	set_pages(a, 0, 0);
 	actor = born_in(b);
 	act(actor, map_pages, 21);

@@ -243,9 +243,7 @@ TEST(flat)
 	struct actor *actor;
 	uint64_t before;
 
-	mount_bc("a/b");
-	expect(write_file(at(root, "bc.hierarchical"), "0"), 0);
-	expect(make_dir(b), 0);
+	mount_flat();
 	set_pages(a, 0, 0);
 	actor = born_in(b);
 	before = pages(b);

@@ -225,9 +225,7 @@ TEST(flat)
 {
 	struct actor *actor;
 
-	mount_bc("a/b");
-	expect(write_file(at(root, "bc.hierarchical"), "0"), 0);
-	expect(make_dir(b), 0);
+	mount_flat();
 	set_signals(a, 0, 0);
 	actor = deaf_in(b);
 	ck_assert_uint_eq(act(actor, send_self, 4), 4);

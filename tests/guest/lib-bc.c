@@ -22,6 +22,13 @@ void mount_bc(const char *path_of_b)
 	expect(make_dir(a), 0);
 }
 
+void mount_flat(void)
+{
+	mount_bc("a/b");
+	expect(write_file(at(root, "bc.hierarchical"), "0"), 0);
+	expect(make_dir(b), 0);
+}
+
 void remove_all(void)
 {
 	if (exists(b))

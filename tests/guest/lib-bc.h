@@ -8,6 +8,8 @@
 /* The tree of a test: /a, and where another container may be, or will be. */
 extern char *root, *a, *b;
 void mount_bc(const char *path_of_b);
+/* The same with b in a, but flat: what it has does not count in a. */
+void mount_flat(void);
 /* b, if it is there, and a. */
 void remove_all(void);
 

@@ -13,7 +13,6 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/ptrace.h>
@@ -137,17 +136,7 @@ TEST(short_file)
 /* kB of page tables that PID has. */
 static unsigned long tables_of(pid_t pid)
 {
-	char path[32], line[128];
-	unsigned long kb = 0;
-	FILE *file;
-
-	snprintf(path, sizeof(path), "/proc/%d/status", pid);
-	file = fopen(path, "r");
-	ck_assert_ptr_ne(file, NULL);
-	while (fgets(line, sizeof(line), file))
-		sscanf(line, "VmPTE: %lu", &kb);
-	fclose(file);
-	return kb;
+	return read_field(at("/proc", "%d/status", pid), "VmPTE");
 }
 
 /* PID goes on to the next end or begin of a system call, or signal. */
