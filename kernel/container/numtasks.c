@@ -16,8 +16,10 @@
  *
  * Kernel threads are counted, and never refused. The rate is of each container by itself; the
  * root has none: who has set too low a rate has to be somewhere. It binds who forks, wherever the child will be (ns
- * makes a container for it): else each clone with namespaces had an interval of its own. So do the numbers
- * in `stats`.
+ * makes a container for it), and so do the numbers in `stats`. A container that a clone has made, and all below
+ * it, counts its forks with those of the one that it was made from, unless that is the root: the directory is the caller's, and who
+ * makes himself one after the other would have an interval in each. Nor would a copy of the
+ * interval do, as a tree of clones has the more of these the higher the rate is.
  *
  * Locks: no lock of ours but those of shares.c, in the core's section (fork,
  * exit), under container_mutex (attach, online, offline), from a control file, or under the
@@ -195,12 +197,14 @@ static int refuse_limit(struct numtasks *nt, struct shares_node *full)
 
 static int refuse_rate(struct numtasks *nt)
 {
+	struct numtasks *by = forker();
 	struct container_refusal why = {
 		.what = "fork", .ss = &numtasks_subsys, .error = -EAGAIN,
-		.reason = "it has had all forks of this forkrate_interval",
+		.reason = by->rated == by ? "it has had all forks of this forkrate_interval" :
+			  "what it was made from has had all forks of this forkrate_interval",
 	};
 
-	atomic_long_inc(&forker()->rate_failures);
+	atomic_long_inc(&by->rate_failures);
 	container_css_refuse(&nt->css, current, &why);
 	return -EAGAIN;
 }
@@ -219,7 +223,7 @@ static int prepare_fork(struct task_struct *child, struct numtasks *nt)
 			return CONTAINER_FORK_SLEEPS;
 		follow_total();
 	}
-	return window_is_full(forker()) ? refuse_rate(nt) : 0;
+	return window_is_full(forker()->rated) ? refuse_rate(nt) : 0;
 }
 
 /* @full: who has no room, and if it is nobody, it is charged. Return: 0, or CONTAINER_FORK_SLEEPS. */
@@ -244,7 +248,7 @@ static int charge_fork(struct task_struct *child, struct numtasks *nt)
 		return ret;
 	if (full)
 		return refuse_limit(nt, full);
-	if (take_from_window(by)) {
+	if (take_from_window(by->rated)) {
 		shares_taken_by(&nt->node, &by->node);
 		return 0;
 	}
@@ -358,17 +362,37 @@ static struct container_subsys_state *numtasks_create(struct container_subsys_st
 	return nt ? &nt->css : ERR_PTR(-ENOMEM);
 }
 
+/* The root has no rate that it could be of. */
+static void set_cloned(struct numtasks *nt, struct numtasks *parent)
+{
+	nt->cloned = true;
+	nt->rated = parent->css.parent ? parent->rated : nt;
+}
+
 static int numtasks_online(struct container_subsys_state *css)
 {
-	struct numtasks *nt = to_numtasks(css);
+	struct numtasks *nt = to_numtasks(css), *parent = to_numtasks(css->parent);
 	int ret;
 
-	if (css->parent)
-		return shares_add_stocked(&nt->node, &to_numtasks(css->parent)->node, 0);
+	nt->rated = nt;
+	if (css->parent) {
+		if (parent->cloned)
+			set_cloned(nt, parent);
+		return shares_add_stocked(&nt->node, &parent->node, 0);
+	}
 	ret = shares_add_stocked(&nt->node, NULL, total());
 	if (!ret)
 		numtasks_root = nt;
 	return ret;
+}
+
+static void numtasks_post_clone(struct container_subsys_state *css)
+{
+	struct container *cont = rcu_dereference_protected(css->container, lockdep_is_container_mutex_held());
+
+	/* or it was there before numtasks was */
+	if (test_bit(CONTAINER_AUTO, &cont->flags))
+		set_cloned(to_numtasks(css), to_numtasks(css->parent));
 }
 
 static void numtasks_offline(struct container_subsys_state *css)
@@ -483,6 +507,7 @@ static const struct container_file numtasks_files[] = {
 struct container_subsys numtasks_subsys = {
 	.create		= numtasks_create,
 	.online		= numtasks_online,
+	.post_clone	= numtasks_post_clone,
 	.offline	= numtasks_offline,
 	.destroy	= numtasks_destroy,
 	.can_fork	= numtasks_can_fork,

@@ -11,6 +11,8 @@
  * struct numtasks - the state of one container
  * @css: the core's part
  * @node: its tasks and those below
+ * @rated: whose @window its forks are in: its own, or an ancestor's; immutable once a task is in it
+ * @cloned: made by a clone, or below such a one; the same
  * @window: forks in the present interval: the interval's key above, their number below
  * @reset: what shares_taken() said of @node at the last reset
  * @failures: refused for a limit, its own or that of a container above
@@ -19,6 +21,8 @@
 struct numtasks {
 	struct container_subsys_state css;
 	struct shares_node node;
+	struct numtasks *rated;
+	bool cloned;
 	atomic64_t window;
 	atomic_long_t reset;
 	atomic_long_t failures;

@@ -378,58 +378,6 @@ TEST(a_refused_clone_leaves_no_container)
 	expect(remove_dir(a), 0);
 }
 
-/* The first one. */
-static char *directory_in(const char *path)
-{
-	DIR *d = opendir(path);
-	struct dirent *e;
-
-	ck_assert_ptr_nonnull(d);
-	do {
-		e = readdir(d);
-		ck_assert_ptr_nonnull(e);
-	} while (e->d_type != DT_DIR || *e->d_name == '.');
-	path = at(path, "%s", e->d_name);
-	closedir(d);
-	return (char *)path;
-}
-
-/* A clone with namespaces is a fork of where its parent is, not of the container that comes with it. */
-TEST(the_rate_binds_clones_with_namespaces)
-{
-	char *root = mount_hierarchy("ns,numtasks"), *a = at(root, "a"), *children;
-	char *seconds = for_now(PARAMETER("forkrate_interval"), "3600"), *rate;
-	struct worker w;
-
-	/* an interval of an hour counts from boot */
-	ck_assert_double_lt(atof(read_file("/proc/uptime")), 3000);
-	expect(make_dir(a), 0);
-	w = worker_in(a);
-	rate = for_now(PARAMETER("forkrate"), "2");
-	expect(ask(&w, 'n') | ask(&w, 'v'), 0);
-	expect(ask(&w, 'n'), EAGAIN);
-	expect(ask(&w, 'v'), EAGAIN);
-	says(a, "refused by numtasks: it has had all forks of this forkrate_interval (EAGAIN)\n");
-	ck_assert_int_eq(directories_in(a), 1);
-	ck_assert_uint_eq(numtasks_stat(a, "Number of successes"), 2);
-	ck_assert_uint_eq(numtasks_stat(a, "Number of forkrate failures"), 2);
-	ck_assert_uint_eq(numtasks_stat(a, "Current usage"), 2);
-	/* the one that was made */
-	children = directory_in(a);
-	ck_assert_uint_eq(numtasks_stat(children, "Number of successes"), 0);
-	ck_assert_uint_eq(numtasks_stat(children, "Current usage"), 1);
-	/* a limit's refusals are of the same */
-	expect(write_file(PARAMETER("forkrate"), rate), 0);
-	expect(write_file(at(a, "numtasks.limit"), "2"), 0);
-	expect(ask(&w, 'n'), EAGAIN);
-	ck_assert_uint_eq(numtasks_stat(a, "Number of failures"), 1);
-	ck_assert_uint_eq(numtasks_stat(a, "Number of successes"), 2);
-	worker_end(&w);
-	expect(write_file(PARAMETER("forkrate_interval"), seconds), 0);
-	eventually(directories_in(a) == 0, 10);
-	expect(remove_dir(a), 0);
-}
-
 /* Threads of all processes that have not exited, as /proc has them. */
 static int living(void)
 {
