@@ -19,7 +19,7 @@
  * directory, counting in those above it, and goes with the last uncharge.
  *
  * An open and a close of a file have a way of their own, with nothing to ask: the resource is known, and one below
- * the root, with room below the barrier, an open takes a reference and one word. bc_charge_current() does the
+ * the root, with room below the barrier, an open takes a reference and one word. charge_got() does the
  * rest, and is what decides.
  *
  * Surprises: a charge that is overtaken may have been seen in the amounts below
@@ -304,14 +304,13 @@ static __always_inline struct bc *get_below(struct task_struct *task, const stru
 	struct container_subsys_state *css;
 
 	/* container_init() has not been yet, or is at work */
-	if (!bc_subsys.root_css || !rcu_access_pointer(task->containers))
+	if (unlikely(!bc_subsys.root_css || !rcu_access_pointer(task->containers)))
 		return NULL;
-	rcu_read_lock();
-	css = container_task_css(task, bc_subsys_id);
-	while (css && css_bc(css) != end && !bc_tryget(css_bc(css)))
-		css = css->parent;
-	rcu_read_unlock();
-	return css && css_bc(css) != end ? css_bc(css) : NULL;
+	guard(rcu)();
+	for (css = container_task_css(task, bc_subsys_id); css && css_bc(css) != end; css = css->parent)
+		if (likely(bc_tryget(css_bc(css))))
+			return css_bc(css);
+	return NULL;
 }
 
 /**
@@ -386,6 +385,17 @@ int bc_charge_task(struct bc *bc, struct task_struct *task, enum bc_resource res
 	return charge_task(bc, task, res, val, error);
 }
 
+/* @bc: referenced, and that is what is returned, or given back. */
+static noinline struct bc *charge_got(struct bc *bc, enum bc_resource res, unsigned long val)
+{
+	int ret = charge_task(bc, current, res, val, bc_resources[res].error);
+
+	if (likely(!ret))
+		return bc;
+	container_css_put(&bc->css);
+	return ERR_PTR(ret);
+}
+
 /**
  * bc_charge_current - charge the container of the current task
  * @res: resource
@@ -399,17 +409,9 @@ int bc_charge_task(struct bc *bc, struct task_struct *task, enum bc_resource res
  */
 struct bc *bc_charge_current(enum bc_resource res, unsigned long val)
 {
-	struct task_struct *task = current;
-	struct bc *bc = get_below(task, end_of(res));
-	int ret;
+	struct bc *bc = get_below(current, end_of(res));
 
-	if (!bc)
-		return NULL;
-	ret = charge_task(bc, task, res, val, bc_resources[res].error);
-	if (likely(!ret))
-		return bc;
-	container_css_put(&bc->css);
-	return ERR_PTR(ret);
+	return bc ? charge_got(bc, res, val) : NULL;
 }
 
 /**
@@ -434,28 +436,15 @@ void bc_uncharge(struct bc *bc, enum bc_resource res, unsigned long val)
  */
 struct bc *bc_charge_file(void)
 {
-	struct bc *bc, *root = css_bc(bc_subsys.root_css);
-	struct task_struct *task = current;
+	struct bc *root = css_bc(bc_subsys.root_css), *bc = get_below(current, root);
 	struct bc_seen nothing;
-	bool pinned;
 
-	/* as get_below() */
-	if (unlikely(!root || !rcu_access_pointer(task->containers)))
+	if (!bc)
 		return NULL;
-	rcu_read_lock();
-	bc = css_bc(container_task_css(task, bc_subsys_id));
-	/* the root has none above */
-	pinned = bc->up == root && bc_tryget(bc);
-	rcu_read_unlock();
-	if (bc == root)
-		return NULL;
-	if (likely(pinned)) {
-		/* below the barrier it is all one who asks */
-		if (likely(try_charge_one(bc, BC_NUMFILES, 1, BC_BARRIER, &nothing)))
-			return bc;
-		container_css_put(&bc->css);
-	}
-	return bc_charge_current(BC_NUMFILES, 1);
+	/* below the barrier it is all one who asks */
+	if (likely(bc->up == root) && likely(try_charge_one(bc, BC_NUMFILES, 1, BC_BARRIER, &nothing)))
+		return bc;
+	return charge_got(bc, BC_NUMFILES, 1);
 }
 
 /**
