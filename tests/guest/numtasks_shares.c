@@ -334,69 +334,86 @@ TEST(a_limit_may_not_promise_what_others_have)
 	expect(remove_dir(b) | remove_dir(c) | remove_dir(a), 0);
 }
 
+#define THREADS_MAX "/proc/sys/kernel/threads-max"
+
 /* Of 1000 a is guaranteed 10, of which b 5; c has 15 of a's 20. With 2000 b would be guaranteed 10. */
+struct thousand {
+	char *root, *a, *b, *c;
+	/* who says that there are 1000, and what it said before */
+	const char *file, *before;
+	struct worker in_c;
+};
+
+static struct thousand a_tree_of_a_thousand(const char *file)
+{
+	char *root = mount_hierarchy("numtasks");
+	struct thousand t = {
+		.root = root, .a = at(root, "a"), .b = at(root, "a/b"), .c = at(root, "a/c"),
+		.file = file, .before = for_now(file, "1000"),
+	};
+
+	expect(make_dir(t.a) | make_dir(t.b) | make_dir(t.c), 0);
+	expect(set_shares(t.a, "min_shares=1"), 0);
+	expect(write_file(at(t.a, "numtasks.limit"), "20"), 0);
+	expect(set_shares(t.b, "min_shares=50"), 0);
+	t.in_c = worker_in(t.c);
+	ck_assert_int_eq(forks_until_refused(&t.in_c), 14);
+	return t;
+}
+
+/* But for b. */
+static void end_of_a_thousand(struct thousand *t)
+{
+	worker_end(&t->in_c);
+	expect(write_file(t->file, t->before), 0);
+	expect(remove_dir(t->c) | remove_dir(t->a), 0);
+}
+
 TEST(more_in_all_may_not_promise_what_others_have)
 {
-	char *root = mount_hierarchy("numtasks"), *a = at(root, "a"), *b = at(root, "a/b");
-	char *c = at(root, "a/c"), *threads, *total = for_now(PARAMETER("total_numtasks"), "1000");
-	struct worker w;
+	struct thousand t = a_tree_of_a_thousand(PARAMETER("total_numtasks"));
+	char *root = t.root, *b = t.b, *threads;
 
-	expect(make_dir(a) | make_dir(b) | make_dir(c), 0);
-	expect(set_shares(a, "min_shares=1"), 0);
-	expect(write_file(at(a, "numtasks.limit"), "20"), 0);
-	expect(set_shares(b, "min_shares=50"), 0);
-	w = worker_in(c);
-	ck_assert_int_eq(forks_until_refused(&w), 14);
 	expect(write_file(PARAMETER("total_numtasks"), "2000"), EBUSY);
 	ck_assert_uint_eq(read_u64(PARAMETER("total_numtasks")), 1000);
 	ck_assert_uint_eq(numtasks_stat(root, "Maximum"), 1000);
 	ck_assert_uint_eq(numtasks_stat(b, "Guaranteed"), 5);
-	expect(ask(&w, 'f'), EAGAIN);
+	expect(ask(&t.in_c, 'f'), EAGAIN);
 	/* the machine can be told so all the same: then it has more than is divided, and forks go on as they were */
-	threads = for_now("/proc/sys/kernel/threads-max", "1000");
+	threads = for_now(THREADS_MAX, "1000");
 	expect(write_file(PARAMETER("total_numtasks"), "2147483647"), 0);
-	expect(write_file("/proc/sys/kernel/threads-max", "2000"), 0);
+	expect(write_file(THREADS_MAX, "2000"), 0);
 	ck_assert_uint_eq(numtasks_stat(root, "Maximum"), 1000);
 	ck_assert_uint_eq(numtasks_stat(b, "Guaranteed"), 5);
-	expect(ask(&w, 'f'), EAGAIN);
-	expect(ask(&w, 'k') | ask(&w, 'f'), 0);
+	expect(ask(&t.in_c, 'f'), EAGAIN);
+	expect(ask(&t.in_c, 'k') | ask(&t.in_c, 'f'), 0);
 	/* who looks when c has less finds that it can be done, a second after it was last tried */
 	for (int i = 0; i < 5; i++)
-		expect(ask(&w, 'k'), 0);
+		expect(ask(&t.in_c, 'k'), 0);
 	eventually(numtasks_stat(root, "Maximum") == 2000, 10);
 	ck_assert_uint_eq(numtasks_stat(b, "Guaranteed"), 10);
-	expect(ask(&w, 'f'), EAGAIN);
-	worker_end(&w);
-	expect(write_file("/proc/sys/kernel/threads-max", threads), 0);
-	expect(write_file(PARAMETER("total_numtasks"), total), 0);
-	expect(remove_dir(b) | remove_dir(c) | remove_dir(a), 0);
+	expect(ask(&t.in_c, 'f'), EAGAIN);
+	expect(write_file(THREADS_MAX, threads), 0);
+	expect(remove_dir(b), 0);
+	end_of_a_thousand(&t);
 }
 
 /* Each try makes all forks wait, and anybody may look. */
 TEST(looks_try_a_refused_total_once_in_a_second)
 {
-	char *root = mount_hierarchy("numtasks"), *a = at(root, "a"), *b = at(root, "a/b");
-	char *c = at(root, "a/c"), *threads = for_now("/proc/sys/kernel/threads-max", "1000");
-	struct worker w;
+	struct thousand t = a_tree_of_a_thousand(THREADS_MAX);
 	double tried;
 
-	expect(make_dir(a) | make_dir(b) | make_dir(c), 0);
-	expect(set_shares(a, "min_shares=1"), 0);
-	expect(write_file(at(a, "numtasks.limit"), "20"), 0);
-	expect(set_shares(b, "min_shares=50"), 0);
-	w = worker_in(c);
-	ck_assert_int_eq(forks_until_refused(&w), 14);
 	/* one that nobody has tried yet is tried at once */
-	expect(write_file("/proc/sys/kernel/threads-max", "2002"), 0);
+	expect(write_file(THREADS_MAX, "2002"), 0);
 	tried = now();
-	ck_assert_uint_eq(numtasks_stat(root, "Maximum"), 1000);
+	ck_assert_uint_eq(numtasks_stat(t.root, "Maximum"), 1000);
 	for (int i = 0; i < 5; i++)
-		expect(ask(&w, 'k'), 0);
-	eventually(numtasks_stat(root, "Maximum") == 2002, 10);
+		expect(ask(&t.in_c, 'k'), 0);
+	eventually(numtasks_stat(t.root, "Maximum") == 2002, 10);
 	ck_assert_double_ge(now() - tried, 1);
-	worker_end(&w);
-	expect(write_file("/proc/sys/kernel/threads-max", threads), 0);
-	expect(remove_dir(b) | remove_dir(c) | remove_dir(a), 0);
+	expect(remove_dir(t.b), 0);
+	end_of_a_thousand(&t);
 }
 
 /*
@@ -405,30 +422,23 @@ TEST(looks_try_a_refused_total_once_in_a_second)
  */
 TEST(a_refused_total_is_tried_again_by_forks)
 {
-	char *root = mount_hierarchy("numtasks"), *a = at(root, "a"), *b = at(root, "a/b");
-	char *c = at(root, "a/c"), *d = at(root, "d"), *threads;
-	struct worker in_c, in_d;
+	struct thousand t = a_tree_of_a_thousand(THREADS_MAX);
+	char *d = at(t.root, "d");
+	struct worker in_d;
 
-	threads = for_now("/proc/sys/kernel/threads-max", "1000");
-	expect(make_dir(a) | make_dir(b) | make_dir(c) | make_dir(d), 0);
-	expect(set_shares(a, "min_shares=1"), 0);
-	expect(write_file(at(a, "numtasks.limit"), "20"), 0);
-	expect(set_shares(b, "min_shares=50"), 0);
+	expect(make_dir(d), 0);
 	expect(set_shares(d, "max_shares=1"), 0);
-	in_c = worker_in(c);
 	in_d = worker_in(d);
-	ck_assert_int_eq(forks_until_refused(&in_c), 14);
-	expect(write_file("/proc/sys/kernel/threads-max", "2000"), 0);
+	expect(write_file(THREADS_MAX, "2000"), 0);
 	ck_assert_int_eq(forks_until_refused(&in_d), 9);
-	expect(remove_dir(b), 0);
+	expect(remove_dir(t.b), 0);
 	/* not at each fork: once in a second */
 	usleep(1200000);
 	ck_assert_int_eq(forks_until_refused(&in_d), 10);
 	says(d, "/d has 20 of 20 tasks");
-	worker_end(&in_c);
 	worker_end(&in_d);
-	expect(write_file("/proc/sys/kernel/threads-max", threads), 0);
-	expect(remove_dir(c) | remove_dir(a) | remove_dir(d), 0);
+	expect(remove_dir(d), 0);
+	end_of_a_thousand(&t);
 }
 
 TEST(total_numtasks_is_what_there_is)
