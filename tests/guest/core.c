@@ -268,6 +268,9 @@ TEST(mount_noprefix_clash_is_eexist)
 	/* both have a file `stat` */
 	expect(mount_error("cpuacct,memory,noprefix"), EEXIST);
 	says(EEXIST, "stat", "cpuacct", "memory", "noprefix");
+	/* nor may it be one that each container has */
+	expect(mount_error("bc,noprefix"), EEXIST);
+	says(EEXIST, "events", "bc", "noprefix");
 	mount_hierarchy("cpuacct,memory");
 }
 

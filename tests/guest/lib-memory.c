@@ -352,6 +352,25 @@ unsigned long count_flag(struct actor *a, int bit)
 	return count_pages(a, entry_flag, bit);
 }
 
+/* Bits of /proc/kpageflags. */
+#define KPF_MMAP 11
+#define KPF_SWAPCACHE 13
+
+unsigned long only_in_swap_cache(void)
+{
+	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
+	static uint64_t flags[512];
+	unsigned long found = 0;
+	ssize_t got;
+
+	ck_assert_int_ge(fd, 0);
+	while ((got = read(fd, flags, sizeof(flags))) > 0)
+		for (unsigned int i = 0; i < got / sizeof(*flags); i++)
+			found += (flags[i] >> KPF_SWAPCACHE & 1) && !(flags[i] >> KPF_MMAP & 1);
+	close(fd);
+	return found;
+}
+
 void drain_batches(void)
 {
 	expect(write_file("/proc/sys/vm/compact_memory", "1\n"), 0);

@@ -78,6 +78,8 @@ unsigned long swapped_out(struct actor *a);
 unsigned long count_flag(struct actor *a, int bit);
 /* From here on there is none. */
 void no_swap(void);
+/* Pages of the machine that are in the swap cache, and in nobody's page tables. */
+unsigned long only_in_swap_cache(void);
 /* What sits in per-CPU batches goes where it belongs. */
 void drain_batches(void);
 

@@ -29,7 +29,7 @@ TEST(anon_is_what_is_resident)
 	near(anon_pages(a), before);
 	act(actor, touch, 300);
 	dismiss(actor);
-	eventually(anon_pages(a) == 0, 2);
+	eventually(anon_pages(a) == 0, 10);
 	expect(remove_dir(a), 0);
 }
 
@@ -48,7 +48,7 @@ TEST(siblings_are_apart_and_parents_sum)
 	ck_assert_uint_eq(anon_pages(p), anon_pages(a) + anon_pages(b));
 	dismiss(x);
 	dismiss(y);
-	eventually(anon_pages(p) == 0, 2);
+	eventually(anon_pages(p) == 0, 10);
 	expect(remove_dir(a), 0);
 	expect(remove_dir(b), 0);
 	expect(remove_dir(p), 0);
@@ -70,7 +70,7 @@ TEST(depth_does_not_lose_a_page)
 	for (int i = 1; i < 8; i++)
 		ck_assert_uint_eq(anon_pages(dir[i]), anon_pages(dir[0]));
 	dismiss(actor);
-	eventually(anon_pages(dir[0]) == 0, 2);
+	eventually(anon_pages(dir[0]) == 0, 10);
 	for (int i = 7; i >= 0; i--)
 		expect(remove_dir(dir[i]), 0);
 }
@@ -145,7 +145,7 @@ TEST(active_pages_are_those_on_active_lists)
 	act(actor, release, 0);
 	near(read_u64(active), before);
 	dismiss(actor);
-	eventually(read_u64(active) == 0, 2);
+	eventually(read_u64(active) == 0, 10);
 	expect(remove_dir(a), 0);
 }
 
@@ -188,7 +188,7 @@ TEST(fork_shares_until_somebody_writes)
 	near(anon_pages(root) - before, 150);
 	ck_assert_int_eq(mem[0], 7);
 	stop(pid);
-	eventually(anon_pages(a) == 0, 2);
+	eventually(anon_pages(a) == 0, 10);
 	near(anon_pages(root), before);
 	munmap(mem, 400 * PAGE);
 	expect(remove_dir(a), 0);
@@ -212,7 +212,7 @@ TEST(tmpfs_pages_belong_to_their_file)
 	near(file_pages(b), fb);
 	act(y, release, 0);
 	ck_assert_int_eq(unlink("/tmp/file"), 0);
-	eventually(file_pages(a) == before, 2);
+	eventually(file_pages(a) == before, 10);
 	dismiss(x);
 	dismiss(y);
 	expect(remove_dir(a), 0);
@@ -234,7 +234,7 @@ TEST(rmdir_hands_files_to_the_parent)
 	expect(remove_dir(a), 0);
 	near(file_pages(p) - before, 400);
 	/* and they are the parent's own: no state of the child is kept */
-	eventually(no_dying("memory"), 3);
+	eventually(no_dying("memory"), 10);
 	drop_cached(data);
 	near(file_pages(p), before);
 	expect(remove_dir(p), 0);
@@ -255,8 +255,8 @@ TEST(rmdir_leaves_anonymous_pages_charged)
 	ck_assert_uint_eq(anon_pages(a), 0);
 	act(actor, check, 0);
 	dismiss(actor);
-	eventually(anon_pages(p) == 0, 3);
-	eventually(no_dying("memory"), 3);
+	eventually(anon_pages(p) == 0, 10);
+	eventually(no_dying("memory"), 10);
 	expect(remove_dir(a), 0);
 	expect(remove_dir(p), 0);
 }
@@ -276,7 +276,7 @@ TEST(pages_stay_where_they_were_charged)
 	act(actor, touch, 200);
 	near(anon_pages(b) - bb, 200);
 	dismiss(actor);
-	eventually(anon_pages(a) + anon_pages(b) == 0, 2);
+	eventually(anon_pages(a) + anon_pages(b) == 0, 10);
 	expect(remove_dir(a), 0);
 	expect(remove_dir(b), 0);
 }
@@ -326,7 +326,7 @@ TEST(migration_moves_the_charge)
 	ck_assert_uint_eq(anon_pages(a), before);
 	act(actor, check_odd, 0);
 	dismiss(actor);
-	eventually(anon_pages(a) == 0, 2);
+	eventually(anon_pages(a) == 0, 10);
 	expect(remove_dir(a), 0);
 	expect(write_file("/proc/sys/vm/percpu_pagelist_high_fraction", "0"), 0);
 	free(was);

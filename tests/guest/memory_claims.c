@@ -476,7 +476,7 @@ TEST_LIMIT(everything_at_once, 60)
 	for (int i = 0; i < FILES; i++)
 		unlink(at("/tmp", "%d", i));
 	/* what another CPU's batch still holds is charged until somebody empties it */
-	eventually((drain_batches(), file_pages(tree.p) == 0), 3);
+	eventually((drain_batches(), file_pages(tree.p) == 0), 10);
 	remove_tree(tree);
 }
 

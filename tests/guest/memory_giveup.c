@@ -112,8 +112,8 @@ TEST_LIMIT(retry_is_over_when_memory_leaves, 60)
 	actor = actor_in(a);
 	act(actor, touch, 1000);
 	eventually(stat_of(a, "giveups") >= 4, 20);
-	start = now();
 	expect(remount(root, "cpuacct"), 0);
+	start = now();
 	while (states_of("memory") != 1)
 		ck_assert_msg(now() < start + 5, "memory has %d states", states_of("memory"));
 	dismiss(actor);

@@ -87,7 +87,7 @@ static uint64_t freed_by_others(void)
 static void expect_swapped(const char *dir, const char *what, unsigned long pages, uint64_t others,
 			   uint64_t written)
 {
-	double end = now() + 3 * lib_slow;
+	double end = now() + 10 * lib_slow;
 	unsigned long gone, swapped;
 	uint64_t to_disk;
 
@@ -167,7 +167,7 @@ TEST_LIMIT(limit_holds_for_a_reader, 60)
 	strcpy(actor->path, data);
 	peak = peak_while(actor, read_whole, 3, a);
 	ck_assert_msg(peak <= bound(a, 1000), "peak %lu, wanted at most %lu", peak, bound(a, 1000));
-	eventually_at_most(a, 1000, 2);
+	eventually_at_most(a, 1000, 10);
 	ck_assert_uint_le(cached_pages(data), bound(a, 1000));
 	ck_assert_uint_gt(read_u64(at(a, "memory.page_limit_hits")), 0);
 	ck_assert_uint_gt(stat_of(a, "invalidated"), 8000);
@@ -206,7 +206,7 @@ static void expect_stop_at(const char *limit, const char *max, unsigned long sto
 		ck_assert_msg(i < 1000 || cached_pages(data) + anon_pages(a) + FEW >= stop,
 			      "of the file's first %d pages %lu are in memory, wanted %lu", i + 1, cached_pages(data), stop);
 	}
-	eventually_at_most(a, 1024, 2);
+	eventually_at_most(a, 1024, 10);
 	ck_assert_uint_ge(stat_of(a, "invalidated"), 1500 - 1024 - unflushed * stat_of(a, "unflushed_bound") - FEW);
 	dismiss(actor);
 	expect(remove_dir(a), 0);
@@ -234,7 +234,7 @@ TEST_LIMIT(limit_holds_for_a_writer, 60)
 	strcpy(actor->path, at(disk, "out"));
 	peak = peak_while(actor, write_whole, 5000, a);
 	ck_assert_msg(peak <= bound(a, 1000), "peak %lu, wanted at most %lu", peak, bound(a, 1000));
-	eventually_at_most(a, 1000, 3);
+	eventually_at_most(a, 1000, 10);
 	ck_assert_uint_gt(stat_of(a, "written_back"), 2000);
 	ck_assert_uint_gt(stat_of(a, "reclaimed") + stat_of(a, "invalidated"), 3000);
 	ck_assert_uint_eq(act(actor, check_whole, 0), 5000);
@@ -257,7 +257,7 @@ TEST_LIMIT(limit_holds_for_anonymous_memory, 120)
 	written = vmstat("pswpout") + vmstat("swpout_zero");
 	peak = peak_while(actor, touch, 4000, a);
 	ck_assert_msg(peak <= bound(a, 1000), "peak %lu, wanted at most %lu", peak, bound(a, 1000));
-	eventually_at_most(a, 1000, 3);
+	eventually_at_most(a, 1000, 10);
 	ck_assert_uint_gt(swapped_out(actor), 2900);
 	ck_assert_uint_gt(read_field(at("/proc", "%d/status", actor->pid), "VmSwap"), 2900 * 4);
 	expect_swapped(a, "anon_pages", 4000, others, written);
@@ -270,7 +270,7 @@ TEST_LIMIT(limit_holds_for_anonymous_memory, 120)
 	ck_assert_uint_eq(stat_of(b, "refaults"), 0);
 	dismiss(actor);
 	dismiss(next);
-	eventually(usage(a) == 0, 3);
+	eventually(usage(a) == 0, 10);
 	expect(remove_dir(a), 0);
 	expect(remove_dir(b), 0);
 }
@@ -289,11 +289,11 @@ TEST_LIMIT(limit_holds_for_tmpfs, 60)
 	strcpy(actor->path, "/tmp/big");
 	peak = peak_while(actor, write_whole, 4000, a);
 	ck_assert_msg(peak <= bound(a, 1000), "peak %lu, wanted at most %lu", peak, bound(a, 1000));
-	eventually_at_most(a, 1000, 3);
+	eventually_at_most(a, 1000, 10);
 	expect_swapped(a, "file_pages", 4000, others, written);
 	ck_assert_uint_eq(act(actor, check_whole, 0), 4000);
 	ck_assert_int_eq(unlink("/tmp/big"), 0);
-	eventually(file_pages(a) < 50, 3);
+	eventually(file_pages(a) < 50, 10);
 	dismiss(actor);
 	expect(remove_dir(a), 0);
 }
@@ -308,7 +308,7 @@ TEST_LIMIT(lowering_the_limit_works_at_once, 60)
 	act(actor, touch, 3000);
 	ck_assert_uint_eq(stat_of(a, "rounds"), 0);
 	set_limit(a, "4M");
-	eventually_at_most(a, 1024, 3);
+	eventually_at_most(a, 1024, 10);
 	ck_assert_uint_ge(swapped_out(actor), 1900);
 	act(actor, check, 0);
 	set_limit(a, "max");
@@ -350,13 +350,13 @@ TEST_LIMIT(what_the_kernel_writes_survives_swap, 60)
 	actor = actor_in(a);
 	act(actor, touch, 1500);
 	set_limit(a, "200");
-	eventually_at_most(a, 200, 5);
+	eventually_at_most(a, 200, 10);
 	set_limit(a, "max");
 	act(actor, check, 0);
 	act(actor, kernel_writes, 0);
 	set_limit(a, "200");
-	eventually_at_most(a, 200, 5);
-	ck_assert_uint_gt(swapped_out(actor), 1300);
+	eventually_at_most(a, 200, 10);
+	ck_assert_uint_ge(swapped_out(actor), 1500 - 200 - stat_of(a, "unflushed_bound"));
 	set_limit(a, "max");
 	act(actor, check, 0);
 	dismiss(actor);
@@ -378,7 +378,7 @@ TEST_LIMIT(used_pages_are_spared, 60)
 		act(cold, i ? rewrite : touch, i ? 250UL * i : 3000);
 		act(hot, check, 0);
 	}
-	eventually_at_most(a, 2000, 3);
+	eventually_at_most(a, 2000, 10);
 	hot_out = swapped_out(hot);
 	ck_assert_msg(hot_out * 3000 < swapped_out(cold) * 600,
 		      "%lu of 600 hot pages are swapped out, %lu of 3000 cold ones", hot_out,
@@ -408,10 +408,10 @@ TEST_LIMIT(deactivate_moves_and_frees_nothing, 60)
 	before = anon_pages(a);
 	referenced = read_field(rollup, "Referenced");
 	set_limit(a, "400");
-	eventually(count_flag(actor, KPF_ACTIVE) == 0, 3);
+	eventually(count_flag(actor, KPF_ACTIVE) == 0, 10);
 	handler_rests(a);
 	/* the limit does not hold, and that is said */
-	eventually(strstr(read_file(at(a, "why")), "reclaim refused by memory: policy deactivate frees nothing; /a has "), 3);
+	eventually(strstr(read_file(at(a, "why")), "reclaim refused by memory: policy deactivate frees nothing; /a has "), 10);
 	ck_assert_uint_ge(read_field(at(a, "why"), "usage"), 800);
 	ck_assert_uint_eq(read_field(at(a, "why"), "limit"), 400);
 	ck_assert_uint_ge(stat_of(a, "deactivated"), 800);
@@ -438,7 +438,7 @@ TEST_LIMIT(deactivate_moves_and_frees_nothing, 60)
 	ck_assert_uint_eq(count_flag(actor, KPF_ACTIVE), 0);
 	ck_assert_uint_eq(count_flag(actor, KPF_REFERENCED), 800);
 	set_limit(a, "400");
-	eventually(count_flag(actor, KPF_REFERENCED) == 0, 3);
+	eventually(count_flag(actor, KPF_REFERENCED) == 0, 10);
 	expect_untouched(next, 500);
 	dismiss(actor);
 	dismiss(next);
@@ -464,7 +464,7 @@ TEST_LIMIT(deactivate_says_so_once, 60)
 	expect(write_file(at(a, "memory.overlimit"), "deactivate\n"), 0);
 	act(actor, touch, 800);
 	set_limit(a, "400");
-	eventually(says_deactivate(a), 3);
+	eventually(says_deactivate(a), 10);
 	expect(write_file(at(a, "memory.page_max"), "1K"), ERANGE);
 	ck_assert_ptr_ne(strstr(read_file(at(a, "why")), "less than a page"), NULL);
 	said = read_field(at(a, "why"), "count");
@@ -475,9 +475,9 @@ TEST_LIMIT(deactivate_says_so_once, 60)
 	ck_assert_uint_eq(read_field(at(a, "why"), "count"), said);
 	/* another limit, or the same that is written again, is another matter */
 	set_limit(a, "500");
-	eventually((now_said = says_deactivate(a)) > said, 3);
+	eventually((now_said = says_deactivate(a)) > said, 10);
 	set_limit(a, "500");
-	eventually((said = says_deactivate(a)) > now_said, 3);
+	eventually((said = says_deactivate(a)) > now_said, 10);
 	/* and so is one that was held meanwhile, when the handler comes back and sees it */
 	eventually((act(actor, release, 0), usleep(1500000 * lib_slow), act(actor, touch, 800),
 		    usleep(1500000 * lib_slow), says_deactivate(a) > said), 20);
@@ -497,10 +497,11 @@ TEST_LIMIT(a_parents_limit_is_for_the_sum, 60)
 	act(x, touch, 900);
 	y->seed = 2;
 	act(y, touch, 900);
-	eventually_at_most(p, 1000, 3);
+	eventually_at_most(p, 1000, 10);
 	ck_assert_uint_eq(usage(p), usage(a) + usage(b));
 	ck_assert_uint_gt(swapped_out(x) + swapped_out(y), 700);
-	ck_assert_uint_gt(stat_of(p, "swapped"), 700);
+	/* counted with the rest of its round */
+	eventually(stat_of(p, "swapped") > 700, 10);
 	ck_assert_uint_eq(stat_of(a, "rounds") + stat_of(b, "rounds"), 0);
 	act(x, check, 0);
 	act(y, check, 0);
@@ -531,7 +532,7 @@ TEST_LIMIT(without_swap_it_gives_up, 60)
 	ck_assert_msg(!swapon(device, 0), "swapon %s: %s", device, error_name(errno));
 	/* with swap the same limit can be kept */
 	set_limit(a, "500");
-	eventually_at_most(a, 500, 3);
+	eventually_at_most(a, 500, 10);
 	act(actor, check, 0);
 	dismiss(actor);
 	expect(remove_dir(a), 0);
@@ -555,7 +556,7 @@ TEST_LIMIT(processes_and_files_together, 120)
 	act_begin(actor[2], map_whole, 0);
 	for (int i = 0; i < 3; i++)
 		act_end(actor[i]);
-	eventually_at_most(a, 1500, 5);
+	eventually_at_most(a, 1500, 10);
 	act(actor[0], check, 0);
 	ck_assert_uint_eq(act(actor[1], check_whole, 0), 2000);
 	ck_assert_uint_eq(act(actor[2], check_whole, 0), 3000);
@@ -577,6 +578,6 @@ TEST_LIMIT(rmdir_while_the_handler_works, 60)
 		act(actor, touch, 1500);
 		set_limit(a, "100");
 		stop(actor->pid);
-		eventually(remove_dir(a) == 0, 3);
+		eventually(remove_dir(a) == 0, 10);
 	}
 }

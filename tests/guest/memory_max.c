@@ -265,26 +265,6 @@ static void move(struct actor *a, const char *dir)
 	expect(write_file(at(dir, "procs"), at("", "%d", a->pid) + 1), 0);
 }
 
-/* Bits of /proc/kpageflags. */
-#define KPF_MMAP 11
-#define KPF_SWAPCACHE 13
-
-/* Pages of the machine that are in the swap cache, and nobody's page tables. */
-static unsigned long only_in_swap_cache(void)
-{
-	int fd = open("/proc/kpageflags", O_RDONLY | O_CLOEXEC);
-	static uint64_t flags[512];
-	unsigned long found = 0;
-	ssize_t got;
-
-	ck_assert_int_ge(fd, 0);
-	while ((got = read(fd, flags, sizeof(flags))) > 0)
-		for (unsigned int i = 0; i < got / sizeof(*flags); i++)
-			found += (flags[i] >> KPF_SWAPCACHE & 1) && !(flags[i] >> KPF_MMAP & 1);
-	close(fd);
-	return found;
-}
-
 /*
  * In this order; and what has been written is not kept in the swap cache by containers that may have nothing: not
  * one page, as a limit of 1 would leave, because how far Linux reads ahead follows the hits, and a page that is

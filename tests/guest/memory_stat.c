@@ -37,10 +37,10 @@ TEST_LIMIT(each_page_that_left_is_counted, 60)
 
 	strcpy(actor->path, data);
 	act(actor, read_single, 0);
-	handler_rests(a);
+	/* that a worker does nothing can be the host's doing, too */
+	eventually((handler_rests(a), cached_pages(data) < 1000 + stat_of(a, "unflushed_bound")), 20);
 	counted = stat_of(a, "invalidated") + stat_of(a, "reclaimed") - stat_of(a, "swapped");
 	printf("# %lu pages of %lu are in memory, %lu are counted\n", cached_pages(data), PAGES, counted);
-	ck_assert_uint_lt(cached_pages(data), 1000 + stat_of(a, "unflushed_bound"));
 	near(counted + cached_pages(data), PAGES);
 	dismiss(actor);
 	expect(remove_dir(a), 0);

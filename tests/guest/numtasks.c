@@ -43,6 +43,8 @@ TEST(fork_is_refused_at_the_limit)
 	worker_end(&w);
 	ck_assert_uint_eq(numtasks_stat(a, "Current usage"), 0);
 	expect(write_file(at(a, "numtasks.stats"), "1"), EINVAL);
+	expect(write_file(at(a, "numtasks.stats"), "none"), EINVAL);
+	expect(write_file(at(a, "numtasks.stats"), "18446744073709551616"), ERANGE);
 	ck_assert_uint_eq(numtasks_stat(a, "Number of failures"), 5);
 	expect(write_file(at(a, "numtasks.stats"), "0"), 0);
 	ck_assert_uint_eq(numtasks_stat(a, "Number of failures"), 0);

@@ -411,7 +411,8 @@ TEST(looks_try_a_refused_total_once_in_a_second)
 	for (int i = 0; i < 5; i++)
 		expect(ask(&t.in_c, 'k'), 0);
 	eventually(numtasks_stat(t.root, "Maximum") == 2002, 10);
-	ck_assert_double_ge(now() - tried, 1);
+	/* a second of jiffies, which come late at times, several at once; without a pause it is some ms */
+	ck_assert_double_ge(now() - tried, 0.5);
 	expect(remove_dir(t.b), 0);
 	end_of_a_thousand(&t);
 }
@@ -434,7 +435,8 @@ TEST(a_refused_total_is_tried_again_by_forks)
 	expect(remove_dir(t.b), 0);
 	/* not at each fork: once in a second */
 	usleep(1200000);
-	ck_assert_int_eq(forks_until_refused(&in_d), 10);
+	eventually(!ask(&in_d, 'f'), 10);
+	ck_assert_int_eq(forks_until_refused(&in_d), 9);
 	says(d, "/d has 20 of 20 tasks");
 	worker_end(&in_d);
 	expect(remove_dir(d), 0);

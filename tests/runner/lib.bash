@@ -40,7 +40,7 @@ guest()
 # $1 seconds for a condition to come true.
 wait_for()
 {
-	local until=$((SECONDS + $1))
+	local until=$((SECONDS + $1 + 1))	# SECONDS may be about to turn
 	shift
 	while ! "$@"; do
 		[ $SECONDS -lt $until ] || return 1

@@ -84,12 +84,20 @@ test_terminal_after_a_killed_kernel()
 	terminal_is_as_before
 }
 
+# And its janitor has done what it is there for.
+kill_runner()
+{
+	local janitor
+	janitor=$(pgrep -P "$(runner_pid)" -f "^$uml --env PS1")
+	kill -KILL "$(runner_pid)"
+	shows Killed
+	wait_for 10 gone "$janitor" || fail "the janitor: expected it to end, got $(ps -o stat= -p "$janitor")"
+}
+
 test_terminal_after_a_killed_runner()
 {
 	open_terminal
-	kill -KILL "$(runner_pid)"
-	shows Killed
-	sleep 0.3
+	kill_runner
 	terminal_is_as_before
 }
 
@@ -102,9 +110,7 @@ runner_pid()
 test_terminal_after_a_killed_runner_of_sh()
 {
 	open_terminal sh
-	kill -KILL "$(runner_pid)"
-	shows Killed
-	sleep 0.3
+	kill_runner
 	terminal_is_as_before
 }
 
