@@ -351,7 +351,7 @@ proof_of()
 # Tests that show a bug of Linux must fail where it is not cured, and by a wrong byte or time. Each has a
 # kernel of its own: what one corrupts is not the next one's. It ends at the first wrong byte, so
 # the time that it has for that costs nothing. Most take seconds; munmap_private was seen to take 48 s,
-# and the moment comes at random, so that 300 s leave one run in some hundred without it.
+# and the moment comes at random, so that 300 s leave one run in some hundred without it: that one is made again, once.
 # That this program can see this bug in this kernel is proved by one such run: it is kept
 # (build/proofs) and repeated when one of them changes.
 expected_failures()
@@ -365,10 +365,13 @@ expected_failures()
 			continue
 		fi
 		rm -f "$kept"
-		(export SMP_SECONDS=300; guest "$job" "$kernel" "$name")
-		code=$?
 		echo "$name" >"$out/plans/$job.one"
-		tap_rows tap "$out/plans/$job.one" | awk -F "$tab" -v OFS="$tab" -f tools/check/expected.awk >"$out/plans/$job.rows"
+		for _ in 1 2; do
+			(export SMP_SECONDS=300; guest "$job" "$kernel" "$name")
+			code=$?
+			tap_rows tap "$out/plans/$job.one" | awk -F "$tab" -v OFS="$tab" -f tools/check/expected.awk >"$out/plans/$job.rows"
+			grep -q "${tab}passes on vanilla: proves nothing$" "$out/plans/$job.rows" || break
+		done
 		cat "$out/plans/$job.rows"
 		# one row, and that it failed as it must
 		[ "$(cut -f 1-3 "$out/plans/$job.rows")" != "ok$tab$job$tab$name" ] || echo "$key" >"$kept"

@@ -2,7 +2,7 @@
 /*
  * smp: no page is taken from a running process behind its back: pages that
  * leave from outside, while processes write to them on other CPUs.
- * (uml-run --swap 256M --mem 192M) (jobs 1 1p 2 4 8 4@debug 2@vanilla 4@vanilla 8@vanilla)
+ * (uml-run --swap 256M --mem 192M) (jobs 1 1p 2 4 8 2@debug 4@debug 2@vanilla 4@vanilla 8@vanilla)
  *
  * Stock UML marks the range of a page that goes away and changes the process's
  * mapping when it next enters user code; a process that is there on another

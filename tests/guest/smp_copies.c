@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * smp_copies: the kernel's own copies to and from a process's memory, while
- * its pages go away. (uml-run --swap 256M --mem 192M) (jobs 1 1p 2 4 8 4@debug 2@vanilla 4@vanilla 8@vanilla)
+ * its pages go away. (uml-run --swap 256M --mem 192M) (jobs 1 1p 2 4 8 2@debug 4@debug 2@vanilla 4@vanilla 8@vanilla)
  * (no proof: write_from futex): it takes a preemption by the host in the middle of a copy to see it
  *
  * Stock UML looks the page up and copies, and nothing keeps the page where it is

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
  * smp_quiet: taking pages and rights from a process that is in user code nowhere interrupts no other CPU.
- * (jobs 2 4)
+ * (jobs 2 4 4@debug)
  *
  * By the kernel's own count, not by time: lines RES and CAL of /proc/interrupts. Others interrupt too, some
  * hundred times a second at most (a tick is every 10 ms, on CPUs that are not idle), whereas an interrupt

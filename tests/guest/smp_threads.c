@@ -2,7 +2,7 @@
 /*
  * smp_threads: no page and no permission is taken from a thread behind its
  * back by another thread, or by a process that writes to its memory.
- * (uml-run --swap 256M --mem 192M) (jobs 1 1p 2 4 8 4@debug 2@vanilla 4@vanilla 8@vanilla)
+ * (uml-run --swap 256M --mem 192M) (jobs 1 1p 2 4 8 1p@debug 2@debug 4@debug 8@debug 2@vanilla 4@vanilla 8@vanilla)
  *
  * Each test has one thread write on one CPU and another do a system call, and
  * looks from a third process when the call has ended in the kernel: lib-smp.h says

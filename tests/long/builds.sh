@@ -79,6 +79,9 @@ up()
 	suite "$build/up/linux" up-core -- "$build/tests/guest/core"
 	suite "$build/up/linux" up-utime -- "$build/tests/guest/utime"
 	suite "$build/up/linux" up-utime-ptrace --mode ptrace -- "$build/tests/guest/utime"
+	suite "$build/up/linux" up-cpuacct -- "$build/tests/guest/cpuacct_stat"
+	suite "$build/up/linux" up-cpuacct-ptrace --mode ptrace -- "$build/tests/guest/cpuacct_stat"
+	suite "$build/up/linux" up-tables -- "$build/tests/guest/smp_tables"
 }
 
 mkdir -p "$out"
