@@ -271,6 +271,61 @@ void container_file_name(const struct container_hierarchy *h, const struct conta
 		strscpy(buf, file, len);
 }
 
+/* A name that @files and @others both have, in a container that has both files; or NULL. */
+static const char *shared_name(const struct container_file *files,
+			       const struct container_file *others)
+{
+	const struct container_file *file, *other;
+	unsigned int flags;
+
+	for (file = files; file && file->name[0]; file++) {
+		for (other = others; other && other->name[0]; other++) {
+			flags = file->flags | other->flags;
+			if (!strcmp(file->name, other->name) &&
+			    !(flags & CONTAINER_FILE_ROOT_ONLY && flags & CONTAINER_FILE_NOT_ON_ROOT))
+				return file->name;
+		}
+	}
+	return NULL;
+}
+
+static const char *clash_with(const struct container_file *files, unsigned long mask)
+{
+	struct container_subsys *ss;
+	const char *name;
+	int id;
+
+	for_each_bound_subsys(ss, id, mask) {
+		name = shared_name(ss->files, files);
+		if (name)
+			return name;
+	}
+	return NULL;
+}
+
+/**
+ * container_files_clash - would a container without prefixes have two files of one name?
+ * @mask: its subsystems
+ *
+ * What only children have is not there when a tree is made, and no mkdir would work in it.
+ *
+ * Context: any.
+ * Return: the name, or NULL
+ */
+const char *container_files_clash(unsigned long mask)
+{
+	struct container_subsys *ss;
+	const char *name;
+	int id;
+
+	for_each_bound_subsys(ss, id, mask) {
+		name = clash_with(ss->files, mask & (BIT(id) - 1));
+		if (name)
+			return name;
+	}
+	return clash_with(container_core_files, mask);
+}
+
 /*
  * What the files of each subsystem are called with its prefix, one name behind the other. Made once:
  * to format forty names was a twentieth of a mkdir and its rmdir, and kernfs copies nothing that is

@@ -126,7 +126,7 @@ static void hierarchy_destroy_locked(struct container_hierarchy *h)
  * @mask: subsystems, all of them parked
  * @name: name, or ""
  * @flags: CONTAINER_NOPREFIX
- * @clash: set to a file's name with -EEXIST
+ * @clash: set to a file's name with -EEXIST; may be NULL without CONTAINER_NOPREFIX
  *
  * Context: container_mutex.
  * Return: the hierarchy with one user, or ERR_PTR(): -ENOSPC (no slot left),
@@ -139,6 +139,10 @@ struct container_hierarchy *container_hierarchy_create(unsigned long mask, const
 	int ret;
 
 	container_assert_locked();
+	if (flags & CONTAINER_NOPREFIX && container_files_clash(mask)) {
+		*clash = container_files_clash(mask);
+		return ERR_PTR(-EEXIST);
+	}
 	ret = free_slot();
 	if (ret < 0)
 		return ERR_PTR(ret);

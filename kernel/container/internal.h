@@ -294,6 +294,7 @@ extern struct kernfs_syscall_ops container_syscall_ops;
 int container_parse_number(const char *buf, u64 *val);
 void container_file_name(const struct container_hierarchy *h, const struct container_subsys *ss,
 			 const char *file, char *buf, size_t len);
+const char *container_files_clash(unsigned long mask);
 void container_files_init(void);
 int container_add_files(struct container *cont, const char **clash);
 int container_files_add(struct container *cont, int id, const char **clash);

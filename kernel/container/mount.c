@@ -182,7 +182,7 @@ static int create_hierarchy(struct fs_context *fc, struct mount_context *mc)
 			errorfc(fc, "all %d hierarchies are in use (CONFIG_MAX_CONTAINER_HIERARCHIES)",
 				CONFIG_MAX_CONTAINER_HIERARCHIES);
 		else if (PTR_ERR(h) == -EEXIST)
-			errorfc(fc, "'noprefix': two subsystems have a file '%s'", clash);
+			errorfc(fc, "'noprefix': a container would have two files '%s'", clash);
 		return PTR_ERR(h);
 	}
 	mc->h = h;
@@ -278,7 +278,7 @@ static void say_rebind_failed(struct fs_context *fc, const struct container_rebi
 	char *path;
 
 	if (error == -EEXIST && fail->file && !is_a_container(fail)) {
-		errorfc(fc, "'noprefix': two subsystems have a file '%s'", fail->file);
+		errorfc(fc, "'noprefix': a container would have two files '%s'", fail->file);
 		return;
 	}
 	path = fail->cont ? kmalloc(PATH_MAX, GFP_KERNEL) : NULL;

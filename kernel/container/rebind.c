@@ -104,6 +104,13 @@ static int make_files(struct container_rebinding *rb)
 	unsigned int i;
 	int id, ret;
 
+	if (rb->h->flags & CONTAINER_NOPREFIX) {
+		/* of containers that are still to come, too */
+		rb->fail->file = container_files_clash((rb->h->subsys_mask & ~rb->remove) | rb->add);
+		rb->fail->cont = rb->h->root;
+		if (rb->fail->file)
+			return -EEXIST;
+	}
 	for_each_rebound_container(cont, i, rb) {
 		for_each_bound_subsys(ss, id, rb->add) {
 			ret = container_files_add(cont, id, &rb->fail->file);

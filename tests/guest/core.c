@@ -271,6 +271,9 @@ TEST(mount_noprefix_clash_is_eexist)
 	/* nor may it be one that each container has */
 	expect(mount_error("bc,noprefix"), EEXIST);
 	says(EEXIST, "events", "bc", "noprefix");
+	/* what is not in the root, where it is mounted, would be in the way of the first mkdir */
+	expect(mount_error("memory,noprefix"), EEXIST);
+	says(EEXIST, "events", "memory", "noprefix");
 	mount_hierarchy("cpuacct,memory");
 }
 

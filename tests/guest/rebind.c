@@ -319,9 +319,16 @@ TEST(noprefix_clash_changes_nothing)
 	/* both have a file `stat` */
 	refused(root, "cpuacct,memory,noprefix", EEXIST, "stat");
 	refused(root, "cpuacct,memory", EEXIST, "stat");
-	/* one at a time there is no clash: what leaves makes room in a second step only */
-	refused(root, "memory", EEXIST, "stat");
+	/* memory has one that each container has, but the root */
+	refused(root, "memory", EEXIST, "events");
 	ck_assert(everywhere(root, "usage"));
+	remove_tree(root);
+	refused(root, "memory", EEXIST, "events");
+	expect(unmount(root), 0);
+	/* one at a time there is no clash: what leaves makes room in a second step only */
+	root = mount_hierarchy("cpu,noprefix");
+	make_tree(root);
+	refused(root, "numtasks", EEXIST, "shares");
 	remove_tree(root);
 }
 
