@@ -95,20 +95,26 @@ static void a_forced_lap_asks_nobody(struct kunit *test)
 	drop_files(cm);
 }
 
-/* A walk over mappings for @top, that drops what it can; up to its end. */
-static void walk(struct kunit *test, struct container_memory *top, struct container_mapping *at)
+/* A walk over mappings for @top, from the middle of @at on, if that is not NULL, in lap @lap; up to its end. */
+static void walk_on(struct kunit *test, struct container_memory *top, bool invalidate,
+		    struct container_mapping *at, u64 lap)
 {
 	struct memory_scan scan = {
-		.top = top, .invalidate = true, .at = at, .budget = MEMORY_ROUND, .want = MEMORY_ROUND,
+		.top = top, .invalidate = invalidate, .at = at, .budget = MEMORY_ROUND,
+		.want = MEMORY_ROUND,
 	};
-	struct memory_cursor cursor = { };
+	struct memory_cursor cursor = { .lap = lap };
 
 	INIT_LIST_HEAD(&scan.swapbacked);
 	INIT_LIST_HEAD(&scan.files);
-	if (at)
-		cursor.lap = at->lap + 1;
 	KUNIT_EXPECT_TRUE(test, memory_scan_files(&scan, &cursor));
 	KUNIT_EXPECT_NULL(test, scan.at);
+}
+
+/* One that drops what it can. */
+static void walk(struct kunit *test, struct container_memory *top)
+{
+	walk_on(test, top, true, NULL, 0);
 }
 
 /* Tmpfs, of which nothing can be dropped, and a file that cannot be entered: they have had no turn. */
@@ -120,12 +126,12 @@ static void what_is_not_walked_keeps_its_turn(struct kunit *test)
 	cm->shmem = true;
 	charge_mapping(cm, tree->states[1], 10);
 	memory_flush(tree->states[1]);
-	walk(test, tree->states[0], NULL);
+	walk(test, tree->states[0]);
 	KUNIT_EXPECT_EQ(test, cm->lap, 0ULL);
 	cm->shmem = false;
 	/* the inode is gone */
 	container_memory_detach(&tree->inode->i_data);
-	walk(test, tree->states[0], NULL);
+	walk(test, tree->states[0]);
 	KUNIT_EXPECT_EQ(test, cm->lap, 0ULL);
 	container_mapping_uncharge(cm, 10);
 }
@@ -144,11 +150,37 @@ static void what_has_changed_hands_keeps_its_turn(struct kunit *test)
 	charge_mapping(cm, tree->states[1], 10);
 	memory_flush(tree->states[1]);
 	refcount_inc(&cm->refs);
-	walk(test, tree->states[2], cm);
+	walk_on(test, tree->states[2], true, cm, 1);
 	KUNIT_EXPECT_EQ(test, cm->lap, 0ULL);
 	/* or this test would see nobody say it */
-	walk(test, tree->states[0], NULL);
+	walk(test, tree->states[0]);
 	KUNIT_EXPECT_GT(test, cm->lap, 0ULL);
+	container_mapping_uncharge(cm, 10);
+	fput(file);
+}
+
+/* It stopped in the middle, and another handler came to the end: that was its turn. Else it goes on. */
+static void who_stopped_in_the_middle_asks_again(struct kunit *test)
+{
+	struct tree *tree = test->priv;
+	struct file *file = shmem_kernel_file_setup("middle", PAGE_SIZE, EMPTY_VMA_FLAGS);
+	struct container_mapping *cm;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	cm = container_mapping_find(file->f_mapping, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, cm);
+	charge_mapping(cm, tree->states[1], 10);
+	cm->next = 3;
+	cm->lap = 1;
+	/* the clock asks nobody whose it is, so a walk without it is short */
+	refcount_inc(&cm->refs);
+	walk_on(test, tree->states[2], false, cm, 1);
+	KUNIT_EXPECT_EQ(test, cm->next, 3UL);
+	KUNIT_EXPECT_EQ(test, cm->lap, 1ULL);
+	refcount_inc(&cm->refs);
+	walk_on(test, tree->states[2], false, cm, 2);
+	KUNIT_EXPECT_EQ(test, cm->next, 0UL);
+	KUNIT_EXPECT_GT(test, cm->lap, 1ULL);
 	container_mapping_uncharge(cm, 10);
 	fput(file);
 }
@@ -158,6 +190,7 @@ static struct kunit_case scan_test_cases[] = {
 	KUNIT_CASE(a_forced_lap_asks_nobody),
 	KUNIT_CASE(what_is_not_walked_keeps_its_turn),
 	KUNIT_CASE(what_has_changed_hands_keeps_its_turn),
+	KUNIT_CASE(who_stopped_in_the_middle_asks_again),
 	{}
 };
 
