@@ -7,6 +7,7 @@
  * folios are the scan's own until memory_scan_reclaim(), which takes no lock of
  * ours and writes to swap.
  */
+#include <kunit/static_stub.h>
 #include <linux/mm.h>
 #include <linux/mm_inline.h>
 #include <linux/pagemap.h>
@@ -74,6 +75,7 @@ void memory_scan_isolate(struct memory_scan *scan, struct folio *folio)
 {
 	bool swapbacked = folio_test_swapbacked(folio);
 
+	KUNIT_STATIC_STUB_REDIRECT(memory_scan_isolate, scan, folio);
 	if (folio_test_writeback(folio)) {
 		/* one walk for all dead states waits for the disk of none of them */
 		if (scan->top)

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * KUnit: whose turn a mapping is when two handlers walk it, that of its container and that of one above.
+ * KUnit: whose turn a mapping is when two handlers walk it, that of its container and that of one above, and where
+ * each of them is in it.
  */
+#include <kunit/static_stub.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/shmem_fs.h>
@@ -185,12 +187,59 @@ static void who_stopped_in_the_middle_asks_again(struct kunit *test)
 	fput(file);
 }
 
+/* What another handler writes that has just come to the end of the same file, at each page of ours. */
+static struct container_mapping *walked_by_another;
+static int isolated;
+
+static void isolate_beside_another(struct memory_scan *scan, struct folio *folio)
+{
+	WRITE_ONCE(walked_by_another->next, 0);
+	isolated++;
+}
+
+#define PAGES 200
+
+/* Who walks a file has a position of its own. */
+static void another_hand_does_not_move_ours(struct kunit *test)
+{
+	struct file *file = shmem_kernel_file_setup("both", PAGES * PAGE_SIZE, EMPTY_VMA_FLAGS);
+	struct memory_scan scan = {
+		.top = root_memory(), .force = true, .budget = PAGES / 2, .want = PAGES,
+	};
+	struct memory_cursor cursor = { .lap = 1 };
+	struct page *page;
+	int i;
+
+	KUNIT_ASSERT_NOT_ERR_OR_NULL(test, file);
+	for (i = 0; i < PAGES; i++) {
+		page = shmem_read_mapping_page(file->f_mapping, i);
+		KUNIT_ASSERT_NOT_ERR_OR_NULL(test, page);
+		put_page(page);
+	}
+	scan.at = container_mapping_find(file->f_mapping, GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(test, scan.at);
+	refcount_inc(&scan.at->refs);
+	walked_by_another = scan.at;
+	isolated = 0;
+	INIT_LIST_HEAD(&scan.swapbacked);
+	INIT_LIST_HEAD(&scan.files);
+	kunit_activate_static_stub(test, memory_scan_isolate, isolate_beside_another);
+	KUNIT_EXPECT_FALSE(test, memory_scan_files(&scan, &cursor));
+	kunit_deactivate_static_stub(test, memory_scan_isolate);
+	KUNIT_EXPECT_PTR_EQ(test, scan.at, walked_by_another);
+	KUNIT_EXPECT_GE(test, isolated, PAGES / 2);
+	KUNIT_EXPECT_EQ(test, walked_by_another->next, (pgoff_t)isolated);
+	container_mapping_put(walked_by_another);
+	fput(file);
+}
+
 static struct kunit_case scan_test_cases[] = {
 	KUNIT_CASE(one_walk_is_a_turn_in_both_laps),
 	KUNIT_CASE(a_forced_lap_asks_nobody),
 	KUNIT_CASE(what_is_not_walked_keeps_its_turn),
 	KUNIT_CASE(what_has_changed_hands_keeps_its_turn),
 	KUNIT_CASE(who_stopped_in_the_middle_asks_again),
+	KUNIT_CASE(another_hand_does_not_move_ours),
 	{}
 };
 
