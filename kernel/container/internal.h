@@ -61,7 +61,7 @@ struct container_files {
  * @last: what was said, without the limiter
  * @limiter: whose limit it was: the container or an ancestor, or NULL
  * @count: refusals so far
- * @when: boot time, ns
+ * @when: boot time of the tick before, ns
  * @pid: of whom it hit, in the first pid namespace; 0 for nobody
  * @comm: its name
  */

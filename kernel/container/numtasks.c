@@ -177,7 +177,8 @@ static struct numtasks *forker(void)
 	return to_numtasks(container_task_css(current, numtasks_subsys_id));
 }
 
-static int refuse_limit(struct numtasks *nt, struct shares_node *full)
+/* @by: as forker(), here and below. */
+static int refuse_limit(struct numtasks *nt, struct numtasks *by, struct shares_node *full)
 {
 	/* said, not used: it may have been changed since */
 	long ceiling = data_race(full->ceiling);
@@ -190,14 +191,13 @@ static int refuse_limit(struct numtasks *nt, struct shares_node *full)
 	/* the same */
 	if (data_race(full->promised))
 		why.reason = "what is guaranteed to containers below is kept free";
-	atomic_long_inc(&forker()->failures);
+	atomic_long_inc(&by->failures);
 	container_css_refuse(&nt->css, current, &why);
 	return -EAGAIN;
 }
 
-static int refuse_rate(struct numtasks *nt)
+static int refuse_rate(struct numtasks *nt, struct numtasks *by)
 {
-	struct numtasks *by = forker();
 	struct container_refusal why = {
 		.what = "fork", .ss = &numtasks_subsys, .error = -EAGAIN,
 		.reason = by->rated == by ? "it has had all forks of this forkrate_interval" :
@@ -216,14 +216,14 @@ static bool is_counted(const struct task_struct *task)
 }
 
 /* Before anything is charged. Context: as can_fork(). */
-static int prepare_fork(struct task_struct *child, struct numtasks *nt)
+static int prepare_fork(struct task_struct *child, struct numtasks *nt, struct numtasks *by)
 {
 	if (has_to_follow_total()) {
 		if (!container_fork_may_sleep(child))
 			return CONTAINER_FORK_SLEEPS;
 		follow_total();
 	}
-	return window_is_full(forker()->rated) ? refuse_rate(nt) : 0;
+	return window_is_full(by->rated) ? refuse_rate(nt, by) : 0;
 }
 
 /* @full: who has no room, and if it is nobody, it is charged. Return: 0, or CONTAINER_FORK_SLEEPS. */
@@ -238,22 +238,21 @@ static int take(struct task_struct *child, struct numtasks *nt, struct shares_no
 	return 0;
 }
 
-static int charge_fork(struct task_struct *child, struct numtasks *nt)
+static int charge_fork(struct task_struct *child, struct numtasks *nt, struct numtasks *by)
 {
-	struct numtasks *by = forker();
 	struct shares_node *full;
 	int ret = take(child, nt, &full);
 
 	if (ret)
 		return ret;
 	if (full)
-		return refuse_limit(nt, full);
+		return refuse_limit(nt, by, full);
 	if (take_from_window(by->rated)) {
 		shares_taken_by(&nt->node, &by->node);
 		return 0;
 	}
 	shares_untake(&nt->node);
-	return refuse_rate(nt);
+	return refuse_rate(nt, by);
 }
 
 /* It is in the root, and not refused: then all of it is more than there is, as after a move. */
@@ -273,11 +272,14 @@ static int charge_kthread(struct task_struct *child, struct numtasks *nt)
 /* With all that may have to be looked at. */
 static noinline int can_fork(struct task_struct *child, struct numtasks *nt)
 {
+	struct numtasks *by;
+
 	if (!is_counted(child))
 		return 0;
 	if (child->flags & PF_KTHREAD)
 		return charge_kthread(child, nt);
-	return prepare_fork(child, nt) ?: charge_fork(child, nt);
+	by = forker();
+	return prepare_fork(child, nt, by) ?: charge_fork(child, nt, by);
 }
 
 static int numtasks_can_fork(struct task_struct *child, struct container_subsys_state *css)

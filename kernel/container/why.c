@@ -54,7 +54,8 @@ static void record(struct container *cont, struct task_struct *task,
 	why->last = *refusal;
 	why->limiter = limiter;
 	why->count++;
-	why->when = ktime_get_boottime_ns();
+	/* of the last tick: what time it is exactly the host would have to be asked, for each of many */
+	why->when = ktime_get_coarse_boottime_ns();
 	why->pid = task ? task_pid_nr(task) : 0;
 	if (task)
 		strscpy_pad(why->comm, task->comm);
