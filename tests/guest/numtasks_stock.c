@@ -9,6 +9,7 @@
 
 #include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 
 /* Below what a worker can have (lib-numtasks.c), above 16 for each of 8 CPUs. */
@@ -81,22 +82,34 @@ static void fork_for_ever(void *unused)
 
 #define HANDS 4
 
-/* Others end while a refusal is told: it had no room then, and is not told to have had some. */
+/*
+ * Others end while a refusal is told: it had no room then, and is not told to have had some. `why` has the last one
+ * only, and who is told otherwise is one of thousands: the trace has each that is.
+ */
 TEST_LIMIT(a_refusal_shows_no_room, 60)
 {
-	char *root = mount_hierarchy("numtasks"), *a = at(root, "a");
+	char *root = mount_hierarchy("numtasks"), *a = at(root, "a"), *tracefs = new_dir(), *text;
+	char *event = at(tracefs, "events/container/container_refusal");
 	pid_t pid[HANDS];
 
+	expect(mount("none", tracefs, "tracefs", 0, NULL) ? errno : 0, 0);
+	expect(write_file(at(event, "filter"), "usage != 5"), 0);
 	expect(make_dir(a), 0);
 	expect(write_u64(at(a, "numtasks.limit"), HANDS + 1), 0);
+	expect(write_file(at(event, "enable"), "1"), 0);
 	for (int i = 0; i < HANDS; i++)
 		pid[i] = start_in(a, fork_for_ever, NULL);
 	eventually(*read_file(at(a, "why")), 20);
-	for (int i = 0; i < (lib_slow > 1 ? 300 : 2000); i++)
-		ck_assert_uint_eq(read_field(at(a, "why"), "usage"), HANDS + 1);
+	eventually(read_field(at(a, "why"), "count") >= (lib_slow > 1 ? 1000 : 6000), 40);
+	ck_assert_uint_eq(read_field(at(a, "why"), "usage"), HANDS + 1);
 	expect(write_file(at(a, "kill"), "1"), 0);
 	for (int i = 0; i < HANDS; i++)
 		wait_for(pid[i]);
+	expect(write_file(at(event, "enable"), "0"), 0);
+	expect(write_file(at(event, "filter"), "0"), 0);
+	text = read_file(at(tracefs, "trace"));
+	ck_assert_msg(!strstr(text, "container_refusal"), "not 5 of 5 tasks:\n%s", strstr(text, "container_refusal"));
+	expect(unmount(tracefs), 0);
 	eventually(used(a) == 0, 10);
 	expect(remove_dir(a), 0);
 }
