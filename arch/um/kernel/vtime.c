@@ -358,8 +358,8 @@ static u64 user_ns(struct um_vtime *v, u64 stay, struct told t, bool syscall)
 	/* both go on while the CPU handles an interrupt, so they may be more than the stay */
 	t.calls = min(t.calls, stay - min(t.user, stay));
 	stay -= t.calls;
-	/* what remains of a longer one is not exact enough */
-	if (syscall && !t.calls) {
+	/* what remains of a longer one is not exact enough, nor is what an interrupt has left of one: the stub went on */
+	if (syscall && !t.calls && !v->stay) {
 		v->least_user = min(v->least_user, t.user);
 		v->least_stay = min(v->least_stay, stay);
 	}

@@ -201,6 +201,94 @@ static void vtime_calls_are_system_time(struct kunit *test)
 	}
 }
 
+/* Where a stay under ptrace begins on the stub's CPU clock, when it has run for @ns of ours since it ended at @left. */
+static u64 ptrace_stay_begins(struct stub_data *data, u64 left, u64 ns)
+{
+	/* the kernel's own process, which runs what is to be the stub's */
+	struct mm_id id = { .stack = (unsigned long)data, .pid = os_getpid() };
+	unsigned long flags;
+
+	local_irq_save(flags);
+	data->stamps.left = left;
+	data->stamps.called = ns != 0;
+	compute(ns);
+	os_stub_start(&id);
+	um_user_leave(&id, SIGIO);
+	local_irq_restore(flags);
+	return data->stamps.entered;
+}
+
+/* In ptrace mode calls are run before the stay, and what CPU time they took is none of it. */
+static void vtime_calls_before_a_ptrace_stay(struct kunit *test)
+{
+	struct stub_data *data = a_stub(test);
+	u64 first = ptrace_stay_begins(data, 0, 0);
+
+	KUNIT_EXPECT_GT(test, first, 0);
+	/* how much, the host may tell by its ticks */
+	KUNIT_EXPECT_GT(test, ptrace_stay_begins(data, first, 20 * MSEC), first);
+	/* without calls nobody asks the host */
+	KUNIT_EXPECT_EQ(test, ptrace_stay_begins(data, first, 0), first);
+}
+
+/*
+ * Of a stay that waits for a millisecond and has next to no user code, what is told as user code: the less the shortest
+ * stay has been that the CPU knows of, the more. The least of some, as the host may take the core away in one.
+ */
+static u64 user_of_a_wait(struct stub_data *data)
+{
+	u64 least = U64_MAX;
+
+	for (int i = 0; i < 8; i++) {
+		struct mm_id id = { .stack = (unsigned long)data };
+		u64 utime = current->utime, now;
+
+		um_user_enter(&id);
+		/* left is 0 in ptrace mode, if the stub has run since */
+		now = using_seccomp ? um_time_stamp() : 1;
+		data->stamps.entered = now;
+		compute(TAKEN_OFF + 5 * NSEC_PER_USEC);
+		data->stamps.left = using_seccomp ? um_time_stamp() : now + TAKEN_OFF + 5 * NSEC_PER_USEC;
+		compute(MSEC);
+		um_user_leave(&id, SIGIO);
+		least = min(least, current->utime - utime);
+	}
+	return least;
+}
+
+/* A system call that an interrupt cuts short: the CPU has not seen how long the stub took. */
+static void interrupted_call(struct stub_data *data)
+{
+	struct mm_id id = { .stack = (unsigned long)data };
+
+	um_user_enter(&id);
+	data->stamps.entered = using_seccomp ? um_time_stamp() : 1;
+	vtime_account_kernel(current);
+	compute(200 * NSEC_PER_USEC);
+	vtime_account_hardirq(current);
+	data->stamps.left = using_seccomp ? um_time_stamp() : 1 + 200 * NSEC_PER_USEC;
+	um_user_leave(&id, using_seccomp ? SIGSYS : SIGTRAP + 0x80);
+}
+
+/* No stay is believed to be as short as what an interrupt has left of one; all on one CPU. */
+static void vtime_interrupted_stay_is_no_measure(struct kunit *test)
+{
+	struct stub_data *data = a_stub(test);
+	unsigned long flags;
+	u64 before, after;
+
+	local_irq_save(flags);
+	vtime_account_kernel(current);
+	vtime_flush(current);
+	before = user_of_a_wait(data);
+	for (int i = 0; i < 8; i++)
+		interrupted_call(data);
+	after = user_of_a_wait(data);
+	local_irq_restore(flags);
+	KUNIT_EXPECT_GT(test, before, 0);
+	KUNIT_EXPECT_LE(test, after, before + before / 10);
+}
+
 /**
  * struct other - a thread that takes turns with the test
  * @go: it may compute
@@ -287,6 +375,8 @@ static struct kunit_case vtime_test_cases[] = {
 	KUNIT_CASE(vtime_timers_see_the_stay),
 #endif
 	KUNIT_CASE(vtime_calls_are_system_time),
+	KUNIT_CASE(vtime_calls_before_a_ptrace_stay),
+	KUNIT_CASE(vtime_interrupted_stay_is_no_measure),
 	KUNIT_CASE(vtime_each_has_its_own),
 	{}
 };

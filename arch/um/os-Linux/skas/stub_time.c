@@ -61,6 +61,7 @@ void os_stub_start(struct mm_id *mm_id)
 	data->stamps.entered = data->stamps.left;
 	if ((data->stamps.called || !data->stamps.left) && clock_gettime(cpu_clock_of(mm_id->pid), &t) == 0)
 		data->stamps.entered = t.tv_sec * UM_NSEC_PER_SEC + t.tv_nsec;
+	data->stamps.called = 0;	/* um_user_enter() may be none */
 	um_user_enter(mm_id);
 }
 
