@@ -24,12 +24,13 @@ FRAGMENTS_default := base default
 FRAGMENTS_kunit	  := base default kunit
 FRAGMENTS_debug	  := base default kunit debug
 FRAGMENTS_up	  := base default kunit up
+FRAGMENTS_up-preempt := base default kunit up preempt
 FRAGMENTS_vanilla := base vanilla
 # What is compared, and nothing but the benchmark in it besides (tests/bench/kernel).
 FRAGMENTS_bench-default := $(FRAGMENTS_default)
 FRAGMENTS_bench-vanilla := $(FRAGMENTS_vanilla)
 FRAGMENTS_bench-cgroup	:= base cgroup
-FLAVOURS	  := default kunit debug up vanilla bench-default bench-vanilla bench-cgroup
+FLAVOURS	  := default kunit debug up up-preempt vanilla bench-default bench-vanilla bench-cgroup
 # Objects of a full build, for the first progress line.
 OBJECTS		  := 1150
 

@@ -7,7 +7,12 @@
 # for. The suites about slots and membership run in it; they take the number from /proc/config.gz.
 #
 # Flavour up, without CONFIG_SMP: the KUnit suites, the core, and time told from time with one CPU in
-# either mode. `BUILDS=up ./uml check --long builds` builds that one alone, BUILDS=slots the others, which
+# either mode.
+#
+# Flavour up-preempt, the same with CONFIG_PREEMPT, which SMP excludes: the same again, and what takes pages from running
+# programs.
+#
+# `BUILDS=up ./uml check --long builds` builds that one alone, BUILDS=up-preempt that one, BUILDS=slots the others, which
 # `./uml check` does, too (its job `slots`).
 set -eu
 
@@ -57,8 +62,8 @@ slots()
 	rm -rf "$obj"
 }
 
-# What of the KUnit suites is there without SMP: all but the shootdown and what is about nodes.
-up_kunit()
+# kunit FLAVOUR: the KUnit suites that are there without SMP: all but the shootdown and what is about nodes.
+kunit()
 {
 	for file in kernel/container/*_test.c mm/container/*_test.c arch/um/kernel/*_test.c; do
 		case $file in
@@ -66,30 +71,43 @@ up_kunit()
 		*) sed -n 's/.*KUNIT_CASE[A-Z_]*(\([a-z0-9_]*\).*/\1/p' "$file" ;;
 		esac
 	done >"$out/kunit.plan"
-	run "$build/up/linux" up-kunit --boot-timeout 120 --append kunit.enable=1 --append kunit.autorun=1 -- true
-	awk -f tools/check/ktap.awk -v job=kunit -v code=0 -v why= -v plan="$out/kunit.plan" "$out/up-kunit.kernel" >"$out/up-kunit.rows"
-	! grep -v '^ok' "$out/up-kunit.rows" || failed 'above'
-	echo "builds: $name: $(wc -l <"$out/up-kunit.rows") passed"
+	run "$build/$1/linux" "$1-kunit" --boot-timeout 120 --append kunit.enable=1 --append kunit.autorun=1 -- true
+	awk -f tools/check/ktap.awk -v job=kunit -v code=0 -v why= -v plan="$out/kunit.plan" "$out/$1-kunit.kernel" >"$out/$1-kunit.rows"
+	! grep -v '^ok' "$out/$1-kunit.rows" || failed 'above'
+	echo "builds: $name: $(wc -l <"$out/$1-kunit.rows") passed"
 }
 
+# up FLAVOUR
 up()
 {
-	make kernel FLAVOUR=up
-	up_kunit
-	suite "$build/up/linux" up-core -- "$build/tests/guest/core"
-	suite "$build/up/linux" up-utime -- "$build/tests/guest/utime"
-	suite "$build/up/linux" up-utime-ptrace --mode ptrace -- "$build/tests/guest/utime"
-	suite "$build/up/linux" up-cpuacct -- "$build/tests/guest/cpuacct_stat"
-	suite "$build/up/linux" up-cpuacct-ptrace --mode ptrace -- "$build/tests/guest/cpuacct_stat"
-	suite "$build/up/linux" up-tables -- "$build/tests/guest/smp_tables"
+	make kernel FLAVOUR="$1"
+	kunit "$1"
+	suite "$build/$1/linux" "$1-core" -- "$build/tests/guest/core"
+	suite "$build/$1/linux" "$1-utime" -- "$build/tests/guest/utime"
+	suite "$build/$1/linux" "$1-utime-ptrace" --mode ptrace -- "$build/tests/guest/utime"
+	suite "$build/$1/linux" "$1-cpuacct" -- "$build/tests/guest/cpuacct_stat"
+	suite "$build/$1/linux" "$1-cpuacct-ptrace" --mode ptrace -- "$build/tests/guest/cpuacct_stat"
+	suite "$build/$1/linux" "$1-tables" -- "$build/tests/guest/smp_tables"
+}
+
+up_preempt()
+{
+	up up-preempt
+	for mode in seccomp ptrace; do
+		for which in smp smp_copies smp_reclaim smp_tables smp_threads; do
+			suite "$build/up-preempt/linux" "up-preempt-$which-$mode" --mode $mode --swap 256M --mem 192M -- "$build/tests/guest/$which"
+		done
+	done
 }
 
 mkdir -p "$out"
 make tools tests
-for which in ${BUILDS:-slots up}; do
-	case $which in
-	slots | up) $which ;;
-	*) echo "builds: BUILDS=$which: not slots or up" >&2; exit 2 ;;
+for what in ${BUILDS:-slots up up-preempt}; do
+	case $what in
+	slots) slots ;;
+	up) up up ;;
+	up-preempt) up_preempt ;;
+	*) echo "builds: BUILDS=$what: not slots, up or up-preempt" >&2; exit 2 ;;
 	esac
 done
 echo "builds: passed"

@@ -37,12 +37,16 @@
  * and have interrupts off. It sleeps in the host, as there are often more CPUs
  * here than there. When nobody runs in the mm, a flush costs one load more.
  *
- * A flusher must not preempt an entry of the same mm, between the store of the
- * word and the wake-up of the stub: it would wait for a stub that nobody wakes
- * (tests/models/, flusher_wakes_nobody). So SMP depends on !PREEMPTION.
- *
  * One mm has one stub, and the turnstile lets one CPU run it: there is only
  * one word to look at, whatever the number of threads.
+ *
+ * Whoever has the turnstile is not preempted, from before the entry's sync until
+ * the stub has left. A flusher that preempted an entry, between the store of the
+ * word and the wake-up of the stub, would wait for a stub that nobody wakes
+ * (tests/models/, flusher_wakes_nobody). Without SMP a flush takes it that nobody
+ * is in user code, as the only CPU is here, and waits for nobody: true as long as
+ * the CPU does not do something else meanwhile. SMP depends on !PREEMPTION
+ * nevertheless: with both, nobody has run this yet.
  *
  * The kernel's own copies from and to user memory do not use the stub; they
  * hold the page-table lock (skas/user_pte.c).

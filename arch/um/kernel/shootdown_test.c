@@ -13,6 +13,7 @@
 #include <kunit/test.h>
 #include <linux/irqflags.h>
 #include <linux/mm.h>
+#include <linux/preempt.h>
 #include <linux/sched/mm.h>
 #include <linux/spinlock.h>
 #include <asm/shootdown.h>
@@ -294,6 +295,21 @@ static void shootdown_entry(struct kunit *test)
 	mmput(mm);
 }
 
+/* From before an entry's sync until the stub has left; without CONFIG_PREEMPT_COUNT nothing says so. */
+static void shootdown_stay_is_not_preempted(struct kunit *test)
+{
+	struct mm_struct *mm = mm_alloc();
+	bool inside;
+
+	KUNIT_ASSERT_NOT_NULL(test, mm);
+	enter_turnstile(&mm->context.id);
+	inside = preemptible();
+	exit_turnstile(&mm->context.id);
+	KUNIT_EXPECT_FALSE(test, inside);
+	KUNIT_EXPECT_EQ(test, preemptible(), IS_ENABLED(CONFIG_PREEMPT_COUNT));
+	mmput(mm);
+}
+
 /* Where the range of a table of any level begins. */
 #define FIRST P4D_SIZE
 
@@ -390,6 +406,7 @@ static struct kunit_case shootdown_cases[] = {
 	KUNIT_CASE(shootdown_of_all),
 	KUNIT_CASE(shootdown_not_for_the_kernel),
 	KUNIT_CASE(shootdown_entry),
+	KUNIT_CASE(shootdown_stay_is_not_preempted),
 	KUNIT_CASE(shootdown_of_a_freed_table),
 	{}
 };

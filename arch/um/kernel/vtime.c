@@ -46,7 +46,7 @@
  * of time is taken by a cmpxchg of the moment it began at, and @kernel and
  * @user, written by these two, only grow and are written by nobody else; all
  * else is done with interrupts off. A task keeps its CPU
- * meanwhile: Kconfig offers this file without preemption only.
+ * meanwhile: the turnstile is not preempted (shootdown.c).
  *
  * Not with time travel: there no time passes in user code, or it passes as
  * time.c says.
