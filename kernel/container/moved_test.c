@@ -72,12 +72,10 @@ static void exits_now(struct task_struct *task, struct container_membership *fro
 	complete(&race->exit);
 	for (i = 0; i < TRIES && !has_left(task); i++) {
 		/* where nothing is locked it gets the CPU, if there is but one */
-		if (!spin_trylock(&task->alloc_lock)) {
+		if (spin_is_locked(&task->alloc_lock))
 			mdelay(1);
-			continue;
-		}
-		spin_unlock(&task->alloc_lock);
-		msleep(20);
+		else
+			msleep(20);
 	}
 	race->told = true;
 	race->has_left = has_left(task);
