@@ -27,8 +27,8 @@ void container_memory_handle_over_limit(void);
 
 /*
  * An anonymous folio about to be mapped. May wait, or fail, at page_max only.
- * Page-cache folios come here too, without an mm (or, from a fault in tmpfs,
- * with one): container_memory_add_to_cache() charges those to their mapping.
+ * Page-cache folios come here too, without an mm (those of tmpfs do not):
+ * container_memory_add_to_cache() charges them to their mapping.
  */
 static inline int mem_cgroup_charge(struct folio *folio, struct mm_struct *mm, gfp_t gfp)
 {

@@ -129,7 +129,7 @@ static void memory_charge_to(struct container_memory *memory, struct folio *foli
 
 /*
  * There is no memory for a container_mapping: @folio of a file is charged directly, or has been, as if it were
- * anonymous (tmpfs, from a fault). Context: RCU.
+ * anonymous (tmpfs, from swap). Context: RCU.
  */
 static void memory_charge_file(struct folio *folio)
 {
@@ -342,7 +342,7 @@ int container_memory_may_cache(struct address_space *mapping, struct folio *foli
 /**
  * container_memory_add_to_cache - charge a folio to its mapping
  * @mapping: that it was added to
- * @folio: locked; not charged, or (tmpfs: fault, swap-in) charged directly
+ * @folio: locked; not charged, or (tmpfs: swap-in) charged directly
  * @gfp: how the page cache may allocate here
  *
  * The first page makes the current task's container the owner of the mapping.

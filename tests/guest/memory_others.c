@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * memory: who uses pages is not who is charged. A is the owner of a file, B reads or writes it, and the limit is A's, or
+ * B's, or one above: only who gets the page is asked, and whoever brings it works. (uml-run --swap 256M) (jobs 1 4@debug)
+ *
+ * What must not happen is counted by the container that it would happen to: max_hits says that it was asked, and
+ * whom it kills there is a process that can free nothing, and is looked at again at the end.
+ */
+#include "accounting.h"
+#include "lib-memory.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+
+static char *big = "/tmp/big";
+
+static unsigned long usage(const char *dir)
+{
+	drain_batches();
+	return anon_pages(dir) + file_pages(dir);
+}
+
+/* ARG pages, and nothing of the process can be freed from now on. */
+static void touch_locked(struct actor *a)
+{
+	touch(a);
+	ck_assert_int_eq(mlockall(MCL_CURRENT), 0);
+}
+
+/* From here on DIR is above page_max, whatever its handler does. */
+static void fill_up(const char *dir)
+{
+	expect(write_u64(at(dir, "memory.page_max"), usage(dir) - 100), 0);
+	handler_rests(dir);
+}
+
+static void make_room(const char *dir)
+{
+	expect(write_file(at(dir, "memory.page_max"), "max"), 0);
+}
+
+/* A file of ARG pages at a->path, mapped; none of them is there yet. */
+static void map_file(struct actor *a)
+{
+	int fd = open(a->path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(ftruncate(fd, a->arg * PAGE), 0);
+	a->pages = a->arg;
+	a->mem = mmap(NULL, a->pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ck_assert_ptr_ne(a->mem, MAP_FAILED);
+	close(fd);
+}
+
+/* Half of these pages, from ARG on. */
+static void mark_half(struct actor *a)
+{
+	for (unsigned long i = a->arg; i < a->arg + a->pages / 2; i++)
+		a->mem[i * PAGE] = 1 + i;
+}
+
+static void unlink_file(struct actor *a)
+{
+	ck_assert_int_eq(unlink(a->path), 0);
+}
+
+/* The first page of a file is A's, and the others are faulted in by B, where nothing is free, for A. */
+TEST_LIMIT(fault_does_not_ask_who_faults, 120)
+{
+	char *root = mount_memory(), *a = container(root, "a"), *b = container(root, "b");
+	struct actor *owner = actor_in(a), *full = actor_in(b), *user = actor_in(b);
+	unsigned long before;
+
+	strcpy(owner->path, big);
+	act(owner, write_whole, 1);
+	act(full, touch_locked, 300);
+	act(user, touch_locked, 1);
+	strcpy(user->path, big);
+	act(user, map_file, 1000);
+	/* the code and the stack that it takes are there from now on */
+	act(user, mark_half, 0);
+	drain_batches();
+	before = file_pages(a);
+	fill_up(b);
+	act(user, mark_half, 500);
+	ck_assert_uint_eq(stat_of(b, "max_hits"), 0);
+	ck_assert_uint_eq(stat_of(b, "ooms"), 0);
+	ck_assert_uint_eq(file_pages(a), before + 500);
+	act(full, check, 0);
+	make_room(b);
+	act(user, release, 0);
+	act(user, unlink_file, 0);
+	dismiss(owner);
+	dismiss(full);
+	dismiss(user);
+	expect(remove_dir(a), 0);
+	expect(remove_dir(b), 0);
+}
