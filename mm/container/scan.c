@@ -23,7 +23,8 @@
 void memory_scan_age(struct memory_scan *scan, struct folio *folio)
 {
 	folio_clear_referenced(folio);
-	if (!folio_test_active(folio))
+	/* what is in the batch of a CPU, as after a refault, is left alone by folio_deactivate() */
+	if (!folio_test_active(folio) || !folio_test_lru(folio))
 		return;
 	folio_set_workingset(folio);
 	folio_deactivate(folio);

@@ -10,6 +10,7 @@
 #include "lib-memory.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/mman.h>
 
 static char *big = "/tmp/big";
@@ -95,4 +96,59 @@ TEST_LIMIT(fault_does_not_ask_who_faults, 120)
 	dismiss(user);
 	expect(remove_dir(a), 0);
 	expect(remove_dir(b), 0);
+}
+
+static void page_out(struct actor *a)
+{
+	ck_assert_int_eq(madvise(a->mem, a->pages * PAGE, MADV_PAGEOUT), 0);
+}
+
+/* Touches 15 pages from ARG on: too few for Linux to put them on the LRU. */
+static void touch_few(struct actor *a)
+{
+	for (unsigned long i = a->arg; i < a->arg + 15; i++)
+		a->mem[i * PAGE + 8]++;
+}
+
+static void on_cpu(struct actor *a)
+{
+	cpu_set_t set;
+
+	CPU_ZERO(&set);
+	CPU_SET(a->arg, &set);
+	ck_assert_int_eq(sched_setaffinity(0, sizeof(set), &set), 0);
+}
+
+/*
+ * What has just come back from swap is active, and waits on the CPU that read it to be put on the LRU. Linux does not
+ * deactivate it there, and it is not counted by a handler that looks at it from another CPU.
+ */
+TEST_FOR(what_is_in_a_batch_is_not_deactivated, 120, 2, 1)
+{
+	char *root = mount_memory(), *a = container(root, "a"), *cluster = "/proc/sys/vm/page-cluster";
+	struct actor *actor = actor_in(a);
+	char *old = read_file(cluster);
+	unsigned long linuxs;
+
+	expect(write_file(cluster, "0"), 0);
+	act(actor, on_cpu, 1);
+	act(actor, touch, 300);
+	eventually((act(actor, page_out, 0), set_limit(a, "0"), drain_batches(), swapped_out(actor) == 300), 20);
+	set_limit(a, "max");
+	handler_rests(a);
+	drain_batches();
+	linuxs = vmstat("pgdeactivate") - stat_of(a, "deactivated");
+	for (int i = 0; i < 10; i++) {
+		act(actor, touch_few, i * 30);
+		set_limit(a, "1");
+		handler_rests(a);
+		set_limit(a, "max");
+		drain_batches();
+	}
+	linuxs = vmstat("pgdeactivate") - linuxs;
+	printf("# %lu pages are counted, Linux has %lu\n", stat_of(a, "deactivated"), linuxs);
+	ck_assert_uint_eq(stat_of(a, "deactivated"), linuxs);
+	expect(write_file(cluster, old), 0);
+	dismiss(actor);
+	expect(remove_dir(a), 0);
 }
