@@ -125,6 +125,17 @@ static int claim_refuse(struct container_memory *memory, bool release, const cha
 	return err;
 }
 
+/* Before page_max of @to, or of one above it, is compared: what CPUs have not told, there and in all that is below. */
+static void claim_flush(struct container_memory *to)
+{
+	struct container_memory *memory, *top = to;
+
+	for (memory = to; memory; memory = memory_parent(memory))
+		if (READ_ONCE(memory->max) != ULONG_MAX)
+			top = memory;
+	memory_flush(top);
+}
+
 static int claim_move(const struct claim *claim, struct container_memory *memory, bool release)
 {
 	struct address_space *mapping = claim_mapping(claim);
@@ -137,8 +148,7 @@ static int claim_move(const struct claim *claim, struct container_memory *memory
 	cm = container_mapping_find(mapping, GFP_KERNEL);
 	if (!cm)
 		return claim_refuse(memory, release, "no memory to note whose it is", -ENOMEM);
-	/* page_max is compared with what has been told */
-	memory_flush(to);
+	claim_flush(to);
 	err = container_mapping_move(cm, release ? memory : NULL, to);
 	if (!err)
 		memory_check_limit(to);

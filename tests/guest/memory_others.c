@@ -98,6 +98,32 @@ TEST_LIMIT(fault_does_not_ask_who_faults, 120)
 	expect(remove_dir(b), 0);
 }
 
+/* 399 pages fit below p's page_max, but for those of its other child that no counter has yet. */
+TEST(claim_asks_for_what_is_not_told)
+{
+	char *root = mount_memory(), *p = container(root, "p"), *a = container(p, "a"), *b = container(p, "b");
+	char *data = make_data(make_disk(16), "data", 390);
+	struct actor *reader = actor_in(root), *actor = actor_in(b);
+
+	read_as(reader, data);
+	/* and flushes */
+	expect(write_u64(at(p, "memory.page_max"), usage(p) + 400), 0);
+	act(actor, touch, 25);
+	expect(write_file(at(a, "memory.addfile"), data), ENOMEM);
+	ck_assert_ptr_ne(strstr(read_file(at(a, "why")), "do not fit below page_max"), NULL);
+	ck_assert_uint_eq(file_pages(a), 0);
+	/* without those there is room */
+	act(actor, release, 0);
+	drain_batches();
+	expect(write_file(at(a, "memory.addfile"), data), 0);
+	ck_assert_uint_eq(file_pages(a), 390);
+	dismiss(reader);
+	dismiss(actor);
+	expect(remove_dir(a), 0);
+	expect(remove_dir(b), 0);
+	expect(remove_dir(p), 0);
+}
+
 static void page_out(struct actor *a)
 {
 	ck_assert_int_eq(madvise(a->mem, a->pages * PAGE, MADV_PAGEOUT), 0);
