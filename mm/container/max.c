@@ -194,7 +194,7 @@ static int memory_pass_or_fail(struct container_memory *full, enum memory_at_max
 		return -ENOMEM;
 	/* what swapoff brings in is not its own */
 	if (!oom_task_origin(current))
-		memory_owe(full);
+		memory_owe_room(full);
 	return 0;
 }
 

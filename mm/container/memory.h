@@ -403,9 +403,11 @@ void memory_end_retry(struct container_memory *memory);
 void memory_check_limit(struct container_memory *memory);
 void memory_recheck_limit(struct container_memory *memory);
 void memory_handler_work(struct work_struct *work);
+void memory_handle_over_limit(struct container_memory *own, struct container_memory *others);
 
 /* throttle.c */
-void memory_owe(struct container_memory *full);
+void memory_owe_room(struct container_memory *full);
+void memory_owe_work(struct container_memory *charged);
 
 /* max.c */
 unsigned long memory_max_stall(void);

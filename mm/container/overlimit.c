@@ -132,6 +132,7 @@ void memory_start_anew(struct container_memory *memory, unsigned long limit)
  */
 void memory_check_limit(struct container_memory *memory)
 {
+	struct container_memory *charged = memory;
 	bool throttle = false;
 
 	for (; memory; memory = memory_parent(memory)) {
@@ -150,7 +151,7 @@ void memory_check_limit(struct container_memory *memory)
 		return;
 	/* it works there, and if that does not help it sleeps (throttle.c) */
 	set_notify_resume(current);
-	memory_owe(NULL);
+	memory_owe_work(charged);
 }
 
 /**
@@ -454,19 +455,41 @@ static void memory_throttle(struct container_memory *memory)
 	memory_event(memory, MEMORY_THROTTLED_NS, ktime_get_ns() - start);
 }
 
+static void memory_throttle_far_over(struct container_memory *memory)
+{
+	if (memory_over(memory, memory_throttle_at(READ_ONCE(memory->limit))) && !memory_backs_off(memory))
+		memory_throttle(memory);
+}
+
 /**
- * container_memory_handle_over_limit - work off what this task charged too much
+ * memory_handle_over_limit - work off what this task charged too much, to whomever
+ * @own: its container, referenced; or NULL
+ * @others: another that it charged, as the owner of a file, say; referenced; or NULL
+ *
+ * Who is above both is worked for once.
+ *
+ * Context: the way to user mode, no locks.
+ */
+void memory_handle_over_limit(struct container_memory *own, struct container_memory *others)
+{
+	struct container_memory *memory;
+
+	for (memory = own; memory; memory = memory_parent(memory))
+		memory_throttle_far_over(memory);
+	for (memory = others; memory && !memory_within(own, memory); memory = memory_parent(memory))
+		memory_throttle_far_over(memory);
+}
+
+/**
+ * container_memory_handle_over_limit - the same for its own container alone
  *
  * Context: the way to user mode, no locks.
  */
 void container_memory_handle_over_limit(void)
 {
-	struct container_memory *memory, *own = memory_get_current();
+	struct container_memory *own = memory_get_current();
 
-	for (memory = own; memory; memory = memory_parent(memory))
-		if (memory_over(memory, memory_throttle_at(READ_ONCE(memory->limit))) &&
-		    !memory_backs_off(memory))
-			memory_throttle(memory);
+	memory_handle_over_limit(own, NULL);
 	if (own)
 		container_css_put(&own->css);
 }

@@ -11,6 +11,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
 
 static char *big = "/tmp/big";
@@ -122,6 +123,83 @@ TEST(claim_asks_for_what_is_not_told)
 	expect(remove_dir(a), 0);
 	expect(remove_dir(b), 0);
 	expect(remove_dir(p), 0);
+}
+
+/* Appends ARG pages; the result is how long that took, in ns. */
+static void append_timed(struct actor *a)
+{
+	static char page[PAGE];
+	int fd = open(a->path, O_WRONLY | O_APPEND | O_CLOEXEC);
+	double start = now();
+
+	ck_assert_int_ge(fd, 0);
+	for (unsigned long i = 0; i < a->arg; i++)
+		ck_assert_int_eq(write(fd, page, PAGE), PAGE);
+	close(fd);
+	a->result = (now() - start) * 1e9;
+}
+
+/* A has a limit that does not hold, and a file. */
+static struct actor *owner_over_limit(const char *a)
+{
+	struct actor *owner = actor_in(a);
+
+	expect(write_file(at(a, "memory.overlimit"), "deactivate"), 0);
+	set_limit(a, "250");
+	strcpy(owner->path, big);
+	act(owner, write_whole, 1);
+	return owner;
+}
+
+/* Who brings the pages sleeps for it: as memory_throttle has it of a container's own, and as long as it takes itself. */
+TEST_LIMIT(who_writes_anothers_file_sleeps, 60)
+{
+	char *root = mount_memory(), *a = container(root, "a"), *b = container(root, "b");
+	struct actor *owner = owner_over_limit(a), *writer = actor_in(b);
+	unsigned long batches = 500 / 32 - 1, slept, took;
+
+	strcpy(writer->path, big);
+	took = act(writer, append_timed, 1000);
+	slept = stat_of(a, "throttled_ns");
+	ck_assert_msg(slept >= batches * 31000000UL, "slept %lu ns, wanted %lu batches of 31 ms", slept, batches);
+	ck_assert_msg(slept <= took, "slept %lu ns in %lu ns", slept, took);
+	ck_assert_uint_eq(stat_of(b, "throttled_ns"), 0);
+	act(writer, unlink_file, 0);
+	dismiss(owner);
+	dismiss(writer);
+	expect(remove_dir(a), 0);
+	expect(remove_dir(b), 0);
+}
+
+/* The owner is removed while it sleeps: nothing keeps it then, not who is killed with a sleep to go either. */
+TEST_LIMIT(who_sleeps_for_another_keeps_nobody, 60)
+{
+	char *root = mount_memory(), *a = container(root, "a"), *b = container(root, "b");
+	struct actor *owner = owner_over_limit(a), *writer = actor_in(b);
+	double start;
+
+	strcpy(writer->path, big);
+	act_begin(writer, append_timed, 1000);
+	eventually(stat_of(a, "throttled_ns") > 0, 20);
+	dismiss(owner);
+	expect(remove_dir(a), 0);
+	act_end(writer);
+	eventually((drain_batches(), no_dying("memory")), 10);
+	/* a new one: the root has the old one until its last page is gone */
+	act(writer, unlink_file, 0);
+	expect(make_dir(a), 0);
+	owner = owner_over_limit(a);
+	act_begin(writer, append_timed, 100000);
+	eventually(stat_of(a, "throttled_ns") > 0, 20);
+	start = now();
+	ck_assert_int_eq(kill(writer->pid, SIGKILL), 0);
+	expect_killed(writer);
+	ck_assert_msg(now() - start < 5 * lib_slow, "was there for %.3f s more", now() - start);
+	act(owner, unlink_file, 0);
+	dismiss(owner);
+	expect(remove_dir(a), 0);
+	expect(remove_dir(b), 0);
+	eventually((drain_batches(), no_dying("memory")), 10);
 }
 
 static void page_out(struct actor *a)
