@@ -150,10 +150,12 @@ static int claim_move(const struct claim *claim, struct container_memory *memory
 		return claim_refuse(memory, release, "no memory to note whose it is", -ENOMEM);
 	claim_flush(to);
 	err = container_mapping_move(cm, release ? memory : NULL, to);
-	if (!err)
+	if (!err) {
+		memory_home_move(mapping);
 		memory_check_limit(to);
-	else if (err == -ENOENT)
+	} else if (err == -ENOENT) {
 		claim_refuse(memory, release, "the file is not this container's own", err);
+	}
 	return err;
 }
 

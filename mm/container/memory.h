@@ -382,12 +382,14 @@ void memory_home_release_all(struct container_memory *memory);
 void memory_home_exit(struct container_memory *memory);
 struct container_memory *memory_of_swapped(struct folio *folio);
 struct container_memory *memory_of_place(swp_entry_t entry);
+void memory_home_move(struct address_space *mapping);
 #else
 static inline int memory_home_init(struct container_memory *memory) { return 0; }
 static inline void memory_home_release_all(struct container_memory *memory) {}
 static inline void memory_home_exit(struct container_memory *memory) {}
 static inline struct container_memory *memory_of_swapped(struct folio *folio) { return NULL; }
 static inline struct container_memory *memory_of_place(swp_entry_t entry) { return NULL; }
+static inline void memory_home_move(struct address_space *mapping) {}
 #endif
 
 /* files.c, claim.c */
@@ -440,5 +442,6 @@ void memory_sweep_dead(struct container_memory *memory);
 /* recharge.c */
 void memory_recharge(struct container_subsys_state *root_css);
 void memory_recharge_files(void);
+void memory_recharge_to(struct folio *folio, struct container_memory *to);
 
 #endif /* _MM_CONTAINER_MEMORY_H */

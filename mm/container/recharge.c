@@ -4,7 +4,8 @@
  *
  * When memory leaves a tree everything that is charged to its containers is charged
  * to the root from then on. And when a directory goes, its directly charged file pages, for which there
- * was no memory for a container_mapping, pass to the nearest state above that is there.
+ * was no memory for a container_mapping, pass to the nearest state above that is there. Those of a file that is
+ * passed on go with it (swapped.c).
  *
  * Mappings have gone up to the parent when the states went offline. What is
  * charged directly is found by a walk over all page frames, since nothing else
@@ -62,6 +63,21 @@ static void recharge_folio(struct folio *folio, unsigned long data, struct conta
 	if (data & MEMORY_IS_ACTIVE)
 		memory_transfer(from, to, MEMORY_ACTIVE, nr);
 	container_css_put_many(&from->css, nr);
+}
+
+/**
+ * memory_recharge_to - a page that is charged directly changes its owner
+ * @folio: it cannot be freed meanwhile; if it is not charged, or its file's owner is, nothing changes
+ * @to: the new owner, referenced
+ *
+ * Context: rcu_read_lock(); any.
+ */
+void memory_recharge_to(struct folio *folio, struct container_memory *to)
+{
+	unsigned long data = READ_ONCE(folio->memcg_data);
+
+	if (data && !(data & MEMORY_MAPPING) && data_owner(data) != to)
+		recharge_folio(folio, data, to);
 }
 
 /* Of a word whose page may have no reference, so that its owner is compared with, no more. */

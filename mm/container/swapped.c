@@ -4,8 +4,8 @@
  *
  * Linux has room for a number beside each place on a swap device. It gets that of the owner's
  * memory_home when the page leaves memory, and keeps it until the page leaves again, or the place is
- * free. A state is not kept by what it has in swap: when it goes offline its parent takes
- * its homes over, as it does with mappings.
+ * free, or the file of tmpfs that it is in is passed on. A state is not kept by what it has in swap: when
+ * it goes offline its parent takes its homes over, as it does with mappings.
  *
  * Locking: the xarray's own lock (irq safe, inside of a swap cluster's) for the numbers, the lists and the
  * owners; RCU to follow a number.
@@ -16,11 +16,15 @@
  * what returns of it from swap is charged to who reads it.
  */
 #include <linux/container_memory.h>
+#include <linux/folio_batch.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/shmem_fs.h>
 #include <linux/slab.h>
 #include <linux/swapops.h>
 #include <linux/xarray.h>
 
+#include "internal.h"
 #include "swap.h"
 #include "swap_table.h"
 #include "memory.h"
@@ -152,6 +156,18 @@ void container_memory_swap_freed(unsigned short id, unsigned int nr)
 		memory_home_put(home, nr);
 }
 
+/* A place gets the number of @memory, or none. Context: RCU, @ci is locked. */
+static void memory_home_set(struct swap_cluster_info *ci, unsigned int place, struct container_memory *memory)
+{
+	struct memory_home *home = memory ? memory->home : NULL;
+	unsigned short old = __swap_cgroup_clear(ci, place, 1);
+
+	if (old)
+		container_memory_swap_freed(old, 1);
+	if (home && refcount_inc_not_zero(&home->refs))
+		__swap_cgroup_set(ci, place, 1, home->id);
+}
+
 /*
  * Reclaim takes @folio out of the swap cache: from now on only its places on the device say whose it was.
  * Context: @ci is locked, interrupts are off.
@@ -160,17 +176,83 @@ void container_memory_swapped_out(struct folio *folio, struct swap_cluster_info 
 {
 	unsigned int place = swp_cluster_offset(folio->swap), end = place + folio_nr_pages(folio);
 	struct container_memory *memory;
-	struct memory_home *home;
-	unsigned short old;
 
 	guard(rcu)();
 	memory = memory_of_folio(folio);
-	home = memory ? memory->home : NULL;
-	for (; place < end; place++) {
-		old = __swap_cgroup_clear(ci, place, 1);
-		if (old)
-			container_memory_swap_freed(old, 1);
-		if (home && refcount_inc_not_zero(&home->refs))
-			__swap_cgroup_set(ci, place, 1, home->id);
+	for (; place < end; place++)
+		memory_home_set(ci, place, memory);
+}
+
+/*
+ * A place of @mapping's gets the number of its owner. What is in the swap cache for it, read ahead and charged to the owner
+ * before, becomes the new owner's too: as that one's it would be noted again when it leaves. Context: RCU, @ci is locked.
+ */
+static void memory_home_move_place(struct swap_cluster_info *ci, unsigned int place,
+				   struct container_mapping *cm)
+{
+	struct container_memory *owner = memory_get_online(READ_ONCE(cm->owner));
+	unsigned long cached = __swap_table_get(ci, place);
+
+	/* nobody takes it out without the lock */
+	if (owner && swp_tb_is_folio(cached))
+		memory_recharge_to(swp_tb_to_folio(cached), owner);
+	memory_home_set(ci, place, owner);
+	if (owner)
+		container_css_put(&owner->css);
+}
+
+/* The page at @index, in swap as @value says, is whose the file is now. */
+static void memory_home_move_one(struct address_space *mapping, pgoff_t index, void *value)
+{
+	swp_entry_t entry = radix_to_swp_entry(value);
+	struct swap_info_struct *device;
+	struct swap_cluster_info *ci;
+	unsigned int place, end;
+
+	if (!softleaf_is_swap(entry))
+		return;
+	device = get_swap_device(entry);
+	if (!device)
+		return;
+	place = swp_cluster_offset(entry);
+	ci = swap_cluster_lock(device, swp_offset(entry));
+	rcu_read_lock();
+	/* who frees the place takes it out of the file first, and then this lock: it is still the file's */
+	if (xa_load(&mapping->i_pages, index) == value) {
+		end = place + (1U << xa_get_order(&mapping->i_pages, index));
+		for (; place < end; place++)
+			memory_home_move_place(ci, place, mapping->container);
+	}
+	rcu_read_unlock();
+	swap_cluster_unlock(ci);
+	put_swap_device(device);
+}
+
+/**
+ * memory_home_move - a file of tmpfs has been passed on: so is what it has in swap
+ * @mapping: its, with a container_mapping that has its new owner; pinned
+ *
+ * Who is passed on a second time meanwhile is its last owner's: that is looked up under the lock of each place. A page
+ * that leaves memory meanwhile gets the new owner's number by itself, under the same lock. One that is being charged just
+ * then may be the old owner's until it is in the file; when it leaves before that, its place is, too.
+ *
+ * Context: process, sleeps.
+ */
+void memory_home_move(struct address_space *mapping)
+{
+	pgoff_t indices[FOLIO_BATCH_SIZE], next = 0;
+	struct folio_batch batch;
+	unsigned int i;
+
+	if (!shmem_mapping(mapping) || !READ_ONCE(SHMEM_I(mapping->host)->swapped))
+		return;
+	folio_batch_init(&batch);
+	while (find_get_entries(mapping, &next, -1, &batch, indices)) {
+		for (i = 0; i < folio_batch_count(&batch); i++)
+			if (xa_is_value(batch.folios[i]))
+				memory_home_move_one(mapping, indices[i], batch.folios[i]);
+		folio_batch_remove_exceptionals(&batch);
+		folio_batch_release(&batch);
+		cond_resched();
 	}
 }

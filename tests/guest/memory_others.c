@@ -207,6 +207,67 @@ static void page_out(struct actor *a)
 	ck_assert_int_eq(madvise(a->mem, a->pages * PAGE, MADV_PAGEOUT), 0);
 }
 
+/* All pages of a file that ACTOR has mapped, and DIR owns, go to swap. */
+static void file_out(struct actor *actor, const char *dir)
+{
+	eventually((act(actor, page_out, 0), set_limit(dir, "0"), cached_pages(big) == 0), 20);
+	set_limit(dir, "max");
+	handler_rests(dir);
+}
+
+/*
+ * A file of A's is in swap, and some of it back, when it becomes C's, and then the parent's: nobody but its new owner is asked
+ * for room when the rest comes. Those before are full, and have somebody to kill.
+ */
+TEST_LIMIT(what_is_in_swap_changes_hands, 120)
+{
+	char *root = mount_memory(), *a = container(root, "a"), *b = container(root, "b"), *p = container(root, "p");
+	char *c = container(p, "c");
+	struct actor *full = actor_in(a), *maker = actor_in(b), *reader = actor_in(b), *mate = actor_in(c);
+	unsigned long here;
+
+	strcpy(maker->path, big);
+	act(maker, map_file, 400);
+	expect(write_file(at(a, "memory.addfile"), big), 0);
+	act(maker, mark_half, 0);
+	act(maker, mark_half, 200);
+	ck_assert(lists(a, "400 /tmp/big"));
+	file_out(maker, a);
+	act(maker, mark_half, 0);
+	here = cached_pages(big);
+	printf("# %lu of 400 pages are not in swap\n", here);
+	ck_assert_uint_ge(here, 200);
+	ck_assert_uint_lt(here, 400);
+	act(full, touch_locked, 300);
+	expect(write_file(at(c, "memory.addfile"), big), 0);
+	fill_up(a);
+	read_as(reader, big);
+	ck_assert_uint_eq(stat_of(a, "max_hits"), 0);
+	ck_assert(lists(c, "400 /tmp/big"));
+	act(full, check, 0);
+	make_room(a);
+	/* all of it, to the parent */
+	file_out(maker, c);
+	act(mate, touch_locked, 300);
+	expect(write_file(at(c, "memory.rmfile"), big), 0);
+	fill_up(c);
+	read_as(reader, big);
+	ck_assert_uint_eq(stat_of(c, "max_hits"), 0);
+	ck_assert(lists(p, "400 /tmp/big"));
+	act(mate, check, 0);
+	make_room(c);
+	act(maker, release, 0);
+	act(maker, unlink_file, 0);
+	dismiss(full);
+	dismiss(maker);
+	dismiss(reader);
+	dismiss(mate);
+	eventually(!remove_dir(a), 5);
+	expect(remove_dir(b), 0);
+	expect(remove_dir(c), 0);
+	expect(remove_dir(p), 0);
+}
+
 /* Touches 15 pages from ARG on: too few for Linux to put them on the LRU. */
 static void touch_few(struct actor *a)
 {
