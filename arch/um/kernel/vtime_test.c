@@ -231,8 +231,11 @@ static void vtime_calls_before_a_ptrace_stay(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ptrace_stay_begins(data, first, 0), first);
 }
 
+/* User code of as long as LEAST_STAY of vtime.c, after what is taken off: of a wait it is told half, all if a stay took no time. */
+#define OF_A_WAIT (TAKEN_OFF + 100 * NSEC_PER_USEC)
+
 /*
- * Of a stay that waits for a millisecond and has next to no user code, what is told as user code: the less the shortest
+ * Of a stay that waits for a millisecond after some user code, what is told as user code: the less the shortest
  * stay has been that the CPU knows of, the more. The least of some, as the host may take the core away in one.
  */
 static u64 user_of_a_wait(struct stub_data *data)
@@ -247,8 +250,8 @@ static u64 user_of_a_wait(struct stub_data *data)
 		/* left is 0 in ptrace mode, if the stub has run since */
 		now = using_seccomp ? um_time_stamp() : 1;
 		data->stamps.entered = now;
-		compute(TAKEN_OFF + 5 * NSEC_PER_USEC);
-		data->stamps.left = using_seccomp ? um_time_stamp() : now + TAKEN_OFF + 5 * NSEC_PER_USEC;
+		compute(OF_A_WAIT);
+		data->stamps.left = using_seccomp ? um_time_stamp() : now + OF_A_WAIT;
 		compute(MSEC);
 		um_user_leave(&id, SIGIO);
 		least = min(least, current->utime - utime);
@@ -286,7 +289,8 @@ static void vtime_interrupted_stay_is_no_measure(struct kunit *test)
 	after = user_of_a_wait(data);
 	local_irq_restore(flags);
 	KUNIT_EXPECT_GT(test, before, 0);
-	KUNIT_EXPECT_LE(test, after, before + before / 10);
+	/* it would be twice as much */
+	KUNIT_EXPECT_LE(test, after, before + before / 2);
 }
 
 /**
