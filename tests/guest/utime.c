@@ -343,14 +343,15 @@ static char *scattered_pages(void)
 	return pages;
 }
 
-/* Ten stays, each of which makes 80 mappings and computes for 20 us. */
-static struct burst map_and_spin(char *pages)
+/* Ten stays, each of which makes 80 mappings, or none, and computes for 20 us. */
+static struct burst map_and_spin(char *pages, bool maps)
 {
 	struct times before = times_to_now(), after;
 	struct burst b = { .wall = -clock_ns(CLOCK_MONOTONIC) };
 
 	for (int i = 0; i < 10; i++) {
-		if (mprotect(pages, PAGES * 4096, i % 2 ? PROT_READ | PROT_WRITE : PROT_READ))
+		/* written to they are from the start */
+		if (mprotect(pages, PAGES * 4096, i % 2 || !maps ? PROT_READ | PROT_WRITE : PROT_READ))
 			ck_abort_msg("mprotect: %s", error_name(errno));
 		b.ran += spin_ns(MS / 50);
 	}
@@ -360,29 +361,39 @@ static struct burst map_and_spin(char *pages)
 	return b;
 }
 
+/* The one of both that was told less besides its user code. */
+static struct burst better_of(struct burst a, struct burst b)
+{
+	return a.told.user - a.ran < b.told.user - b.ran ? a : b;
+}
+
 /*
  * The mappings that the stub makes before it enters user code are no user time. When the host runs somebody else meanwhile,
- * nobody can tell whose time that is, so this is said of the best of many bursts of a millisecond or two; and of all
- * together, that what was user code is told.
+ * nobody can tell whose time that is, so this is said of the best of many bursts of a millisecond or two. With several CPUs the
+ * host may have the stub on another core all the time; then it waits for that core in each stay, and as it computes, the wait is
+ * user time mostly (arch/um/kernel/vtime.c): so what is compared with is the best of bursts that map nothing, in turns with them.
+ * And of all together, that what was user code is told.
  */
 TEST_LIMIT(mappings_are_system_time, 60)
 {
-	struct burst best = { .told.user = 1e18 }, all = {}, b;
+	struct burst best = { .told.user = 1e18 }, without = best, all = {}, b;
 	char *pages = scattered_pages();
 
 	stamps_per_ns();
 	for (int i = 0; i < 200; i++) {
-		b = map_and_spin(pages);
+		without = better_of(without, map_and_spin(pages, false));
+		b = map_and_spin(pages, true);
 		all.ran += b.ran;
 		all.told.user += b.told.user;
-		if (b.told.user - b.ran < best.told.user - best.ran)
-			best = b;
+		best = better_of(best, b);
 	}
-	printf("# mappings: at best utime %.0f us for %.0f us in user code, of %.0f us\n", best.told.user / 1e3, best.ran / 1e3,
-	       best.wall / 1e3);
+	printf("# mappings: at best utime %.0f us for %.0f us in user code, of %.0f us; without: %.0f, %.0f, %.0f\n", best.told.user / 1e3,
+	       best.ran / 1e3, best.wall / 1e3, without.told.user / 1e3, without.ran / 1e3, without.wall / 1e3);
 	ck_assert_msg(all.told.user > all.ran / 2, "time: utime %.1f ms of %.1f in user code", all.told.user / MS, all.ran / MS);
-	ck_assert_msg(best.told.user < 2 * best.ran, "at best utime %.0f us for %.0f us in user code, of %.0f us",
-		      best.told.user / 1e3, best.ran / 1e3, best.wall / 1e3);
+	ck_assert_msg(best.told.user - best.ran < without.told.user - without.ran + best.ran,
+		      "at best utime %.0f us for %.0f us in user code, of %.0f us; without mappings %.0f, %.0f, %.0f",
+		      best.told.user / 1e3, best.ran / 1e3, best.wall / 1e3,
+		      without.told.user / 1e3, without.ran / 1e3, without.wall / 1e3);
 }
 
 struct worker {
