@@ -100,7 +100,7 @@ TEST_LIMIT(a_refusal_shows_no_room, 60)
 	for (int i = 0; i < HANDS; i++)
 		pid[i] = start_in(a, fork_for_ever, NULL);
 	eventually(*read_file(at(a, "why")), 20);
-	eventually(read_field(at(a, "why"), "count") >= (lib_slow > 1 ? 1000 : 6000), 40);
+	eventually(read_field(at(a, "why"), "count") >= (lib_slow > 1 ? 100 : 6000), 40);
 	ck_assert_uint_eq(read_field(at(a, "why"), "usage"), HANDS + 1);
 	expect(write_file(at(a, "kill"), "1"), 0);
 	for (int i = 0; i < HANDS; i++)
