@@ -467,7 +467,7 @@ static void look_at_limit(struct actor *a, int err)
 }
 
 /*
- * What fails after mmap(2) is seen by nobody: the pages are there, and the limit is kept. Up to some hundred allocations,
+ * What fails after mmap(2) is seen by nobody: the pages are there, and the limit is kept. Hundreds of allocations,
  * most of them the swap device's: of those after the tenth a sample.
  */
 TEST_LIMIT(allocations_of_who_is_over_the_limit, 120)
@@ -477,7 +477,7 @@ TEST_LIMIT(allocations_of_who_is_over_the_limit, 120)
 
 	set_up_failslab();
 	set_limit(dir_a, "100");
-	for (int nth = 1; nth < MOST && !outcome.enough; nth += 1 + nth / 10) {
+	for (int nth = 1; nth < 100 * MOST && !outcome.enough; nth += 1 + nth / 10) {
 		act(a, over_limit, nth);
 		outcome = outcome_of(a);
 		ck_assert_msg(!outcome.err || outcome.err == ENOMEM, "allocation %d: %s", nth, error_name(outcome.err));
