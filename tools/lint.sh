@@ -26,7 +26,8 @@ files()
 # Rules that fail on the form of a list of subsystems (containers.h) and on
 # for_each macros, which are what they are; a line of Linux's that is ours to go on with. A futex
 # operation that there is not is ENOSYS by its interface. __initcall() is the one that UML's host code has.
-kernel_ignore=ENOSYS,USE_DEVICE_INITCALL,LOGGING_CONTINUATION,BRACKET_SPACE,TRAILING_SEMICOLON,MULTISTATEMENT_MACRO_USE_DO_WHILE,FILE_PATH_CHANGES
+# A KUnit test asks whether another task's lock is taken, which is no assertion (USE_LOCKDEP).
+kernel_ignore=USE_LOCKDEP,ENOSYS,USE_DEVICE_INITCALL,LOGGING_CONTINUATION,BRACKET_SPACE,TRAILING_SEMICOLON,MULTISTATEMENT_MACRO_USE_DO_WHILE,FILE_PATH_CHANGES
 # Kernel rules that do not hold in user space: attributes have no macros there,
 # shared memory is volatile, help texts are long strings, types have capitals; the registering
 # TEST() macro is a declaration.
