@@ -72,7 +72,7 @@ static void exits_now(struct task_struct *task, struct container_membership *fro
 	complete(&race->exit);
 	for (i = 0; i < TRIES && !has_left(task); i++) {
 		/* where nothing is locked it gets the CPU, if there is but one */
-		if (spin_is_locked(&task->alloc_lock))
+		if (!IS_ENABLED(CONFIG_SMP) || spin_is_locked(&task->alloc_lock))
 			mdelay(1);
 		else
 			msleep(20);
