@@ -256,7 +256,7 @@ struct container *container_make(struct container *parent, const char *name, umo
 	WRITE_ONCE(parent->nr_children, parent->nr_children + 1);
 	h->nr_containers++;
 
-	ret = container_add_files(cont, NULL);
+	ret = container_add_files(cont);
 	if (!ret)
 		ret = create_states(cont);
 	if (ret) {

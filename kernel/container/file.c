@@ -530,22 +530,21 @@ void container_files_free(struct container *cont)
 
 /**
  * container_add_files - all control files of a new container
- * @cont: container whose directory is not active yet
- * @clash: as for container_files_add()
+ * @cont: container whose directory is not active yet; no two files of it have one name (container_files_clash())
  *
  * Context: container_mutex.
  * Return: as container_files_add(). What was made goes with the directory.
  */
-int container_add_files(struct container *cont, const char **clash)
+int container_add_files(struct container *cont)
 {
 	struct container_subsys *ss;
 	int id, ret;
 
-	ret = container_files_add(cont, CONTAINER_CORE_FILES, clash);
+	ret = container_files_add(cont, CONTAINER_CORE_FILES, NULL);
 	for_each_bound_subsys(ss, id, cont->hierarchy->subsys_mask) {
 		if (ret)
 			break;
-		ret = container_files_add(cont, id, clash);
+		ret = container_files_add(cont, id, NULL);
 	}
 	return ret;
 }

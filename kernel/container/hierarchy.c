@@ -139,9 +139,10 @@ struct container_hierarchy *container_hierarchy_create(unsigned long mask, const
 	int ret;
 
 	container_assert_locked();
-	if (flags & CONTAINER_NOPREFIX && container_files_clash(mask)) {
+	if (flags & CONTAINER_NOPREFIX) {
 		*clash = container_files_clash(mask);
-		return ERR_PTR(-EEXIST);
+		if (*clash)
+			return ERR_PTR(-EEXIST);
 	}
 	ret = free_slot();
 	if (ret < 0)
@@ -158,7 +159,7 @@ struct container_hierarchy *container_hierarchy_create(unsigned long mask, const
 		goto fail;
 	h->subsys_mask = mask;
 	bind_all(h, h);
-	ret = container_add_files(h->root, clash);
+	ret = container_add_files(h->root);
 	if (ret)
 		goto fail;
 	kernfs_activate(h->root->kn);

@@ -296,7 +296,7 @@ void container_file_name(const struct container_hierarchy *h, const struct conta
 			 const char *file, char *buf, size_t len);
 const char *container_files_clash(unsigned long mask);
 void container_files_init(void);
-int container_add_files(struct container *cont, const char **clash);
+int container_add_files(struct container *cont);
 int container_files_add(struct container *cont, int id, const char **clash);
 void container_files_show(struct container *cont, int id, bool show);
 void container_files_activate(struct container *cont, int id);
