@@ -15,7 +15,6 @@
 
 #define FORKS 60
 #define FILES 200
-#define MS 1000000ull
 
 static char *bad, *good;
 static struct actor *neighbour;

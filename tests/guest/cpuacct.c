@@ -13,9 +13,6 @@
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
-#define MS 1e6
-#define TICK (10 * MS)
-
 /* A child that burns time when told to, and is asleep otherwise. */
 struct burner {
 	pid_t pid;

@@ -9,9 +9,6 @@
 #include <sys/resource.h>
 #include <sys/wait.h>
 
-#define MS 1e6
-#define TICK (10 * MS)
-
 static void burn(void *ms)
 {
 	burn_ms(*(unsigned int *)ms);
@@ -85,11 +82,6 @@ TEST(stat_tells_user_from_system)
 	expect(remove_dir(b), 0);
 }
 
-static double ns_of(struct timeval t)
-{
-	return t.tv_sec * 1e9 + t.tv_usec * 1e3;
-}
-
 static void expect_to_a_tick(const char *container, const char *field, double wanted)
 {
 	double got = read_field(at(container, "cpuacct.stat"), field);
@@ -123,8 +115,8 @@ static void expect_what_was_waited_for(void (*fn)(void *))
 	eventually(usage(a) >= 200 * MS, 15);
 	ck_assert_int_eq(kill(pid, SIGKILL), 0);
 	ck_assert_int_eq(wait4(pid, &status, 0, &used), pid);
-	expect_to_a_tick(a, "user", ns_of(used.ru_utime) - ns_of(born->ru_utime));
-	expect_to_a_tick(a, "system", ns_of(used.ru_stime) - ns_of(born->ru_stime));
+	expect_to_a_tick(a, "user", times_of(&used).user - times_of(born).user);
+	expect_to_a_tick(a, "system", times_of(&used).system - times_of(born).system);
 	expect(remove_dir(a), 0);
 }
 
@@ -138,40 +130,20 @@ TEST(stat_is_what_wait4_tells_of_system_calls)
 	expect_what_was_waited_for(call_for_ever);
 }
 
-/*
- * A child's life: its time-stamp counter in a loop, what went by in user code for certain, how long it is to do that, and in
- * which container.
- */
+/* A child's life: what of it was user code for certain, in ns, and in which container. */
 struct short_life {
-	uint64_t ran;
-	uint64_t enough;
+	double ran;
 	const char *container;
 };
 
-/* Of the counter, some us: a look at it takes far less, a stay in the kernel more than ten. */
-#define GAP 10000
-
-static void spin_stamps(void *arg)
+static void spin_in(void *arg)
 {
 	struct short_life *life = arg;
-	uint64_t last, at;
 
 	enter(life->container);
-	last = __builtin_ia32_rdtsc();
-	for (life->ran = 0; life->ran < life->enough; last = at) {
-		at = __builtin_ia32_rdtsc();
-		life->ran += at - last < GAP ? at - last : 0;
-	}
-}
-
-static double stamps_per_ns(void)
-{
-	double begin = now(), end = begin + 0.02;
-	uint64_t stamp = __builtin_ia32_rdtsc();
-
-	while (now() < end)
-		;
-	return (__builtin_ia32_rdtsc() - stamp) / ((now() - begin) * 1e9);
+	/* in steps of one length: what is left may be less than a stamp, and that is never over */
+	for (life->ran = 0; life->ran < MS / 2;)
+		life->ran += spin_ns(MS / 50);
 }
 
 /*
@@ -184,20 +156,20 @@ TEST_LIMIT(exits_take_no_time_along, 60)
 {
 	char *root = mount_hierarchy("cpuacct"), *a = at(root, "a");
 	struct short_life *life = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-	double rate = stamps_per_ns(), user, used, ran;
+	double user, used;
 	int n = 200, lost_user = 0, lost_usage = 0;
 
 	ck_assert_ptr_ne(life, MAP_FAILED);
-	life->enough = MS / 2 * rate;
+	/* not in each child */
+	stamps_per_ns();
 	life->container = a;
 	expect(make_dir(a), 0);
 	for (int i = 0; i < n; i++) {
 		user = read_field(at(a, "cpuacct.stat"), "user");
 		used = usage(a);
-		finish(start(spin_stamps, life));
-		ran = life->ran / rate;
-		lost_user += read_field(at(a, "cpuacct.stat"), "user") - user < ran / 2;
-		lost_usage += usage(a) - used < ran / 2;
+		finish(start(spin_in, life));
+		lost_user += read_field(at(a, "cpuacct.stat"), "user") - user < life->ran / 2;
+		lost_usage += usage(a) - used < life->ran / 2;
 	}
 	printf("# of %d children %d were told less than half of their user code in stat, %d in usage\n", n, lost_user, lost_usage);
 	ck_assert_int_le(lost_user, n / 20);

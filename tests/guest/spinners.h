@@ -14,8 +14,6 @@
 
 #include <sched.h>
 
-#define MS 1000000ull
-
 /* All wanted proportions are of at most this; what is within a fifth of one is right. */
 #define NEAR(x, wanted) ((x) > (wanted) * 0.8 && (x) < (wanted) * 1.25)
 

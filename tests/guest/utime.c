@@ -28,44 +28,9 @@
 
 WITHOUT_CONTAINERS
 
-#define MS 1e6
-#define TICK (10 * MS)
 /* What a task must have used before its shares say anything. */
 #define ENOUGH (200 * MS)
 #define MAX_CPUS 8
-
-/* In nanoseconds. */
-struct times {
-	double user;
-	double system;
-};
-
-static double ns_of(struct timeval t)
-{
-	return t.tv_sec * 1e9 + t.tv_usec * 1e3;
-}
-
-static struct times times_of(const struct rusage *used)
-{
-	return (struct times){ ns_of(used->ru_utime), ns_of(used->ru_stime) };
-}
-
-/* These are called by a signal handler and in loops: no ck_assert(), which writes to a file. */
-static struct times my_times(int who)
-{
-	struct rusage used = {};
-
-	getrusage(who, &used);
-	return times_of(&used);
-}
-
-static double clock_ns(clockid_t clock)
-{
-	struct timespec t = {};
-
-	clock_gettime(clock, &t);
-	return t.tv_sec * 1e9 + t.tv_nsec;
-}
 
 static double runtime_ns(void)
 {
@@ -127,43 +92,12 @@ struct burst {
 	struct times told;	/* by getrusage() */
 };
 
-/* Of the counter, some us: a look at it takes far less, a stay in the kernel more than ten. */
-#define GAP 10000
-
 static double run_delay_ns(void)
 {
 	unsigned long long delay = 0;
 
 	ck_assert_int_eq(sscanf(read_file("/proc/self/schedstat"), "%*u %llu", &delay), 1);
 	return delay;
-}
-
-/* The counter's rate. */
-static double stamps_per_ns(void)
-{
-	static double rate;
-
-	if (rate == 0) {
-		double begin = clock_ns(CLOCK_MONOTONIC);
-		uint64_t stamp = __builtin_ia32_rdtsc();
-
-		while (clock_ns(CLOCK_MONOTONIC) < begin + 20 * MS)
-			;
-		rate = (__builtin_ia32_rdtsc() - stamp) / (clock_ns(CLOCK_MONOTONIC) - begin);
-	}
-	return rate;
-}
-
-/* User code for @ns, or until a timer has fired; what of it was user code for certain. */
-static double spin_ns(double ns)
-{
-	uint64_t ran = 0, last = __builtin_ia32_rdtsc(), end = last + ns * stamps_per_ns(), at;
-
-	for (; last < end && !fired; last = at) {
-		at = __builtin_ia32_rdtsc();
-		ran += at - last < GAP ? at - last : 0;
-	}
-	return ran / stamps_per_ns();
 }
 
 static struct burst burst(double ns, bool calls)
@@ -182,7 +116,7 @@ static struct burst burst(double ns, bool calls)
 			for (int i = 0; i < 1000; i++)
 				syscall(SYS_getppid);
 	else
-		b.ran = spin_ns(ns);
+		b.ran = spin_until(ns, &fired);
 	b.inner = clock_ns(CLOCK_MONOTONIC) - begin;
 	getrusage(RUSAGE_SELF, &after);
 	b.waited += run_delay_ns();
@@ -323,80 +257,6 @@ TEST_LIMIT(threads_that_exited, 60)
 	ck_assert_msg(lost <= n / 20, "time: %d of %d threads were told less than half of their user code", lost, n);
 }
 
-/* What has been used when nothing is left to be handed on: a switch of tasks does that. */
-static struct times times_to_now(void)
-{
-	usleep(1);
-	return my_times(RUSAGE_SELF);
-}
-
-#define PAGES 80
-
-/* These many pages, each of which the host has to map by a call of its own: none lies after the one before it. */
-static char *scattered_pages(void)
-{
-	char *pages = mmap(NULL, PAGES * 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-
-	ck_assert_ptr_ne(pages, MAP_FAILED);
-	for (int i = PAGES - 1; i >= 0; i--)
-		pages[i * 4096] = 1;
-	return pages;
-}
-
-/* Ten stays, each of which makes 80 mappings, or none, and computes for 20 us. */
-static struct burst map_and_spin(char *pages, bool maps)
-{
-	struct times before = times_to_now(), after;
-	struct burst b = { .wall = -clock_ns(CLOCK_MONOTONIC) };
-
-	for (int i = 0; i < 10; i++) {
-		/* written to they are from the start */
-		if (mprotect(pages, PAGES * 4096, i % 2 || !maps ? PROT_READ | PROT_WRITE : PROT_READ))
-			ck_abort_msg("mprotect: %s", error_name(errno));
-		b.ran += spin_ns(MS / 50);
-	}
-	b.wall += clock_ns(CLOCK_MONOTONIC);
-	after = times_to_now();
-	b.told.user = after.user - before.user;
-	return b;
-}
-
-/* The one of both that was told less besides its user code. */
-static struct burst better_of(struct burst a, struct burst b)
-{
-	return a.told.user - a.ran < b.told.user - b.ran ? a : b;
-}
-
-/*
- * The mappings that the stub makes before it enters user code are no user time. When the host runs somebody else meanwhile,
- * nobody can tell whose time that is, so this is said of the best of many bursts of a millisecond or two. With several CPUs the
- * host may have the stub on another core all the time; then it waits for that core in each stay, and as it computes, the wait is
- * user time mostly (arch/um/kernel/vtime.c): so what is compared with is the best of bursts that map nothing, in turns with them.
- * And of all together, that what was user code is told.
- */
-TEST_LIMIT(mappings_are_system_time, 60)
-{
-	struct burst best = { .told.user = 1e18 }, without = best, all = {}, b;
-	char *pages = scattered_pages();
-
-	stamps_per_ns();
-	for (int i = 0; i < 200; i++) {
-		without = better_of(without, map_and_spin(pages, false));
-		b = map_and_spin(pages, true);
-		all.ran += b.ran;
-		all.told.user += b.told.user;
-		best = better_of(best, b);
-	}
-	printf("# mappings: at best utime %.0f us for %.0f us in user code, of %.0f us; without: %.0f, %.0f, %.0f\n", best.told.user / 1e3,
-	       best.ran / 1e3, best.wall / 1e3, without.told.user / 1e3, without.ran / 1e3, without.wall / 1e3);
-	ck_assert_msg(all.told.user > all.ran / 2, "time: utime %.1f ms of %.1f in user code", all.told.user / MS, all.ran / MS);
-	/* as user time they would be all of what the bursts take longer, but for waits */
-	ck_assert_msg((best.told.user - best.ran) - (without.told.user - without.ran) < (best.wall - without.wall) / 2,
-		      "at best utime %.0f us for %.0f us in user code, of %.0f us; without mappings %.0f, %.0f, %.0f",
-		      best.told.user / 1e3, best.ran / 1e3, best.wall / 1e3,
-		      without.told.user / 1e3, without.ran / 1e3, without.wall / 1e3);
-}
-
 struct worker {
 	volatile bool *quit;
 	bool calls;
@@ -485,7 +345,7 @@ TEST_LIMIT(itimer_virtual, 60)
 		spin_ns(i * MS);
 		before = set_timer(ITIMER_VIRTUAL, SIGVTALRM, 100);
 		began = clock_ns(CLOCK_MONOTONIC);
-		ran = spin_ns(3000 * MS);
+		ran = spin_until(3000 * MS, &fired);
 		away = clock_ns(CLOCK_MONOTONIC) - began - ran;
 		ck_assert_msg(fired, "time: ITIMER_VIRTUAL of 100 ms has not fired after 3 s");
 		late = when_fired.user - before.user - 100 * MS;

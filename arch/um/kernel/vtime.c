@@ -26,15 +26,17 @@
  *
  * Both are too long by the host's own work for the switch, at least by the
  * least that has been seen for a stay which a system call ended; that is taken
- * off. What remains is user time, the rest of the stay system time. If the rest
- * is much longer than the shortest stay seen, the host has run somebody else:
- * or the stub has run calls of ours first, which may take it a millisecond. In
- * ptrace mode these are run before the stay begins; in seccomp mode the stub
- * writes when it began with them, and they are system time before all else.
- * Whoever's fault a wait was, it belongs to this task as far as the scheduler's
- * clock goes, and is split in the proportion of the user code to the least cost
- * of a stay: a task that computes is not told to be in the kernel because the
- * host is busy, nor is one that does nothing but system calls told to compute.
+ * off. What remains is user time, the rest of the stay system time, which is
+ * what the switch costs: with the stub on another core of the host, that core
+ * and then the CPU's have to be woken. If the rest is longer than even that
+ * takes, the host has run somebody else: or the stub has run calls of ours
+ * first, which may take it a millisecond. In ptrace mode these are run before
+ * the stay begins; in seccomp mode the stub writes when it began with them, and
+ * they are system time before all else. Whoever's fault a wait was, it belongs
+ * to this task as far as the scheduler's clock goes, and is split in the
+ * proportion of the user code to the least cost of a stay: a task that computes
+ * is not told to be in the kernel because the host is busy, nor is one that does
+ * nothing but system calls told to compute.
  *
  * So utime + stime is what the scheduler says that the task ran, but for what
  * has not been handed on yet: less than a millisecond after the stay that the
@@ -69,8 +71,13 @@
 /* Assumed before the first system call of a CPU: more than any that has been seen. */
 #define LEAST_USER	(20 * NSEC_PER_USEC)
 #define LEAST_STAY	(100 * NSEC_PER_USEC)
-/* Switches that take that many times the shortest stay had to wait for a core. */
+/*
+ * Switches that take longer than both of these had to wait for a core: that many
+ * times the shortest stay, and what two wake-ups of a core that sleeps take. Where
+ * the host is a guest itself these were 70 to 160 us.
+ */
 #define WAITED		4
+#define WAKE_UPS	(200 * NSEC_PER_USEC)
 
 enum { UM_KERNEL, UM_HARDIRQ, UM_SOFTIRQ, UM_IDLE, UM_NR };
 
@@ -353,6 +360,8 @@ static struct told stub_tells(struct um_vtime *v, struct stub_data *data, u64 al
 /* What of a stay was user time. */
 static u64 user_ns(struct um_vtime *v, u64 stay, struct told t, bool syscall)
 {
+	u64 rest, switches;
+
 	if (!t.user)
 		return 0;
 	/* both go on while the CPU handles an interrupt, so they may be more than the stay */
@@ -364,8 +373,10 @@ static u64 user_ns(struct um_vtime *v, u64 stay, struct told t, bool syscall)
 		v->least_stay = min(v->least_stay, stay);
 	}
 	t.user = min(t.user - min(t.user, v->least_user), stay);
-	if (stay - t.user > WAITED * v->least_stay)
-		t.user = mul_u64_u64_div_u64(stay, t.user, t.user + v->least_stay);
+	rest = stay - t.user;
+	switches = max(WAITED * v->least_stay, WAKE_UPS);
+	if (rest > switches)
+		t.user += mul_u64_u64_div_u64(rest - switches, t.user, t.user + v->least_stay);
 	return t.user;
 }
 

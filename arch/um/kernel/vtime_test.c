@@ -293,6 +293,61 @@ static void vtime_interrupted_stay_is_no_measure(struct kunit *test)
 	KUNIT_EXPECT_LE(test, after, before + before / 2);
 }
 
+/* A system call that costs as little as one does with stub and CPU on one core of the host. */
+static void short_call(struct stub_data *data)
+{
+	struct mm_id id = { .stack = (unsigned long)data };
+
+	um_user_enter(&id);
+	data->stamps.entered = using_seccomp ? um_time_stamp() : 1;
+	compute(2 * NSEC_PER_USEC);
+	data->stamps.left = using_seccomp ? um_time_stamp() : 1 + 2 * NSEC_PER_USEC;
+	compute(2 * NSEC_PER_USEC);
+	um_user_leave(&id, using_seccomp ? SIGSYS : SIGTRAP + 0x80);
+}
+
+/* What is told beyond its user code, in ns, of a stay that takes a wake-up of a core on the way in and on the way out. */
+static s64 beyond_user_code(struct stub_data *data)
+{
+	struct mm_id id = { .stack = (unsigned long)data };
+	u64 utime = current->utime, begin, user;
+
+	um_user_enter(&id);
+	compute(50 * NSEC_PER_USEC);
+	begin = sched_clock();
+	data->stamps.entered = using_seccomp ? um_time_stamp() : 1;
+	user = compute(100 * NSEC_PER_USEC);
+	data->stamps.left = using_seccomp ? um_time_stamp() : 1 + user;
+	/* the stamps are within this */
+	user = sched_clock() - begin;
+	compute(50 * NSEC_PER_USEC);
+	/* an interrupt that does nothing: what is left is told at once */
+	um_user_leave(&id, SIGALRM);
+	return current->utime - utime - user;
+}
+
+/*
+ * Wake-ups are what the switch costs, though the CPU has seen it cost less by far. Said of the best of some, as the host may take
+ * the core away in one.
+ */
+static void vtime_wake_ups_are_system_time(struct kunit *test)
+{
+	struct stub_data *data = a_stub(test);
+	s64 least = S64_MAX;
+	unsigned long flags;
+
+	local_irq_save(flags);
+	for (int i = 0; i < 8; i++)
+		short_call(data);
+	vtime_account_kernel(current);
+	vtime_flush(current);
+	for (int i = 0; i < 20; i++)
+		least = min(least, beyond_user_code(data));
+	local_irq_restore(flags);
+	/* for the two clocks; it would be most of the wake-ups */
+	KUNIT_EXPECT_LE(test, least, NSEC_PER_USEC);
+}
+
 /**
  * struct other - a thread that takes turns with the test
  * @go: it may compute
@@ -381,6 +436,8 @@ static struct kunit_case vtime_test_cases[] = {
 	KUNIT_CASE(vtime_calls_are_system_time),
 	KUNIT_CASE(vtime_calls_before_a_ptrace_stay),
 	KUNIT_CASE(vtime_interrupted_stay_is_no_measure),
+	/* after it, as it has this CPU learn of short stays */
+	KUNIT_CASE(vtime_wake_ups_are_system_time),
 	KUNIT_CASE(vtime_each_has_its_own),
 	{}
 };
