@@ -8,9 +8,12 @@
  * everybody takes who changes an entry, is held from the look-up to the end of
  * the copy: at most one page, and nothing that sleeps.
  *
- * Page tables are freed after an RCU grace period (MMU_GATHER_RCU_TABLE_FREE);
- * a held spinlock is a reader, so a table that munmap() takes off meanwhile is
- * still there, and empty.
+ * munmap() takes page tables off without that lock. They are freed after an RCU
+ * grace period (MMU_GATHER_RCU_TABLE_FREE), and a held spinlock is a reader, so one
+ * that was found is still there, and empty. How it is found is not as safe:
+ * virt_to_pte(), and um_tlb_sync() as well, looks whether an entry has a table, and
+ * then reads it again for where. It is the compiler that makes one load of this
+ * today; two could find that the table has gone, and walk in the first page of memory.
  */
 
 #include <linux/mm.h>
