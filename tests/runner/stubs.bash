@@ -72,11 +72,50 @@ test_killed_stub_of_a_borrowed_memory()
 	done
 }
 
+# unborn PID PARENT NAME: is it a child that runs its parent's program, NAME, still? Leaves $state.
+unborn()
+{
+	local comm ppid
+
+	{ read -r _ comm state ppid _ </proc/$1/stat; } 2>/dev/null && [ "$ppid" = "$2" ] && [ "$comm" = "($3)" ]
+}
+
+# has_ended PID: has its parent been told so?
+has_ended()
+{
+	local state
+
+	! { read -r _ _ state _ </proc/$1/stat; } 2>/dev/null || [ $state = Z ]
+}
+
+# newborn KERNEL: stops a stub of it, $child, that has no program of its own yet, so that the kernel does not have its number.
+newborn()
+{
+	local last='' name seen='' state until=$((SECONDS + 20))
+
+	read -r name </proc/$1/comm
+	while [ $SECONDS -lt $until ]; do
+		# the newest of all processes
+		read -r _ _ _ _ last </proc/loadavg
+		[ "$last" != "$seen" ] || continue
+		seen=$last
+		unborn $last $1 "$name" || continue
+		kill -STOP $last 2>/dev/null
+		while unborn $last $1 "$name"; do
+			[ $state = T ] || continue
+			child=$last
+			return 0
+		done
+		kill -CONT $last 2>/dev/null	# too late
+	done
+	return 1
+}
+
 # A process whose stub is killed while it forks, in a loop, is the one that ends: not the child, which has its number until it
-# has a stub of its own. The program is a small one, so that much of its time is the start of a stub.
+# has a stub of its own. The child's stub is stopped on its way there, every other time: otherwise the moment is any.
 test_killed_stub_of_a_process_that_forks()
 {
-	local guest how i kills=16 stub
+	local child guest how i kernel kills=6 stub
 	cat >"$WORK/forks.c" <<-'END'
 		#include <stdlib.h>
 		#include <sys/wait.h>
@@ -107,11 +146,17 @@ test_killed_stub_of_a_process_that_forks()
 		guest=$!
 		for i in $(seq $kills); do
 			wait_for 10 ready $i || fail "$how: kill $i: expected process $i, got $(tail -n 1 "$WORK/o")"
+			kernel=$(kernel_pid) child=''
 			# the newest, until it forks
-			stub=$(pgrep -n -P "$(kernel_pid)" uml-userspace)
+			stub=$(pgrep -n -P $kernel uml-userspace)
 			echo >&4
-			sleep 0.0$((RANDOM % 90 + 10))
-			kill -KILL "$stub"
+			if [ $((i % 2)) = 0 ]; then
+				sleep 0.0$((RANDOM % 90 + 10))
+			else
+				newborn $kernel || fail "$how: kill $i: expected that it forks, saw no child"
+			fi
+			kill -KILL $stub
+			[ -z "$child" ] || { wait_for 10 has_ended $stub; kill -CONT $child; }
 		done
 		wait $guest
 		equal "status of $how" 0 $?
