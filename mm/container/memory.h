@@ -124,6 +124,8 @@ struct memory_pending {
  * struct memory_cursor - where the handler stopped; handler_mutex
  * @pid: the task to go on with
  * @addr: where in its address space
+ * @tasks_done: this lap is over for address spaces
+ * @files_done: and for mappings; when both are, the next begins
  * @owner: serial of the state whose mappings came last
  * @at: of the one whose turn it is; @class and @left are its
  * @class: mappings with less than 2^(class - 1) pages are not yet due; 0 to start over
@@ -134,6 +136,8 @@ struct memory_pending {
 struct memory_cursor {
 	pid_t pid;
 	unsigned long addr;
+	bool tasks_done;
+	bool files_done;
 	u64 owner;
 	u64 at;
 	int class;

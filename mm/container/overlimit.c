@@ -58,8 +58,6 @@ static struct workqueue_struct *memory_wq;
 struct memory_run {
 	struct memory_scan scan;
 	unsigned int files_first;	/* laps of step 1 to go */
-	bool tasks_done;	/* of this lap */
-	bool files_done;
 	unsigned long lap_freed;	/* scan.freed when this lap began */
 	unsigned int idle_laps;
 	unsigned int write_laps;
@@ -202,12 +200,12 @@ static void memory_let_time_pass(struct memory_run *run)
 }
 
 /* Both walks came to their end. Returns false when there is no point in another. */
-static bool memory_next_lap(struct memory_run *run)
+static bool memory_next_lap(struct memory_run *run, struct memory_cursor *cursor)
 {
 	struct memory_scan *scan = &run->scan;
 
-	run->tasks_done = false;
-	run->files_done = !scan->reclaim;
+	cursor->tasks_done = false;
+	cursor->files_done = false;
 	if (scan->freed > run->lap_freed) {
 		run->idle_laps = 0;
 		run->write_laps = 0;
@@ -229,13 +227,14 @@ static bool memory_next_lap(struct memory_run *run)
 static void memory_round_files(struct memory_run *run, struct container_memory *memory)
 {
 	run->scan.budget = MEMORY_ROUND;
-	run->files_done |= memory_scan_files(&run->scan, &memory->cursor);
+	memory->cursor.files_done = memory_scan_files(&run->scan, &memory->cursor);
 }
 
 /* One round, @over pages above where it stops. Returns false to give up. */
 static bool memory_round(struct memory_run *run, struct container_memory *memory,
 			 unsigned long limit, unsigned long over)
 {
+	struct memory_cursor *cursor = &memory->cursor;
 	struct memory_scan *scan = &run->scan;
 
 	memory_event(memory, MEMORY_ROUNDS, 1);
@@ -246,17 +245,19 @@ static bool memory_round(struct memory_run *run, struct container_memory *memory
 	scan->swap = get_nr_swap_pages() > 0;
 	if (run->files_first && memory_read(memory, MEMORY_FILE) > limit / 2) {
 		scan->invalidate = true;
-		run->files_first -= memory_scan_files(scan, &memory->cursor);
+		run->files_first -= memory_scan_files(scan, cursor);
 		scan->invalidate = false;
 		return true;
 	}
 	run->files_first = 0;
-	if (!run->tasks_done)
-		run->tasks_done = memory_scan_tasks(scan, &memory->cursor);
-	if (!run->files_done && scan->want > 0)
+	/* a run is short: who is done waits for the other, or the shorter walk would have more laps */
+	if (!cursor->tasks_done)
+		cursor->tasks_done = memory_scan_tasks(scan, cursor);
+	cursor->files_done |= !scan->reclaim;
+	if (!cursor->files_done && scan->want > 0)
 		memory_round_files(run, memory);
 	lru_add_drain();
-	return !run->tasks_done || !run->files_done || memory_next_lap(run);
+	return !cursor->tasks_done || !cursor->files_done || memory_next_lap(run, cursor);
 }
 
 /**
@@ -388,7 +389,6 @@ static void memory_handle(struct container_memory *memory, unsigned int max_roun
 	memory_flush(memory);
 	goal = memory_goal(memory, false);
 	run.scan.reclaim = READ_ONCE(memory->policy) == POLICY_RECLAIM || goal.full;
-	run.files_done = !run.scan.reclaim;
 	while (max_rounds-- && !fatal_signal_pending(current) && !READ_ONCE(memory->dead)) {
 		memory_flush(memory);
 		goal = memory_goal(memory, goal.full);

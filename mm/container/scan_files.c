@@ -32,10 +32,10 @@
 static bool scan_referenced(struct folio *folio)
 {
 	vma_flags_t flags;
+	/* of an active one, too: this clears the young bits, and nobody else does */
+	bool used = folio_mapped(folio) && folio_referenced(folio, 0, NULL, &flags);
 
-	if (folio_test_active(folio))
-		return true;
-	return folio_mapped(folio) && folio_referenced(folio, 0, NULL, &flags);
+	return used || folio_test_active(folio);
 }
 
 /* Of a folio in the page cache. Returns true when it is to be written. */

@@ -4,7 +4,8 @@
  *
  * A clock: a page that was touched since the last lap loses its young bit and
  * its place on the active list; one that was not is isolated (policy reclaim).
- * Only folios of the container are touched, whoever maps them.
+ * Only folios of the container are touched, whoever maps them; a file's have their turn in the walk over mappings (policy
+ * reclaim).
  *
  * Locking: mmap_lock for reading, by trylock: an address space that is being
  * changed is left for the next lap. Within it the page table lock, and below
@@ -31,6 +32,16 @@ struct memory_mm_walk {
 	unsigned long next;
 };
 
+/*
+ * The walk over mappings comes to a file's page, too, once in a lap, and asks all who map it. A turn here as well, one for each
+ * page table, would take it from who uses it because of who does not. Only the last lap before giving up looks in
+ * both places: a file system may be one that cannot be entered.
+ */
+static bool scan_is_for_files(struct memory_scan *scan, struct folio *folio)
+{
+	return scan->reclaim && !scan->force && READ_ONCE(folio->memcg_data) & MEMORY_MAPPING;
+}
+
 /* A present page. Returns true when its young bit was cleared. */
 static bool scan_present(struct memory_scan *scan, struct vm_area_struct *vma,
 			 unsigned long addr, pte_t *pte)
@@ -41,7 +52,7 @@ static bool scan_present(struct memory_scan *scan, struct vm_area_struct *vma,
 	if (!folio || folio_is_zone_device(folio) || !memory_owns(scan->top, folio))
 		return false;
 	scan->budget--;
-	if (scan->again)
+	if (scan->again || scan_is_for_files(scan, folio))
 		return false;
 	memory_event(scan->top, MEMORY_SCANNED, 1);
 	young = ptep_test_and_clear_young(vma, addr, pte);

@@ -208,6 +208,44 @@ TEST_LIMIT(files_lose_alike, 120)
 	eventually(!remove_dir(a), 5);
 }
 
+/*
+ * A file that is used all the time through page tables, and memory that is used as often, beside a process that goes through more
+ * than there is room for. In the lap over mappings the handler comes to the file, too, and two processes have it
+ * mapped, of which one uses it and then, for as long, the other: it has one turn in a lap all the same, in which all
+ * of them are asked.
+ */
+TEST_LIMIT(a_mapped_file_loses_like_memory, 120)
+{
+	char *root = mount_memory(), *a = container_with(root, "a", "2000", NULL), *disk = make_disk(32);
+	struct actor *memory = actor_in(a), *file[2] = { actor_in(a), actor_in(a) }, *cold = actor_in(a);
+	unsigned long lost[2] = { };
+
+	act(memory, touch, HOT);
+	for (int who = 0; who < 2; who++) {
+		strcpy(file[who]->path, who ? file[0]->path : make_data(disk, "data", HOT));
+		act(file[who], map_whole, 0);
+	}
+	cold->seed = 3;
+	act(cold, touch, 3000);
+	for (unsigned long i = 0; i < 400; i++) {
+		for (unsigned long slice = 0; slice < HOT / SLICE; slice++)
+			lost[0] += absent_memory(memory, slice);
+		lost[1] += absent_pages(file[0]->path, 0, HOT);
+		act(memory, use_all, 0);
+		act(file[i / 20 % 2], use_all, 0);
+		act(cold, use_slice, i % 30);
+	}
+	printf("# of 400 times %lu pages each, lost are %lu and %lu\n", HOT, lost[0], lost[1]);
+	ck_assert_uint_gt(stat_of(a, "swapped"), 3 * 3000);
+	ck_assert_msg(labs((long)(lost[0] - lost[1])) <= 2 * (long)HOT, "memory lost %lu and the file %lu", lost[0], lost[1]);
+	act(memory, check, 0);
+	dismiss(memory);
+	dismiss(file[0]);
+	dismiss(file[1]);
+	dismiss(cold);
+	eventually(!remove_dir(a), 5);
+}
+
 static void read_second_half(struct actor *a)
 {
 	a->arg += SET / SLICE;
