@@ -4,6 +4,7 @@
  * bound; what is written to several bounds is read as one. The number of rounds ends it, not the clock. (jobs 4 4@debug)
  */
 #include "lib-bc.h"
+#include "lib-users.h"
 
 #include <fcntl.h>
 #include <signal.h>
@@ -19,6 +20,8 @@ static char *top, *leaf[CONTAINERS];
 static struct shared {
 	atomic_uint opened;
 	atomic_uint refused;
+	atomic_bool stop;
+	atomic_uint rounds[CONTAINERS];
 } *shared;
 
 static void make_tree(void)
@@ -257,27 +260,106 @@ TEST_LIMIT(a_refusal_shows_no_room, 60)
 	remove_tree();
 }
 
-/* Bounds change, marks are reset, while charges are made. */
-TEST_LIMIT(bounds_that_change_under_load, 40)
+#define CHANGES (lib_slow > 1 ? 20 : 50)
+
+/* Opens and closes up to MOST until it is to stop; each round, for who waits for ARG's next one, is one open or close. */
+static void open_until_told(struct actor *a)
+{
+	int fd[MOST];
+	unsigned int n = 0, seed = lib_seed + a->arg;
+
+	while (!atomic_load(&shared->stop)) {
+		/* rather more opens than closes, so that it is at a bound most of the time */
+		if (n < MOST && rand_r(&seed) / 7 % 5 < 3) {
+			fd[n] = open("/dev/null", O_RDONLY);
+			if (fd[n] >= 0) {
+				n++;
+				atomic_fetch_add(&shared->opened, 1);
+			} else {
+				expect(errno, ENFILE);
+				atomic_fetch_add(&shared->refused, 1);
+			}
+		} else if (n) {
+			ck_assert_int_eq(close(fd[--n]), 0);
+		}
+		atomic_fetch_add(&shared->rounds[a->arg], 1);
+	}
+	a->result = n;
+}
+
+/* Whatever anybody was at has ended, and what he is at now he has begun since. */
+static void each_begins_anew(void)
+{
+	for (int i = 0; i < CONTAINERS; i++) {
+		unsigned int since = atomic_load(&shared->rounds[i]);
+
+		eventually(atomic_load(&shared->rounds[i]) - since >= 2, 10);
+	}
+}
+
+static unsigned long most_of(unsigned long a, unsigned long b)
+{
+	return a > b ? a : b;
+}
+
+/*
+ * Bounds change, and marks are reset, while charges are made: never is more held than the old bound allowed, the new
+ * one does, or was held already. USER: whose barrier it is, or 0: it is the limit, of who is privileged.
+ */
+static void bounds_change_under(uid_t user)
 {
 	struct actor *actor[CONTAINERS];
+	unsigned long sum = 0, most = 25;
 
 	make_tree();
-	run_in_all(actor);
-	for (int i = 0; i < 50; i++) {
-		set_bounds(top, 5 + i % 7 * 5, 5 + i % 7 * 10);
+	set_bounds(top, user ? 25 : 3, user ? 1000 : 25);
+	for (int i = 0; i < CONTAINERS; i++) {
+		actor[i] = quiet_actor_in(leaf[i]);
+		if (user)
+			act(actor[i], become_alice, 0);
+	}
+	ck_assert_uint_eq(held(top), 0);
+	for (int i = 0; i < CONTAINERS; i++)
+		act_begin(actor[i], open_until_told, i);
+	for (int i = 0; i < CHANGES; i++) {
+		unsigned long bound = 5 + i % 7 * 10;
+
+		set_bounds(top, user ? bound : 3, user ? 1000 : bound);
+		each_begins_anew();
+		most = most_of(most, bound);
+		ck_assert_uint_le(numfiles(top, "maxheld"), most);
+		/* nobody has seen the old one who is still at work, so from now on there is no more than that */
+		most = most_of(bound, held(top));
 		expect(write_file(at(top, "bc.reset"), "1"), 0);
 	}
-	for (int i = 0; i < CONTAINERS; i++)
+	atomic_store(&shared->stop, true);
+	for (int i = 0; i < CONTAINERS; i++) {
 		act_end(actor[i]);
+		sum += actor[i]->result;
+	}
+	ck_assert_uint_eq(held(top), sum);
+	ck_assert_uint_le(numfiles(top, "maxheld"), most);
+	ck_assert_uint_gt(atomic_load(&shared->opened), 0);
+	ck_assert_uint_gt(atomic_load(&shared->refused), 0);
 	expect(write_file(at(top, "bc.reset"), "1"), 0);
-	ck_assert_uint_eq(held(top), numfiles(top, "maxheld"));
-	ck_assert_uint_eq(held(top), numfiles(top, "minheld"));
+	ck_assert_uint_eq(numfiles(top, "maxheld"), sum);
+	ck_assert_uint_eq(numfiles(top, "minheld"), sum);
 	for (int i = 0; i < CONTAINERS; i++)
 		dismiss(actor[i]);
 	ck_assert_uint_eq(held(top), 0);
 	ck_assert_uint_eq(numfiles(top, "minheld"), 0);
+	printf("# %u opened, %u refused\n", atomic_load(&shared->opened), atomic_load(&shared->refused));
 	remove_tree();
+}
+
+TEST_LIMIT(bounds_that_change_under_load, 60)
+{
+	bounds_change_under(0);
+}
+
+TEST_LIMIT(barriers_that_change_under_load, 60)
+{
+	bounds_change_under(ALICE);
 }
 
 #define WRITERS 3
