@@ -57,8 +57,9 @@ static void record(struct container *cont, struct task_struct *task,
 	/* of the last tick: what time it is exactly the host would have to be asked, for each of many */
 	why->when = ktime_get_coarse_boottime_ns();
 	why->pid = task ? task_pid_nr(task) : 0;
+	/* a name is never without its end; and a copy of a length that is known is two instructions */
 	if (task)
-		strscpy_pad(why->comm, task->comm);
+		__builtin_memcpy(why->comm, task->comm, TASK_COMM_LEN);
 	spin_unlock_irqrestore(&why->lock, flags);
 	rcu_read_unlock();
 }
