@@ -6,6 +6,7 @@
 #include "testing.h"
 #include "numtasks.h"
 
+#include <kunit/static_stub.h>
 #include <linux/container_hooks.h>
 #include <linux/sched.h>
 
@@ -109,6 +110,40 @@ static void refused_fork_is_charged_to_nobody(struct kunit *test)
 	container_moving_unlock(container_moving_lock(true));
 }
 
+/* What becomes of the count between a refusal and what is said of it. */
+static long meanwhile;
+
+static bool changes_meanwhile(const struct shares_node *full)
+{
+	atomic_long_add(meanwhile, (atomic_long_t *)&full->count);
+	return true;
+}
+
+static void expect_said(struct kunit *test, long limit, long more, u64 usage)
+{
+	struct task_struct *child = new_child(test, 1);
+	struct place *p = test->priv;
+	const char *reason;
+
+	meanwhile = more;
+	KUNIT_ASSERT_EQ(test, shares_set_limit(&state_of(p)->node, limit, &reason), 0);
+	KUNIT_EXPECT_EQ(test, container_can_fork(child, CLONE_VM), -EAGAIN);
+	KUNIT_EXPECT_EQ(test, p->cont->why.last.usage, usage);
+	KUNIT_EXPECT_EQ(test, p->cont->why.last.limit, (u64)limit);
+	atomic_long_sub(more, &state_of(p)->node.count);
+}
+
+static void refusal_says_what_there_was(struct kunit *test)
+{
+	kunit_activate_static_stub(test, shares_refusal_is_final, changes_meanwhile);
+	/* somebody has ended, or is about to be refused, too */
+	expect_said(test, 1, -1, 1);
+	expect_said(test, 1, 1, 1);
+	/* more than it may have, and what is so no more */
+	expect_said(test, 0, 0, 1);
+	expect_said(test, 0, -2, 0);
+}
+
 static void kernel_threads_are_never_refused(struct kunit *test)
 {
 	struct task_struct *child = new_child(test, 1);
@@ -137,6 +172,7 @@ static void idle_threads_are_not_counted(struct kunit *test)
 static struct kunit_case numtasks_test_cases[] = {
 	KUNIT_CASE(cancelled_fork_is_given_back),
 	KUNIT_CASE(refused_fork_is_charged_to_nobody),
+	KUNIT_CASE(refusal_says_what_there_was),
 	KUNIT_CASE(kernel_threads_are_never_refused),
 	KUNIT_CASE(idle_threads_are_not_counted),
 	{}

@@ -58,6 +58,7 @@
 #include "chain.h"
 #include "shares.h"
 
+#include <kunit/static_stub.h>
 #include <linux/cpumask.h>
 #include <linux/init.h>
 #include <linux/jiffies.h>
@@ -591,6 +592,7 @@ bool shares_is_stocked(const struct shares_node *node)
  */
 bool shares_refusal_is_final(const struct shares_node *full)
 {
+	KUNIT_STATIC_STUB_REDIRECT(shares_refusal_is_final, full);
 	if (!shares_is_stocked(full))
 		return true;
 	/* of its own the CPU had none; if it has now, somebody has ended meanwhile */
