@@ -513,9 +513,13 @@ static void bomb(struct actor *actor)
 
 TEST(a_descriptor_bomb)
 {
-	struct actor *actor;
+	struct actor *actor, *neighbour;
 
-	mount_bc("a/b");
+	/* side by side, with the same bounds; neither may be above its barrier */
+	mount_bc("b");
+	expect(make_dir(b), 0);
+	neighbour = quiet_actor_in(b);
+	act(neighbour, become_alice, 0);
 	actor = actor_in(a);
 	act(actor, become_alice, 0);
 	act(actor, bomb, 0);
@@ -525,6 +529,10 @@ TEST(a_descriptor_bomb)
 	for (int i = 0; i < 300; i++)
 		ck_assert_int_ge(open("/dev/null", O_RDONLY), 0);
 	ck_assert_uint_eq(held(a), 256);
+	act(neighbour, open_files, 200);
+	ck_assert_uint_eq(neighbour->result, 200);
+	ck_assert_uint_eq(numfiles(b, "failcnt"), 0);
+	dismiss(neighbour);
 	expect(write_file(at(a, "kill"), "1"), 0);
 	wait_for(actor->pid);
 	/* its children are init's to reap */
