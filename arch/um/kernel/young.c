@@ -11,6 +11,8 @@
  * um_pte_unknown() - an entry that is old without a look
  * @pte: present entry
  *
+ * The host maps it for reading, too: with protection keys it makes unreadable what may be executed only.
+ *
  * Return: true when nobody waits for its next access: it needs no fault.
  */
 bool um_pte_unknown(pte_t pte)
