@@ -5,13 +5,14 @@
  */
 #include "lib-smp.h"
 
+#include <cpuid.h>
 #include <sys/mman.h>
 
 WITHOUT_CONTAINERS
 
 /*
- * Who only reads. What may be executed stays readable on the host when a look has made it old, and Linux
- * as it is takes no reading for a use: reclaim finds nothing but these pages, takes them, and gives the frames
+ * Who only reads. What may be executed stays readable on the host when a look has made it old (where the processor has
+ * protection keys, for who has allowed all of them), and Linux as it is takes no reading for a use: reclaim finds nothing but these pages, takes them, and gives the frames
  * to who waits for one, while for the rest of a tick the stub reads on through its old mapping. The
  * pages are in swap from the second time on and have not changed, so that a frame is free at once.
  *
@@ -41,12 +42,22 @@ struct reader {
 	int nr;
 };
 
+/* The host gives what may be executed only a protection key, which denies reading, as all but the first do from exec(2) on. */
+static void allow_all_keys(void)
+{
+	unsigned int a, b, c = 0, d;
+
+	if (__get_cpuid_count(7, 0, &a, &b, &c, &d) && c & bit_OSPKE)
+		asm volatile(".byte 0x0f, 0x01, 0xef" :: "a"(0), "c"(0), "d"(0));	/* wrpkru */
+}
+
 static void read_for_ever(void *arg)
 {
 	struct reader *r = arg;
 	volatile uint64_t *mem = mmap(NULL, READ_PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	unsigned int turn = 0;
 
+	allow_all_keys();
 	ck_assert_ptr_ne((void *)mem, MAP_FAILED);
 	for (unsigned int i = 0; i < READ_PAGES * WORDS; i++)
 		mem[i] = page_value(i / WORDS);
