@@ -141,9 +141,8 @@ static void spin_in(void *arg)
 	struct short_life *life = arg;
 
 	enter(life->container);
-	/* in steps of one length: what is left may be less than a stamp, and that is never over */
 	for (life->ran = 0; life->ran < MS / 2;)
-		life->ran += spin_ns(MS / 50);
+		life->ran += spin_ns(MS / 2 - life->ran);
 }
 
 /*

@@ -74,10 +74,12 @@ double spin_until(double ns, const volatile sig_atomic_t *end)
 {
 	uint64_t ran = 0, last = __builtin_ia32_rdtsc(), until = last + ns * stamps_per_ns(), at;
 
-	for (; last < until && !*end; last = at) {
+	/* at least once, so that who asks for what is left comes to an end */
+	do {
 		at = __builtin_ia32_rdtsc();
 		ran += at - last < GAP ? at - last : 0;
-	}
+		last = at;
+	} while (last < until && !*end);
 	return ran / stamps_per_ns();
 }
 

@@ -32,7 +32,10 @@ double clock_ns(clockid_t clock);
 
 /* The rate of the time-stamp counter. The first call takes 20 ms, to measure it. */
 double stamps_per_ns(void);
-/* User code for NS by that counter, or until *END; what of it was user code for certain: it goes on by some ten ns from one look to the next then. */
+/*
+ * User code for NS by that counter, or until *END, and for one look at it at least; returns what of it was user code for
+ * certain: it goes on by some ten ns from one look to the next then.
+ */
 double spin_until(double ns, const volatile sig_atomic_t *end);
 double spin_ns(double ns);
 
