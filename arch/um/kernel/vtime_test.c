@@ -231,6 +231,17 @@ static void vtime_calls_before_a_ptrace_stay(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ptrace_stay_begins(data, first, 0), first);
 }
 
+/* The user code of a stay that has begun, which takes @ns and is told; returns how long it took for certain. */
+static u64 user_code(struct stub_data *data, u64 ns)
+{
+	/* under ptrace the stub's CPU clock; left is none if 0 */
+	u64 entered = using_seccomp ? um_time_stamp() : 1, ran = compute(ns);
+
+	data->stamps.entered = entered;
+	data->stamps.left = using_seccomp ? um_time_stamp() : entered + ran;
+	return ran;
+}
+
 /* User code of as long as LEAST_STAY of vtime.c, after what is taken off: of a wait it is told half, all if a stay took no time. */
 #define OF_A_WAIT (TAKEN_OFF + 100 * NSEC_PER_USEC)
 
@@ -244,14 +255,10 @@ static u64 user_of_a_wait(struct stub_data *data)
 
 	for (int i = 0; i < 8; i++) {
 		struct mm_id id = { .stack = (unsigned long)data };
-		u64 utime = current->utime, now;
+		u64 utime = current->utime;
 
 		um_user_enter(&id);
-		/* left is 0 in ptrace mode, if the stub has run since */
-		now = using_seccomp ? um_time_stamp() : 1;
-		data->stamps.entered = now;
-		compute(OF_A_WAIT);
-		data->stamps.left = using_seccomp ? um_time_stamp() : now + OF_A_WAIT;
+		user_code(data, OF_A_WAIT);
 		compute(MSEC);
 		um_user_leave(&id, SIGIO);
 		least = min(least, current->utime - utime);
@@ -265,11 +272,9 @@ static void interrupted_call(struct stub_data *data)
 	struct mm_id id = { .stack = (unsigned long)data };
 
 	um_user_enter(&id);
-	data->stamps.entered = using_seccomp ? um_time_stamp() : 1;
 	vtime_account_kernel(current);
-	compute(200 * NSEC_PER_USEC);
+	user_code(data, 200 * NSEC_PER_USEC);
 	vtime_account_hardirq(current);
-	data->stamps.left = using_seccomp ? um_time_stamp() : 1 + 200 * NSEC_PER_USEC;
 	um_user_leave(&id, using_seccomp ? SIGSYS : SIGTRAP + 0x80);
 }
 
@@ -299,9 +304,7 @@ static void short_call(struct stub_data *data)
 	struct mm_id id = { .stack = (unsigned long)data };
 
 	um_user_enter(&id);
-	data->stamps.entered = using_seccomp ? um_time_stamp() : 1;
-	compute(2 * NSEC_PER_USEC);
-	data->stamps.left = using_seccomp ? um_time_stamp() : 1 + 2 * NSEC_PER_USEC;
+	user_code(data, 2 * NSEC_PER_USEC);
 	compute(2 * NSEC_PER_USEC);
 	um_user_leave(&id, using_seccomp ? SIGSYS : SIGTRAP + 0x80);
 }
@@ -315,9 +318,7 @@ static s64 beyond_user_code(struct stub_data *data)
 	um_user_enter(&id);
 	compute(50 * NSEC_PER_USEC);
 	begin = sched_clock();
-	data->stamps.entered = using_seccomp ? um_time_stamp() : 1;
-	user = compute(100 * NSEC_PER_USEC);
-	data->stamps.left = using_seccomp ? um_time_stamp() : 1 + user;
+	user = user_code(data, 100 * NSEC_PER_USEC);
 	/* the stamps are within this */
 	user = sched_clock() - begin;
 	compute(50 * NSEC_PER_USEC);
