@@ -186,7 +186,7 @@ static int refuse_limit(struct numtasks *nt, struct numtasks *by, struct shares_
 		.what = "fork", .ss = &numtasks_subsys, .error = -EAGAIN, .unit = "tasks",
 		.limiter = &container_of(full, struct numtasks, node)->css,
 		.usage = had(full, ceiling), .limit = ceiling, .asked = 1,
-		/* the same; each field is given, as to have the others cleared costs more than a lock */
+		/* said, not used; each field is given, as to have the others cleared costs more than a lock */
 		.reason = data_race(full->promised) ?
 			  "what is guaranteed to containers below is kept free" : NULL,
 	};

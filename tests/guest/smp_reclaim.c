@@ -12,9 +12,10 @@ WITHOUT_CONTAINERS
 
 /*
  * Who only reads. What may be executed stays readable on the host when a look has made it old (where the processor has
- * protection keys, for who has allowed all of them), and Linux as it is takes no reading for a use: reclaim finds nothing but these pages, takes them, and gives the frames
- * to who waits for one, while for the rest of a tick the stub reads on through its old mapping. The
- * pages are in swap from the second time on and have not changed, so that a frame is free at once.
+ * protection keys, for who has allowed all of them), and Linux as it is takes no reading for a use: reclaim finds
+ * nothing but these pages, takes them, and gives the frames to who waits for one, while for the rest of a tick the
+ * stub reads on through its old mapping. The pages are in swap from the second time on and have not changed, so that
+ * a frame is free at once.
  *
  * Here reading is a use, and with a CPU for each of them the readers may keep their pages for ever: reclaim
  * finds those of the hog, which are all zero and are not written anywhere. So one more rests when it has read all,
