@@ -376,19 +376,45 @@ void drain_batches(void)
 	expect(write_file("/proc/sys/vm/compact_memory", "1\n"), 0);
 }
 
+/* These are called in loops without an end, so that they leave nothing behind. */
+static unsigned long number_in(const char *container, const char *file)
+{
+	char *path = at(container, "%s", file);
+	unsigned long number = read_u64(path);
+
+	free(path);
+	return number;
+}
+
 unsigned long anon_pages(const char *container)
 {
-	return read_u64(at(container, "memory.anon_pages"));
+	return number_in(container, "memory.anon_pages");
 }
 
 unsigned long file_pages(const char *container)
 {
-	return read_u64(at(container, "memory.file_pages"));
+	return number_in(container, "memory.file_pages");
 }
 
 unsigned long stat_of(const char *container, const char *field)
 {
-	return read_field(at(container, "memory.stat"), field);
+	char *path = at(container, "memory.stat");
+	unsigned long number = read_field(path, field);
+
+	free(path);
+	return number;
+}
+
+void pages_leave(const char *container)
+{
+	double end = now() + 20 * lib_slow;
+	unsigned long anon, file;
+
+	while (drain_batches(), anon = anon_pages(container), file = file_pages(container), anon + file) {
+		need(now() < end, "%lu anonymous and %lu file pages are left; memory.files reads \"%s\"", anon, file,
+		     read_file(at(container, "memory.files")));
+		usleep(5000);
+	}
 }
 
 void handler_rests(const char *container)

@@ -98,6 +98,11 @@ unsigned long file_pages(const char *container);
 /* Has its list of files a line that ends in END? */
 bool lists(const char *container, const char *end);
 unsigned long stat_of(const char *container, const char *field);
+/*
+ * Until it has no page, as nobody uses any. Files of the host's could be left, libc or the test itself: if the machine runs
+ * out of memory it loses all their pages, and they are theirs who bring them in again.
+ */
+void pages_leave(const char *container);
 /* Until the handler has nothing to do: no round for a tenth of a second. */
 void handler_rests(const char *container);
 void set_limit(const char *container, const char *limit);

@@ -16,6 +16,15 @@ unsigned int draw_from(unsigned int *rand, unsigned int n)
 	return rand_r(rand) / 7 % n;
 }
 
+int put(const char *dir, const char *file, const char *text)
+{
+	char *path = at(dir, "%s", file);
+	int err = write_file(path, text);
+
+	free(path);
+	return err;
+}
+
 void may(int err, const char *what, const int *allowed)
 {
 	if (!err)

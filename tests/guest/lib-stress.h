@@ -9,6 +9,8 @@
 double seconds_of(const char *variable, double standard);
 /* The next choice, below N, of the stream *RAND: each worker has one, so that a seed repeats its choices. */
 unsigned int draw_from(unsigned int *rand, unsigned int n);
+/* write_file() of DIR/FILE that leaves nothing behind, for loops without an end. */
+int put(const char *dir, const char *file, const char *text);
 /* Fails for any error that is not in ALLOWED, up to a 0: what may come of somebody else having been faster. */
 void may(int err, const char *what, const int *allowed);
 /* What a child does: forks the next one and exits, until END (a time of now()). */

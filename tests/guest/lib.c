@@ -16,16 +16,6 @@
 #include <sys/wait.h>
 #include <time.h>
 
-/*
- * A check that leaves no mark when it passes: Check records where it last was,
- * and cannot do so between tests, in lib-main.c.
- */
-#define need(condition, ...)			\
-	do {					\
-		if (!(condition))		\
-			ck_abort_msg(__VA_ARGS__);	\
-	} while (0)
-
 double lib_slow = 1;
 unsigned int lib_seed;
 

@@ -59,6 +59,16 @@ void lib_register(const TTest *test, unsigned int limit, int cpus, int nodes);
 /* Memory nodes that the kernel was told to have. */
 int nr_nodes(void);
 
+/*
+ * A check that leaves no mark when it passes: ck_assert() writes each time where it was, to a file that is in the guest's
+ * memory. So it is what loops without an end want, and what is checked between tests (lib-main.c), where there is no such file.
+ */
+#define need(condition, ...)							\
+	do {									\
+		if (!(condition))						\
+			ck_abort_msg(__VA_ARGS__);				\
+	} while (0)
+
 /* A verb that returns an errno (0: success) against the wanted one. */
 #define expect(call, wanted)							\
 	do {									\

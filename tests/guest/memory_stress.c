@@ -64,8 +64,7 @@ static unsigned int times_of(const uint64_t *page, unsigned int who, unsigned in
 
 	if (page[0])
 		make_page(want, who, index, (uint32_t)page[0]);
-	ck_assert_msg(!memcmp(page, want, PAGE), "%s: page %u of worker %u is not what was written", where,
-		      index, who);
+	need(!memcmp(page, want, PAGE), "%s: page %u of worker %u is not what was written", where, index, who);
 	return page[0];
 }
 
@@ -111,10 +110,10 @@ static bool read_page(int fd, unsigned int who, int file, unsigned int index)
 		count_error(errno, file);
 		return false;
 	}
-	ck_assert_msg(got == 0 || got == PAGE, "%s: %zd bytes of page %u", path_of(who, file), got, index);
+	need(got == 0 || got == PAGE, "%s: %zd bytes of page %u", path_of(who, file), got, index);
 	times = times_of(page, who, index, path_of(who, file));
-	ck_assert_msg(times == begun || times == done, "%s: page %u is that of write %u, wanted %u or %u",
-		      path_of(who, file), index, times, done, begun);
+	need(times == begun || times == done, "%s: page %u is that of write %u, wanted %u or %u", path_of(who, file), index,
+	     times, done, begun);
 	atomic_store(&count->done[index], times);
 	atomic_store(&count->begun[index], times);
 	return true;
@@ -144,7 +143,7 @@ static void write_page(int fd, unsigned int who, int file, unsigned int index)
 		atomic_store(&count->done[index], times);
 		return;
 	}
-	ck_assert_msg(got < 0, "%s: %zd bytes written of page %u", path_of(who, file), got, index);
+	need(got < 0, "%s: %zd bytes written of page %u", path_of(who, file), got, index);
 	count_error(errno, file);
 }
 
@@ -213,7 +212,7 @@ static void check_mapped(unsigned int who, int file)
 
 	if (fd < 0)
 		return;
-	ck_assert_int_eq(fstat(fd, &st), 0);
+	need(!fstat(fd, &st), "fstat: %s", error_name(errno));
 	mem = st.st_size ? mmap(NULL, st.st_size, PROT_READ, MAP_SHARED, fd, 0) : MAP_FAILED;
 	close(fd);
 	if (mem == MAP_FAILED)
@@ -222,8 +221,8 @@ static void check_mapped(unsigned int who, int file)
 		struct count *count = &world->file[who][file];
 		unsigned int times = times_of(mem + i * (PAGE / sizeof(*mem)), who, i, "mapped");
 
-		ck_assert_msg(times == atomic_load(&count->begun[i]) || times == atomic_load(&count->done[i]),
-			      "%s: page %u is mapped as that of write %u", path_of(who, file), i, times);
+		need(times == atomic_load(&count->begun[i]) || times == atomic_load(&count->done[i]),
+		     "%s: page %u is mapped as that of write %u", path_of(who, file), i, times);
 	}
 	munmap(mem, st.st_size);
 }
@@ -240,7 +239,7 @@ static void use_memory(unsigned int who, unsigned int *rand)
 	for (unsigned int i = first; i < first + n && i < PAGES && !atomic_load(&world->over); i++) {
 		uint64_t *page = mem + i * (PAGE / sizeof(*mem));
 
-		ck_assert_uint_eq(times_of(page, who, i, "memory"), written[i]);
+		need(times_of(page, who, i, "memory") == written[i], "memory: page %u is not that of write %u", i, written[i]);
 		if (writes)
 			make_page(page, who, i, ++written[i]);
 	}
@@ -253,16 +252,15 @@ static void fork_once(unsigned int who, unsigned int *rand)
 	int status;
 
 	if (pid < 0) {
-		ck_assert_msg(errno == ENOMEM || errno == EAGAIN, "fork: %s", error_name(errno));
+		need(errno == ENOMEM || errno == EAGAIN, "fork: %s", error_name(errno));
 		return;
 	}
 	if (!pid) {
 		use_memory(who, rand);
 		_exit(0);
 	}
-	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	ck_assert_msg(!status || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL), "a child: wait status 0x%x",
-		      status);
+	need(waitpid(pid, &status, 0) == pid, "waitpid: %s", error_name(errno));
+	need(!status || (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL), "a child: wait status 0x%x", status);
 }
 
 /* What may come of a container that has just gone, or of a page_max. */
@@ -274,28 +272,20 @@ static void worker(void *arg)
 
 	mem = mmap(NULL, PAGES * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	ck_assert(mem != MAP_FAILED);
-	may(write_file(at(some_box(&rand), "procs"), "0"), "enter", lost);
+	may(put(some_box(&rand), "procs", "0"), "enter", lost);
 	check_file(who, TMPFS);
 	check_file(who, DISK);
 	while (!atomic_load(&world->over)) {
 		int file = draw_from(&rand, FILES);
-		char *control;
 
 		switch (draw_from(&rand, 12)) {
 		case 0: check_file(who, file); break;
 		case 1: check_mapped(who, file); break;
-		case 2:
-			fork_once(who, &rand);
-			break;
-		case 3:
-			control = at(some_box(&rand), "procs");
-			may(write_file(control, "0"), "move", lost);
-			free(control);
-			break;
+		case 2: fork_once(who, &rand); break;
+		case 3: may(put(some_box(&rand), "procs", "0"), "move", lost); break;
 		case 4:
-			control = at(some_box(&rand), "memory.%s", draw_from(&rand, 3) ? "addfile" : "rmfile");
-			may(write_file(control, path_of(who, file)), "claim", lost);
-			free(control);
+			may(put(some_box(&rand), draw_from(&rand, 3) ? "memory.addfile" : "memory.rmfile", path_of(who, file)),
+			    "claim", lost);
 			atomic_fetch_add(&world->claims, 1);
 			break;
 		case 5: case 6: case 7: use_memory(who, &rand); break;
@@ -313,11 +303,11 @@ static void hog(void *arg)
 	enter(at(top, "hog"));
 	while (!atomic_load(&world->over)) {
 		pages = mmap(NULL, HOG * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-		ck_assert(pages != MAP_FAILED);
+		need(pages != MAP_FAILED, "mmap: %s", error_name(errno));
 		for (int i = 0; i < HOG && !atomic_load(&world->over); i++)
 			pages[i * PAGE] = 1 + i;
 		for (int i = 0; i < HOG && !atomic_load(&world->over); i++)
-			ck_assert_int_eq(pages[i * PAGE], (char)(1 + i));
+			need(pages[i * PAGE] == (char)(1 + i), "page %d of the hog's is not what was written", i);
 		usleep(500000 * lib_slow);
 		munmap(pages, HOG * PAGE);
 	}
@@ -341,10 +331,13 @@ static void crowd(void *arg)
  */
 static void look_at_full(void)
 {
-	const char *full = at(top, "full");
-	unsigned long pages = anon_pages(full), most = FULL_MAX + 3 * stat_of(full, "unflushed_bound") + 2 * CROWD;
+	static char *full;
+	unsigned long pages, most;
 
-	ck_assert_msg(pages <= most, "%lu pages at a page_max of %d, wanted at most %lu", pages, FULL_MAX, most);
+	full = full ?: at(top, "full");
+	pages = anon_pages(full);
+	most = FULL_MAX + 3 * stat_of(full, "unflushed_bound") + 2 * CROWD;
+	need(pages <= most, "%lu pages at a page_max of %d, wanted at most %lu", pages, FULL_MAX, most);
 	atomic_store(&world->max_hits, stat_of(full, "max_hits"));
 	atomic_store(&world->ooms, stat_of(full, "ooms"));
 }
@@ -353,27 +346,26 @@ static void look_at_full(void)
 static void change(unsigned int *rand)
 {
 	static const char *const limits[] = { "100", "300", "600", "max" }, *const most[] = { "500", "1500", "max", "max" };
-	char *box = strdup(some_box(rand)), *beside = some_box(rand), *text = NULL, *rest, *line;
+	char *box = strdup(some_box(rand)), *beside = some_box(rand), *path = NULL, *text = NULL, *rest, *line;
 
 	switch (draw_from(rand, 5)) {
-	case 0: may(write_file(at(box, "memory.page_limit"), limits[draw_from(rand, 4)]), "page_limit", lost); break;
-	case 1: may(write_file(at(box, "memory.page_max"), most[draw_from(rand, 4)]), "page_max", lost); break;
-	case 2:
-		may(write_file(at(box, "memory.overlimit"), draw_from(rand, 3) ? "reclaim" : "deactivate"),
-		    "overlimit", lost);
-		break;
+	case 0: may(put(box, "memory.page_limit", limits[draw_from(rand, 4)]), "page_limit", lost); break;
+	case 1: may(put(box, "memory.page_max", most[draw_from(rand, 4)]), "page_max", lost); break;
+	case 2: may(put(box, "memory.overlimit", draw_from(rand, 3) ? "reclaim" : "deactivate"), "overlimit", lost); break;
 	case 3: may(make_dir(box), "mkdir", lost); break;
 	default:
-		if (try_read(at(box, "procs"), &text))
+		path = at(box, "procs");
+		if (try_read(path, &text))
 			break;
 		for (rest = text; (line = strsep(&rest, "\n")) && *line;)
-			may(write_file(at(beside, "procs"), line), "move away", lost);
+			may(put(beside, "procs", line), "move away", lost);
 		if (!remove_dir(box)) {
 			atomic_fetch_add(&world->removed, 1);
 			may(make_dir(box), "mkdir again", lost);
 		}
 		free(text);
 	}
+	free(path);
 	free(box);
 }
 
@@ -397,23 +389,22 @@ static void mounter(void *arg)
 	while (!atomic_load(&world->over)) {
 		int fd, i;
 
-		may(write_file(at(some_box(&rand), "procs"), "0"), "enter", lost);
-		ck_assert_msg(!mount("/dev/come", dir, draw_from(&rand, 2) ? "tmpfs" : "ext4", 0, NULL), "mount: %s",
-			      error_name(errno));
+		may(put(some_box(&rand), "procs", "0"), "enter", lost);
+		need(!mount("/dev/come", dir, draw_from(&rand, 2) ? "tmpfs" : "ext4", 0, NULL), "mount: %s", error_name(errno));
 		fd = open(file, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
 		/* at a page_max a file system may have no room for its own pages, either */
-		ck_assert_msg(fd >= 0 || errno == ENOMEM, "%s: %s", file, error_name(errno));
+		need(fd >= 0 || errno == ENOMEM, "%s: %s", file, error_name(errno));
 		memset(page, 'm', PAGE);
 		for (i = 0; fd >= 0 && i < 200 && pwrite(fd, page, PAGE, i * PAGE) == PAGE; i++)
 			;
 		for (int j = 0; j < i; j++)
 			if (pread(fd, page, PAGE, j * PAGE) > 0)
-				ck_assert_int_eq(page[j], 'm');
+				need(page[j] == 'm', "%s: page %d is not what was written", file, j);
 		if (fd >= 0)
 			close(fd);
 		/* a list that is printed uses mounts, and so does a handler that looks at the file */
 		while (umount2(dir, 0))
-			ck_assert_msg(errno == EBUSY, "umount: %s", error_name(errno));
+			need(errno == EBUSY, "umount: %s", error_name(errno));
 		atomic_fetch_add(&world->unmounted, 1);
 		usleep(20000 * lib_slow);
 	}
@@ -553,7 +544,7 @@ static void nothing_is_left(void)
 	expect(remove_dir(at(top, "hog")), 0);
 	expect(remove_dir(at(top, "full")), 0);
 	ck_assert_int_eq(directories_in(top), 0);
-	eventually((drain_batches(), anon_pages(top) + file_pages(top) == 0), 20);
+	pages_leave(top);
 	eventually(no_dying("memory"), 10);
 	ck_assert_uint_eq(read_u64(at(top, "memory.mapped_pages")), 0);
 	ck_assert_uint_eq(read_u64(at(top, "memory.active_pages")), 0);
