@@ -130,7 +130,8 @@ static unsigned int next_times(void)
 static void write_page(int fd, unsigned int who, int file, unsigned int index)
 {
 	struct count *count = &world->file[who][file];
-	uint64_t page[PAGE / sizeof(uint64_t)];
+	/* in one page: of two, the second in swap, Linux writes the first half, and a kill leaves it at that */
+	_Alignas(PAGE) uint64_t page[PAGE / sizeof(uint64_t)];
 	unsigned int times = next_times();
 	ssize_t got;
 
