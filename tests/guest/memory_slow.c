@@ -273,6 +273,65 @@ TEST_LIMIT(strays_of_removed_containers, 120)
 	expect(remove_dir(p), 0);
 }
 
+/* Makes a->path of ARG pages of tmpfs, has them written to swap, and unlinks it. */
+static void write_and_unlink(struct actor *a)
+{
+	int fd;
+
+	write_whole(a);
+	fd = open(a->path, O_RDWR | O_CLOEXEC);
+	a->pages = a->arg;
+	a->mem = mmap(NULL, a->pages * PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	ck_assert_ptr_ne(a->mem, MAP_FAILED);
+	drain_batches();
+	populate(a);
+	page_out(a);
+	release(a);
+	close(fd);
+	ck_assert_int_eq(unlink(a->path), 0);
+}
+
+/* Makes as many as the disk has just then, and may find it done. */
+static void leave_strays(const char *dir, bool tmpfs)
+{
+	struct actor *actor = actor_in(dir);
+
+	strcpy(actor->path, "/tmp/file");
+	act(actor, tmpfs ? write_and_unlink : touch, 40);
+	if (!tmpfs)
+		act(actor, page_out, 0);
+	dismiss(actor);
+	eventually(!read_field("/proc/meminfo", "Writeback"), 20);
+	drain_batches();
+}
+
+/*
+ * The same of memory, and of a file of tmpfs that is gone, in a container that stays: it has them, empty as it is, until
+ * somebody needs the room: the container itself, at its limit, or whoever takes swap away.
+ */
+TEST_LIMIT(strays_of_empty_containers, 120)
+{
+	char *root = mount_memory(), *a = container(root, "a");
+	const char *device = slow_swap();
+
+	for (int swap = 0; swap < 2; swap++) {
+		for (int i = 0; !anon_pages(a) && i < 10; i++)
+			leave_strays(a, false);
+		ck_assert_uint_gt(anon_pages(a), 0);
+		for (int i = 0; !file_pages(a) && i < 10; i++)
+			leave_strays(a, true);
+		ck_assert_uint_gt(file_pages(a), 0);
+		eventually((drain_batches(), anon_pages(a) + file_pages(a) == only_in_swap_cache()), 5);
+		if (swap)
+			no_more_swap(device);
+		else
+			set_limit(a, "0");
+		eventually(anon_pages(a) + file_pages(a) == 0, 10);
+		set_limit(a, "max");
+	}
+	expect(remove_dir(a), 0);
+}
+
 /* The reaper's answer, without waiting. */
 static bool has_died(struct actor *a)
 {
