@@ -12,6 +12,7 @@
  * Locking: none held. Lifetime: a state is looked at under memory_list_mutex only, and its
  * pages under RCU; no reference keeps it.
  */
+#include <linux/rcupdate.h>
 #include <linux/workqueue.h>
 
 #include "internal.h"
@@ -36,6 +37,8 @@ static void memory_sweep(struct work_struct *work)
 
 	INIT_LIST_HEAD(&scan.swapbacked);
 	INIT_LIST_HEAD(&scan.files);
+	/* who found a state before it was dead has charged it by now, however long its CPU was away (charge.c) */
+	synchronize_rcu();
 	do {
 		if (!memory_dead_charged(&files))
 			return;
