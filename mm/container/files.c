@@ -9,8 +9,8 @@
  * bigger one, and gets a new list.
  *
  * A path is what the reader could open: the first mount below the reader's root
- * through which the inode's name can be reached. A file of a file system that is
- * not mounted there (below an overlay, say) has its name in its file system,
+ * through which one of the inode's names can be reached. A file with none that can, as in
+ * a file system that is not mounted there (below an overlay, say), has its name in its file system,
  * after "(unreachable)"; one whose last name is gone has " (deleted)" after it.
  *
  * Locking: none of ours but for the list. One inode at a time is pinned with its
@@ -36,6 +36,8 @@
 
 /* More than that before the list is made may come meanwhile. */
 #define LIST_SLACK	16
+/* So many names of a file are looked at; most have one. */
+#define VIEW_NAMES	32
 
 /**
  * struct list - one look
@@ -53,11 +55,13 @@ struct list {
  * @mounts: at and below @root, ended by one without mnt; NULL when @root is not
  *	in the reader's mount namespace
  * @buf: PATH_MAX
+ * @names: of the file that is looked at
  */
 struct view {
 	struct path root;
 	const struct path *mounts;
 	char *buf;
+	struct dentry *names[VIEW_NAMES];
 };
 
 static void list_free(struct list *list)
@@ -140,7 +144,38 @@ static const char *view_path(const struct view *view, struct dentry *dentry)
 	return NULL;
 }
 
-static void show_dentry(struct seq_file *sf, const struct view *view, struct dentry *dentry)
+/* Some of @inode's names, hard links, referenced. Returns how many. */
+static unsigned int view_names(struct view *view, struct inode *inode)
+{
+	struct dentry *dentry;
+	unsigned int nr = 0;
+
+	guard(spinlock)(&inode->i_lock);
+	hlist_for_each_entry(dentry, &inode->i_dentry, d_alias) {
+		if (nr == VIEW_NAMES)
+			break;
+		/* one on this list is not being freed: that takes i_lock, too */
+		if (!d_unhashed(dentry))
+			view->names[nr++] = dget(dentry);
+	}
+	return nr;
+}
+
+/* The path by which the reader gets to a file, whichever of its names that is; or NULL. */
+static const char *view_any_path(struct view *view, struct inode *inode)
+{
+	unsigned int nr = view_names(view, inode), i;
+	const char *name = NULL;
+
+	for (i = 0; i < nr; i++) {
+		if (!name)
+			name = view_path(view, view->names[i]);
+		dput(view->names[i]);
+	}
+	return name;
+}
+
+static void show_dentry(struct seq_file *sf, struct view *view, struct dentry *dentry)
 {
 	const char *name;
 
@@ -160,11 +195,17 @@ static void show_dentry(struct seq_file *sf, const struct view *view, struct den
 		seq_puts(sf, " (deleted)");
 }
 
-static void show_inode(struct seq_file *sf, const struct view *view, struct inode *inode)
+static void show_inode(struct seq_file *sf, struct view *view, struct inode *inode)
 {
-	/* a name that is gone will do when there is no other */
-	struct dentry *dentry = d_find_alias(inode) ?: d_find_any_alias(inode);
+	const char *name = view_any_path(view, inode);
+	struct dentry *dentry;
 
+	if (name) {
+		seq_escape(sf, name, "\n\\");
+		return;
+	}
+	/* a name that is gone will do when there is no other */
+	dentry = d_find_alias(inode) ?: d_find_any_alias(inode);
 	if (dentry)
 		show_dentry(sf, view, dentry);
 	else if (S_ISBLK(inode->i_mode))
@@ -174,7 +215,7 @@ static void show_inode(struct seq_file *sf, const struct view *view, struct inod
 	dput(dentry);
 }
 
-static void show_file(struct seq_file *sf, const struct view *view, struct memory_file *file)
+static void show_file(struct seq_file *sf, struct view *view, struct memory_file *file)
 {
 	struct inode *inode = container_mapping_pin(file->cm);
 

@@ -290,6 +290,33 @@ TEST(path_is_what_the_reader_could_open)
 	expect(remove_dir(a), 0);
 }
 
+/* Two names, each below another directory: whichever the kernel has first, who can open the other is told that one. */
+TEST(any_name_will_do_that_the_reader_could_open)
+{
+	char *root = mount_memory(), *a = container(root, "a"), *disk = make_disk(16);
+	char *one = at(disk, "one"), *other = at(disk, "other");
+	struct actor *actor = actor_in(a);
+	char *data;
+
+	expect(make_dir(one), 0);
+	expect(make_dir(other), 0);
+	data = make_data(one, "data", 30);
+	ck_assert_int_eq(link(data, at(other, "link")), 0);
+	read_as(actor, data);
+	files_of = a;
+	wanted_line = " 30 /data\n";
+	finish(start(look_from, one));
+	wanted_line = " 30 /link\n";
+	finish(start(look_from, other));
+	/* a name that is gone is none */
+	ck_assert_int_eq(unlink(at(other, "link")), 0);
+	wanted_line = " 30 (unreachable)/one/data\n";
+	finish(start(look_from, other));
+	drop_cached(data);
+	dismiss(actor);
+	expect(remove_dir(a), 0);
+}
+
 static void keep_deleted(struct actor *a)
 {
 	int fd = open(a->path, O_RDWR | O_CLOEXEC);
