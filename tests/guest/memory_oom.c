@@ -8,7 +8,11 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
 
 static void move(struct actor *a, const char *dir)
 {
@@ -172,5 +176,169 @@ TEST_LIMIT(a_victim_that_cannot_die, 50)
 	ck_assert_uint_eq(cached_pages("/tmp/both"), 900);
 	ck_assert_int_eq(unlink("/tmp/both"), 0);
 	dismiss(writer);
+	expect(remove_dir(a), 0);
+}
+
+/* What two processes with one address space tell us; in memory that all share. */
+struct shared {
+	const char *dir;
+	unsigned long pages;
+	volatile pid_t inside;
+	volatile bool full;
+};
+
+static struct shared *new_shared(const char *dir, unsigned long pages)
+{
+	struct shared *shared = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+
+	ck_assert_ptr_ne(shared, MAP_FAILED);
+	shared->dir = dir;
+	shared->pages = pages;
+	return shared;
+}
+
+static void fill(unsigned long pages)
+{
+	char *mem = mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	ck_assert_ptr_ne(mem, MAP_FAILED);
+	for (unsigned long i = 0; i < pages; i++)
+		mem[i * PAGE] = 1;
+}
+
+/* No libc here but system calls: the other process has the same. */
+static int fill_inside(void *arg)
+{
+	struct shared *shared = arg;
+
+	expect(write_file(at(shared->dir, "procs"), "0"), 0);
+	shared->inside = getpid();
+	fill(shared->pages);
+	shared->full = true;
+	pause();
+	return 0;
+}
+
+static pid_t with_our_memory(int (*fn)(void *), void *arg)
+{
+	static char stack[64 << 10] __attribute__((aligned(16)));
+	pid_t pid = clone(fn, stack + sizeof(stack), CLONE_VM | SIGCHLD, arg);
+
+	ck_assert_int_gt(pid, 0);
+	return pid;
+}
+
+static void have_it_filled(void *arg)
+{
+	with_our_memory(fill_inside, arg);
+	pause();
+}
+
+/* Its end would free nothing, and who is outside would lose what it has. */
+TEST_LIMIT(who_shares_memory_with_one_outside_is_spared, 60)
+{
+	char *root = mount_memory(), *a = container_with(root, "a", NULL, "2000");
+	struct shared *shared = new_shared(a, 1500);
+	struct actor *small;
+	pid_t outside;
+
+	no_swap();
+	outside = start(have_it_filled, shared);
+	eventually(shared->full, 20);
+	small = actor_in(a);
+	/* less than the other has when page_max is passed, at 3 * unflushed_bound (4 CPUs: 372) above it at the latest */
+	act_begin(small, touch, 1000);
+	expect_killed(small);
+	eventually((drain_batches(), anon_pages(a) <= 1500 + FEW), 10);
+	ck_assert_uint_eq(stat_of(a, "ooms"), 1);
+	ck_assert_int_eq(kill(shared->inside, 0) | kill(outside, 0), 0);
+	ck_assert_uint_ge(anon_pages(a), 1500);
+	ck_assert_int_eq(kill(shared->inside, SIGKILL) | kill(outside, SIGKILL), 0);
+	ck_assert_int_eq(waitpid(outside, NULL, 0), outside);
+	eventually(remove_dir(a) == 0, 10);
+}
+
+static int wait_inside(void *arg)
+{
+	struct shared *shared = arg;
+
+	shared->inside = getpid();
+	pause();
+	return 0;
+}
+
+static void fill_beside(void *arg)
+{
+	struct shared *shared = arg;
+
+	with_our_memory(wait_inside, shared);
+	while (!shared->inside)
+		usleep(1000);
+	fill(shared->pages);
+	shared->full = true;
+}
+
+/* With one of two that share their memory killed, all of it would stay. */
+TEST_LIMIT(all_who_share_the_memory_are_killed, 60)
+{
+	char *root = mount_memory(), *a = container_with(root, "a", NULL, "1000");
+	struct shared *shared = new_shared(a, 4000);
+	struct actor *small;
+	pid_t big;
+	int status;
+
+	no_swap();
+	small = actor_in(a);
+	act(small, touch, 100);
+	big = start_in(a, fill_beside, shared);
+	ck_assert_int_eq(waitpid(big, &status, 0), big);
+	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "status %x", status);
+	ck_assert(!shared->full);
+	eventually(!strcmp(read_file(at(a, "procs")), at("", "%d\n", small->pid) + 1), 10);
+	eventually((drain_batches(), anon_pages(a) <= 100 + FEW), 10);
+	ck_assert_uint_eq(stat_of(a, "ooms"), 1);
+	act(small, check, 0);
+	dismiss(small);
+	expect(remove_dir(a), 0);
+}
+
+static void *fill_in_thread(void *arg)
+{
+	struct shared *shared = arg;
+
+	/* the first thread is a zombie by then */
+	usleep(100000);
+	fill(shared->pages);
+	shared->full = true;
+	return NULL;
+}
+
+static void fill_without_first_thread(void *arg)
+{
+	pthread_t thread;
+
+	ck_assert_int_eq(pthread_create(&thread, NULL, fill_in_thread, arg), 0);
+	syscall(SYS_exit, 0);
+}
+
+/* The first thread has exited, and has no memory: another says how much the process has. */
+TEST_LIMIT(who_has_no_first_thread_is_killed, 60)
+{
+	char *root = mount_memory(), *a = container_with(root, "a", NULL, "1000");
+	struct shared *shared = new_shared(a, 4000);
+	struct actor *small;
+	pid_t big;
+	int status;
+
+	no_swap();
+	small = actor_in(a);
+	act(small, touch, 100);
+	big = start_in(a, fill_without_first_thread, shared);
+	ck_assert_int_eq(waitpid(big, &status, 0), big);
+	ck_assert_msg(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL, "status %x", status);
+	ck_assert(!shared->full);
+	ck_assert_uint_eq(stat_of(a, "ooms"), 1);
+	act(small, check, 0);
+	dismiss(small);
 	expect(remove_dir(a), 0);
 }
