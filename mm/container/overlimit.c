@@ -304,6 +304,9 @@ static void memory_say_why(struct container_memory *memory, unsigned long limit,
 		.unit = "pages",
 	};
 
+	/* not as far below as it should be, but below: nobody waits */
+	if (why.usage < limit)
+		return;
 	/* every second it would take the place of what else is said */
 	if (!reclaim && READ_ONCE(memory->said) == limit)
 		return;
@@ -320,11 +323,15 @@ static void memory_say_why(struct container_memory *memory, unsigned long limit,
 static void memory_give_up(struct container_memory *memory, const struct memory_goal *goal,
 			   bool reclaim)
 {
-	unsigned long after = MEMORY_RETRY_MIN;
+	unsigned long after = MEMORY_RETRY_MIN, usage;
 
 	/* not if somebody else freed it meanwhile: whoever was killed, say */
 	memory_flush(memory);
-	if (memory_usage(memory) <= goal->stop)
+	usage = memory_usage(memory);
+	if (usage <= goal->stop)
+		return;
+	/* what is left cannot be freed, and the limit holds: what is charged above it from now on can be */
+	if (reclaim && !goal->full && usage <= goal->limit)
 		return;
 	/* `why` names the victim, until its memory is free */
 	if (!memory_oom_pending(memory))

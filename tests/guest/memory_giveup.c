@@ -71,6 +71,57 @@ TEST_LIMIT(pinned_pages_are_given_up, 60)
 	expect(remove_dir(a), 0);
 }
 
+static void lock(struct actor *a)
+{
+	touch(a);
+	ck_assert_int_eq(mlock(a->mem, a->pages * PAGE), 0);
+}
+
+/*
+ * What cannot be freed is above where the handler stops, 3875, and below the limit: what is above that goes each time
+ * that the limit is passed. It gave up each time, and rested for a second, in which they could have what they liked.
+ */
+TEST_LIMIT(a_limit_that_holds_goes_on_to_hold, 60)
+{
+	char *root = mount_memory(), *a = container(root, "a");
+	struct actor *locked = actor_in(a), *actor = actor_in(a);
+
+	act(locked, lock, 3900);
+	set_limit(a, "4000");
+	for (int i = 0; i < 10; i++) {
+		act(actor, touch, 600);
+		eventually((drain_batches(), anon_pages(a) + file_pages(a) <= 4000), 10);
+		act(actor, check, 0);
+		act(actor, release, 0);
+	}
+	/* now and then pages of their own may be in use, and it be above with nothing more to free */
+	ck_assert_uint_lt(stat_of(a, "giveups"), 5);
+	ck_assert_msg(!strstr(read_file(at(a, "why")), "reclaim") || read_field(at(a, "why"), "usage") > 4000,
+		      "%s", read_file(at(a, "why")));
+	dismiss(actor);
+	dismiss(locked);
+	expect(remove_dir(a), 0);
+}
+
+/* At page_max it may not get as far as it should (875 pages), and there is room: `why` is for when there is none. */
+TEST_LIMIT(room_below_page_max_is_not_in_why, 60)
+{
+	char *root = mount_memory(), *a = container(root, "a");
+	struct actor *locked = actor_in(a), *actor = actor_in(a);
+
+	act(locked, lock, 940);
+	expect(write_file(at(a, "memory.page_max"), "1000"), 0);
+	act(actor, touch, 400);
+	eventually(stat_of(a, "giveups") > 0, 20);
+	ck_assert_msg(!strstr(read_file(at(a, "why")), "reclaim") || read_field(at(a, "why"), "usage") >= 1000,
+		      "%s", read_file(at(a, "why")));
+	act(actor, check, 0);
+	ck_assert_uint_eq(stat_of(a, "ooms"), 0);
+	dismiss(actor);
+	dismiss(locked);
+	expect(remove_dir(a), 0);
+}
+
 /*
  * What a journal has, with data=journal the pages of files, too, is written with its commit, every five seconds, and cannot
  * be freed before. Who waits for room at page_max waits for that, and is not killed. (Nor is he here without the pauses of
