@@ -342,3 +342,25 @@ TEST_LIMIT(who_has_no_first_thread_is_killed, 60)
 	dismiss(small);
 	expect(remove_dir(a), 0);
 }
+
+/* Nor can the first process of the machine be killed: who has no room gets an error, though it is there. */
+TEST_LIMIT(the_first_process_is_spared, 60)
+{
+	char *root = mount_memory(), *a = container_with(root, "a", NULL, "200");
+	int fd = open("/tmp/file", O_RDWR | O_CREAT | O_CLOEXEC, 0600), i;
+	char page[PAGE] = "";
+
+	no_swap();
+	ck_assert_int_ge(fd, 0);
+	expect(move_to(a, 1), 0);
+	expect(write_file(at(a, "memory.addfile"), "/tmp/file"), 0);
+	for (i = 0; i < 5000 && pwrite(fd, page, PAGE, i * PAGE) == PAGE; i++)
+		;
+	ck_assert_msg(i < 5000 && errno == ENOMEM, "%d pages are written, then: %s", i, error_name(errno));
+	ck_assert_int_eq(i, file_pages(a));
+	ck_assert_uint_eq(stat_of(a, "ooms"), 0);
+	close(fd);
+	ck_assert_int_eq(unlink("/tmp/file"), 0);
+	expect(move_to(root, 1), 0);
+	eventually(remove_dir(a) == 0, 10);
+}
