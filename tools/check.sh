@@ -174,9 +174,11 @@ all_jobs()
 	if [ $debug = 0 ] || [ "$flavour" = kunit ]; then
 		echo kunit
 		echo kunit_time-1p
+		echo kunit_sweep-2
 	else
 		echo kunit@debug
 		echo kunit_time-1p@debug
+		echo kunit_sweep-2@debug
 	fi
 	for suite in $(suites); do jobs_of "$suite"; done | awk -v debug="$debug" '
 		{ rank = /@debug$/ ? (debug ? 1 : 0) : /@vanilla$/ ? 2 : 4 }
@@ -217,11 +219,23 @@ wanted()
 	return $found
 }
 
+# The one KUnit suite that a job kunit_... is of, or its source file if $2 is "file". What the stub tells depends on the
+# mode, and the worker that looks after removed containers comes by while others run.
+kunit_suite()
+{
+	case $1:${2-} in
+	kunit_time*:file) echo arch/um/kernel/vtime_test.c ;;
+	kunit_time*) echo um-vtime ;;
+	kunit_sweep*:file) echo mm/container/sweep_test.c ;;
+	kunit_sweep*) echo container-memory-sweep ;;
+	esac
+}
+
 # What a job must report: a name per line.
 plan_of()
 {
 	case $1 in
-	kunit_time*) sed -n 's/.*KUNIT_CASE[A-Z_]*(\([a-z0-9_]*\).*/\1/p' arch/um/kernel/vtime_test.c ;;
+	kunit_*) sed -n 's/.*KUNIT_CASE[A-Z_]*(\([a-z0-9_]*\).*/\1/p' "$(kunit_suite "$1" file)" ;;
 	kunit*) sed -n 's/.*KUNIT_CASE[A-Z_]*(\([a-z0-9_]*\).*/\1/p' kernel/container/*.c mm/container/*.c arch/um/kernel/*_test.c 2>/dev/null ;;
 	runner) tests/runner/run.sh --kernel "$build/default/linux" --list ;;
 	lint | budget | slots) echo "$1" ;;
@@ -307,9 +321,8 @@ guest()
 	case $1 in
 	kunit*) set -- "$@" --boot-timeout 120 --append kunit.enable=1 --append kunit.autorun=1 ;;
 	esac
-	# what the stub tells depends on the mode; the other suites are of several CPUs, or of none
 	case $1 in
-	kunit_time*) set -- "$@" --append kunit.filter_glob=um-vtime ;;
+	kunit_*) set -- "$@" --append "kunit.filter_glob=$(kunit_suite "$1")" ;;
 	esac
 	job=$1 pattern=$3
 	shift 3

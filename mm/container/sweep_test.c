@@ -2,8 +2,11 @@
 /*
  * KUnit: what a removed container leaves behind, and the worker that looks for it.
  */
+#include <linux/completion.h>
 #include <linux/container_testing.h>
+#include <linux/cpumask.h>
 #include <linux/delay.h>
+#include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/swap.h>
@@ -46,6 +49,46 @@ static void a_charge_on_its_way_is_found(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, exact(parent, MEMORY_FILE), 1UL);
 	folio_put(folio);
 	KUNIT_EXPECT_EQ(test, exact(parent, MEMORY_FILE), 0UL);
+}
+
+/* A charge whose CPU is away after it has found its container. */
+struct late_charge {
+	struct completion found, done;
+	struct container_memory *memory;
+	struct folio *folio;
+};
+
+static int charge_late(void *data)
+{
+	struct late_charge *late = data;
+
+	scoped_guard(rcu) {
+		complete(&late->found);
+		/* it is not so long from rmdir to the worker */
+		mdelay(600);
+		charge_directly(late->folio, late->memory, MEMORY_IS_FILE);
+	}
+	complete(&late->done);
+	return 0;
+}
+
+/* The worker comes by while the charge is under way, if there is a CPU for it (job kunit_sweep-2@debug). */
+static void a_charge_that_takes_long_is_found(struct kunit *test)
+{
+	struct tree *tree = test->priv;
+	struct late_charge late = { .memory = tree->states[4], .folio = new_folio(test) };
+	struct task_struct *task;
+
+	init_completion(&late.found);
+	init_completion(&late.done);
+	KUNIT_ASSERT_EQ(test, set_cpus_allowed_ptr(current, cpumask_of(0)), 0);
+	task = kthread_run_on_cpu(charge_late, &late, num_online_cpus() - 1, "late/%u");
+	KUNIT_ASSERT_FALSE(test, IS_ERR(task));
+	wait_for_completion(&late.found);
+	memory_subsys.offline(&late.memory->css);
+	wait_for_completion(&late.done);
+	EXPECT_SOON(test, owner_of(late.folio) == tree->states[3]);
+	folio_put(late.folio);
 }
 
 /* What a CPU has kept to itself is in the numbers above when a directory is gone, without a reading. */
@@ -147,6 +190,7 @@ static void the_worker_waits_for_no_disk(struct kunit *test)
 
 static struct kunit_case sweep_test_cases[] = {
 	KUNIT_CASE(a_charge_on_its_way_is_found),
+	KUNIT_CASE(a_charge_that_takes_long_is_found),
 	KUNIT_CASE(rmdir_tells_those_above),
 	KUNIT_CASE(the_dead_are_flushed_before_any_is_read),
 	KUNIT_CASE(removals_do_not_put_the_worker_off),

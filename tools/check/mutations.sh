@@ -52,7 +52,7 @@ key_of()
 	# shellcheck disable=SC2046 # files without white space in their names
 	cat "$patch" $(sed -n 's|^+++ b/||p' "$patch") tests/guest/lib*.[ch] "tests/guest/$suite.c" 2>/dev/null | sha256sum
 	case $suite in
-	kunit) cat ./*/container/*_test.c kernel/container/testing.h mm/container/memory_testing.h include/linux/container_testing.h arch/um/kernel/*_test.c ;;
+	kunit*) cat ./*/container/*_test.c kernel/container/testing.h mm/container/memory_testing.h include/linux/container_testing.h arch/um/kernel/*_test.c ;;
 	runner) cat tests/runner/* tools/run/* ;;
 	esac 2>/dev/null | sha256sum
 }
