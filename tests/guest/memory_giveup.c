@@ -96,7 +96,7 @@ TEST_LIMIT(a_limit_that_holds_goes_on_to_hold, 60)
 	}
 	/* now and then pages of their own may be in use, and it be above with nothing more to free */
 	ck_assert_uint_lt(stat_of(a, "giveups"), 5);
-	ck_assert_msg(!strstr(read_file(at(a, "why")), "reclaim") || read_field(at(a, "why"), "usage") > 4000,
+	ck_assert_msg(!strstr(read_file(at(a, "why")), "reclaim") || read_field(at(a, "why"), "usage") >= 4000,
 		      "%s", read_file(at(a, "why")));
 	dismiss(actor);
 	dismiss(locked);
@@ -112,10 +112,14 @@ TEST_LIMIT(room_below_page_max_is_not_in_why, 60)
 	act(locked, lock, 940);
 	expect(write_file(at(a, "memory.page_max"), "1000"), 0);
 	act(actor, touch, 400);
-	eventually(stat_of(a, "giveups") > 0, 20);
-	ck_assert_msg(!strstr(read_file(at(a, "why")), "reclaim") || read_field(at(a, "why"), "usage") >= 1000,
-		      "%s", read_file(at(a, "why")));
-	act(actor, check, 0);
+	/* some times, as there may be none just when it gives up; it goes on a little when nobody waits any more */
+	for (int i = 0; i < 5; i++) {
+		act(actor, check, 0);
+		usleep(50000 * lib_slow);
+		ck_assert_msg(!strstr(read_file(at(a, "why")), "reclaim") || read_field(at(a, "why"), "usage") >= 1000,
+			      "%s", read_file(at(a, "why")));
+	}
+	ck_assert_uint_gt(stat_of(a, "giveups"), 0);
 	ck_assert_uint_eq(stat_of(a, "ooms"), 0);
 	dismiss(actor);
 	dismiss(locked);
