@@ -94,8 +94,12 @@ TEST_LIMIT(a_limit_that_holds_goes_on_to_hold, 60)
 		act(actor, check, 0);
 		act(actor, release, 0);
 	}
-	/* now and then pages of their own may be in use, and it be above with nothing more to free */
-	ck_assert_uint_lt(stat_of(a, "giveups"), 5);
+	/*
+	 * Now and then pages of their own may be in use, and it be above with nothing more to free (2 to 5 times seen): not
+	 * with each of them (15 to 19 before).
+	 */
+	printf("# gave up %lu times\n", stat_of(a, "giveups"));
+	ck_assert_uint_lt(stat_of(a, "giveups"), 10);
 	ck_assert_msg(!strstr(read_file(at(a, "why")), "reclaim") || read_field(at(a, "why"), "usage") >= 4000,
 		      "%s", read_file(at(a, "why")));
 	dismiss(actor);
