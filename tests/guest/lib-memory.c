@@ -118,6 +118,12 @@ void touch(struct actor *a)
 		fill((unsigned long *)(a->mem + i * PAGE), i, a->seed);
 }
 
+void touch_and_mlock(struct actor *a)
+{
+	touch(a);
+	ck_assert_int_eq(mlock(a->mem, a->pages * PAGE), 0);
+}
+
 void check(struct actor *a)
 {
 	for (unsigned long i = 0; i < a->pages; i++)

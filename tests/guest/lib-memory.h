@@ -45,6 +45,7 @@ void expect_killed(struct actor *a);
 
 /* Things to do. */
 void touch(struct actor *a);		/* map ARG pages and fill them */
+void touch_and_mlock(struct actor *a);	/* the same, and mlock() them */
 void check(struct actor *a);		/* are they what was written? */
 void rewrite(struct actor *a);		/* fill the first ARG of them anew */
 void populate(struct actor *a);		/* access all, ARG times, as a driver would */

@@ -30,6 +30,21 @@ static void set_ksm(const char *file, const char *value)
 	expect(write_file(at("/sys/kernel/mm/ksm", "%s", file), value), 0);
 }
 
+static void make_ksm_fast(void)
+{
+	if (access("/sys/kernel/mm/ksm/run", F_OK))
+		ck_assert_int_eq(mount("none", "/sys", "sysfs", 0, NULL), 0);
+	set_ksm("sleep_millisecs", "5");
+	set_ksm("pages_to_scan", "2000");
+}
+
+/* Until so many pages are those that KSM has merged, or the ones that stand for them: for at most max_page_sharing (256) each. */
+static void have_merged(unsigned long pages)
+{
+	set_ksm("run", "1");
+	eventually(ksm("pages_sharing") + ksm("pages_shared") >= pages, 30);
+}
+
 /*
  * A merged page stays charged to the one whose page it was; the others' pages are freed. Broken
  * up again, each copy is charged to who writes.
@@ -40,16 +55,11 @@ TEST_LIMIT(merged_pages_are_charged_once, 60)
 	struct actor *x = actor_in(a), *y = actor_in(b);
 	unsigned long before = anon_pages(a) + anon_pages(b);
 
-	if (access("/sys/kernel/mm/ksm/run", F_OK))
-		ck_assert_int_eq(mount("none", "/sys", "sysfs", 0, NULL), 0);
-	set_ksm("sleep_millisecs", "5");
-	set_ksm("pages_to_scan", "2000");
+	make_ksm_fast();
 	act(x, make_alike, 200);
 	act(y, make_alike, 200);
 	near(anon_pages(a) + anon_pages(b) - before, 400);
-	set_ksm("run", "1");
-	/* one page may stand for at most max_page_sharing (256) */
-	eventually(ksm("pages_sharing") + ksm("pages_shared") >= 400, 30);
+	have_merged(400);
 	set_ksm("run", "0");
 	near(anon_pages(a) + anon_pages(b) - before, ksm("pages_shared"));
 	check_accounting();
@@ -80,13 +90,9 @@ TEST_LIMIT(copies_are_charged_to_who_stops_ksm, 60)
 	struct actor *x = actor_in(a), *y = actor_in(b), *z = actor_in(c);
 	unsigned long of_a = anon_pages(a), of_b = anon_pages(b);
 
-	if (access("/sys/kernel/mm/ksm/run", F_OK))
-		ck_assert_int_eq(mount("none", "/sys", "sysfs", 0, NULL), 0);
-	set_ksm("sleep_millisecs", "5");
-	set_ksm("pages_to_scan", "2000");
+	make_ksm_fast();
 	act(x, make_alike, 200);
-	set_ksm("run", "1");
-	eventually(ksm("pages_sharing") + ksm("pages_shared") >= 200, 30);
+	have_merged(200);
 	near(anon_pages(a), of_a + 1);
 	act(y, stop_ksm, 0);
 	near(anon_pages(a), of_a);
@@ -95,8 +101,7 @@ TEST_LIMIT(copies_are_charged_to_who_stops_ksm, 60)
 	/* the same of a container that has no room for them */
 	act(x, release, 0);
 	act(x, make_alike, 200);
-	set_ksm("run", "1");
-	eventually(ksm("pages_sharing") + ksm("pages_shared") >= 200, 30);
+	have_merged(200);
 	near(anon_pages(a), of_a + 1);
 	act(z, stop_ksm, 0);
 	near(anon_pages(a), of_a);

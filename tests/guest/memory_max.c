@@ -290,12 +290,6 @@ static void mix(struct actor *actor, const char *a, const char *b)
 	all_to_swap(actor, a, b);
 }
 
-static void lock(struct actor *a)
-{
-	touch(a);
-	ck_assert_int_eq(mlock(a->mem, a->pages * PAGE), 0);
-}
-
 /*
  * What is read from swap before anybody asks for it may be another container's, which is full: it is left there. B
  * does not wait for room in A, nobody in A is killed for it, and A gets no more than it may have.
@@ -307,7 +301,7 @@ TEST_LIMIT(swap_readahead_stops_at_the_owners_max, 120)
 	unsigned long before, read, hits;
 
 	/* nothing of this can be freed */
-	act(full, lock, LOCKED);
+	act(full, touch_and_mlock, LOCKED);
 	mix(actor, a, b);
 	drain_batches();
 	before = anon_pages(a);
@@ -355,7 +349,7 @@ TEST_LIMIT(swapped_pages_of_who_left_a_full_one, 60)
 	struct actor *full = actor_in(a), *actor = actor_in(a);
 	unsigned long had;
 
-	act(full, lock, LOCKED);
+	act(full, touch_and_mlock, LOCKED);
 	act(actor, touch, 150);
 	all_to_swap(actor, a, b);
 	move(full, b);

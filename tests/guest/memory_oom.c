@@ -64,12 +64,6 @@ TEST_LIMIT(faults_beside_a_mapper, 120)
 	expect(remove_dir(a), 0);
 }
 
-static void lock(struct actor *a)
-{
-	touch(a);
-	ck_assert_int_eq(mlock(a->mem, a->pages * PAGE), 0);
-}
-
 /*
  * Who moved in has far more than the container may have, in swap, and nothing that it is charged
  * for: its end would free nothing. The one whose pages they are has less. It comes from a
@@ -88,8 +82,8 @@ TEST_LIMIT(who_moved_in_is_spared_in_swap, 60)
 	ck_assert_uint_ge(swapped, 2000 - 100 - slack);
 	move(big, a);
 	hog = actor_in(a);
-	act(hog, lock, 100);
-	act_begin(hog, lock, 1000);
+	act(hog, touch_and_mlock, 100);
+	act_begin(hog, touch_and_mlock, 1000);
 	expect_killed(hog);
 	ck_assert_uint_eq(stat_of(a, "ooms"), 1);
 	ck_assert_uint_ge(swapped_out(big), swapped);

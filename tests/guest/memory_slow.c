@@ -397,8 +397,7 @@ static void no_more_fast_swap(void)
 /* Pages that cannot be freed, and some that can be in a while: one after the other, each by that disk. */
 static void fill_up(struct actor *a)
 {
-	touch(a);
-	ck_assert_int_eq(mlock(a->mem, a->pages * PAGE), 0);
+	touch_and_mlock(a);
 	a->arg = 30;
 	write_whole(a);
 }
