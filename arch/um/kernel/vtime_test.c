@@ -231,15 +231,14 @@ static void vtime_calls_before_a_ptrace_stay(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, ptrace_stay_begins(data, first, 0), first);
 }
 
-/* The user code of a stay that has begun, which takes @ns and is told; returns how long it took for certain. */
-static u64 user_code(struct stub_data *data, u64 ns)
+/* The user code of a stay that has begun, which takes @ns and is told. */
+static void user_code(struct stub_data *data, u64 ns)
 {
 	/* under ptrace the stub's CPU clock; left is none if 0 */
 	u64 entered = using_seccomp ? um_time_stamp() : 1, ran = compute(ns);
 
 	data->stamps.entered = entered;
 	data->stamps.left = using_seccomp ? um_time_stamp() : entered + ran;
-	return ran;
 }
 
 /* User code of as long as LEAST_STAY of vtime.c, after what is taken off: of a wait it is told half, all if a stay took no time. */
@@ -318,7 +317,7 @@ static s64 beyond_user_code(struct stub_data *data)
 	um_user_enter(&id);
 	compute(50 * NSEC_PER_USEC);
 	begin = sched_clock();
-	user = user_code(data, 100 * NSEC_PER_USEC);
+	user_code(data, 100 * NSEC_PER_USEC);
 	/* the stamps are within this */
 	user = sched_clock() - begin;
 	compute(50 * NSEC_PER_USEC);
