@@ -175,7 +175,7 @@ static const char *view_any_path(struct view *view, struct inode *inode)
 	return name;
 }
 
-static void show_dentry(struct seq_file *sf, struct view *view, struct dentry *dentry)
+static void show_dentry(struct seq_file *sf, const struct view *view, struct dentry *dentry)
 {
 	const char *name;
 

@@ -291,21 +291,21 @@ static struct memory_goal memory_goal(struct container_memory *memory, bool full
 	return goal;
 }
 
-/* The limit does not hold, and nothing else would tell. */
-static void memory_say_why(struct container_memory *memory, unsigned long limit, bool reclaim)
+/* The limit does not hold with @usage, and nothing else would tell. */
+static void memory_say_why(struct container_memory *memory, unsigned long usage, unsigned long limit, bool reclaim)
 {
 	struct container_refusal why = {
 		.what = "reclaim",
 		.reason = reclaim ? "nothing more can be freed" : "policy deactivate frees nothing",
 		.ss = &memory_subsys,
 		.limiter = &memory->css,
-		.usage = memory_usage(memory),
+		.usage = usage,
 		.limit = limit,
 		.unit = "pages",
 	};
 
 	/* not as far below as it should be, but below: nobody waits */
-	if (why.usage < limit)
+	if (usage < limit)
 		return;
 	/* every second it would take the place of what else is said */
 	if (!reclaim && READ_ONCE(memory->said) == limit)
@@ -335,7 +335,7 @@ static void memory_give_up(struct container_memory *memory, const struct memory_
 		return;
 	/* `why` names the victim, until its memory is free */
 	if (!memory_oom_pending(memory))
-		memory_say_why(memory, goal->limit, reclaim);
+		memory_say_why(memory, usage, goal->limit, reclaim);
 	if (reclaim) {
 		after = clamp(memory->retry_after, MEMORY_RETRY_MIN, MEMORY_RETRY_MAX);
 		memory->retry_after = 2 * after;
