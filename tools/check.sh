@@ -219,15 +219,14 @@ wanted()
 	return $found
 }
 
-# The one KUnit suite that a job kunit_... is of, or its source file if $2 is "file". What the stub tells depends on the
+# The files with the KUnit suites of a job; one that is called kunit_... has one suite: what the stub tells depends on the
 # mode, and the worker that looks after removed containers comes by while others run.
-kunit_suite()
+kunit_files()
 {
-	case $1:${2-} in
-	kunit_time*:file) echo arch/um/kernel/vtime_test.c ;;
-	kunit_time*) echo um-vtime ;;
-	kunit_sweep*:file) echo mm/container/sweep_test.c ;;
-	kunit_sweep*) echo container-memory-sweep ;;
+	case $1 in
+	kunit_time*) echo arch/um/kernel/vtime_test.c ;;
+	kunit_sweep*) echo mm/container/sweep_test.c ;;
+	*) printf '%s\n' kernel/container/*.c mm/container/*.c arch/um/kernel/*_test.c ;;
 	esac
 }
 
@@ -235,8 +234,7 @@ kunit_suite()
 plan_of()
 {
 	case $1 in
-	kunit_*) sed -n 's/.*KUNIT_CASE[A-Z_]*(\([a-z0-9_]*\).*/\1/p' "$(kunit_suite "$1" file)" ;;
-	kunit*) sed -n 's/.*KUNIT_CASE[A-Z_]*(\([a-z0-9_]*\).*/\1/p' kernel/container/*.c mm/container/*.c arch/um/kernel/*_test.c 2>/dev/null ;;
+	kunit*) kunit_files "$1" | xargs sed -n 's/.*KUNIT_CASE[A-Z_]*(\([a-z0-9_]*\).*/\1/p' ;;
 	runner) tests/runner/run.sh --kernel "$build/default/linux" --list ;;
 	lint | budget | slots) echo "$1" ;;
 	spin) tests/models/run.sh --list ;;
@@ -322,7 +320,7 @@ guest()
 	kunit*) set -- "$@" --boot-timeout 120 --append kunit.enable=1 --append kunit.autorun=1 ;;
 	esac
 	case $1 in
-	kunit_*) set -- "$@" --append "kunit.filter_glob=$(kunit_suite "$1")" ;;
+	kunit_*) set -- "$@" --append "kunit.filter_glob=$(kunit_files "$1" | xargs sed -n 's/.*\.name = "\(.*\)",/\1/p')" ;;
 	esac
 	job=$1 pattern=$3
 	shift 3
