@@ -89,7 +89,7 @@ static void memory_offline(struct container_subsys_state *css)
 	container_mapping_release_all(memory);
 	memory_home_release_all(memory);
 	memory_sweep_dead(memory);
-	/* a handler that waits for its next try has a reference, too; pairs with memory_give_up() */
+	/* a handler that waits for its next try has a reference, too; pairs with memory_look_again() */
 	smp_mb();
 	if (delayed_work_pending(&memory->work))
 		memory_end_retry(memory);

@@ -168,7 +168,8 @@ struct memory_cursor {
  * @handler_mutex: one handler at a time
  * @retry_at: jiffies before which a handler that gave up is not tried again by
  *	charges; racy on purpose, a hint
- * @retry_after: jiffies from the next giving up to the next try; @handler_mutex
+ * @retry_after: jiffies from the next giving up to the next try; @handler_mutex, but for a charge that finds the limit held
+ * @anew: a limit or the policy was written: the next run does not rest, even if one that is under way gives up
  * @said: the limit of which `why` has been told that policy deactivate does not make it hold, ULONG_MAX for none;
  *	@handler_mutex, but for who writes a limit or a policy
  * @cursor: where the handler goes on; @handler_mutex
@@ -202,6 +203,7 @@ struct container_memory {
 	struct mutex handler_mutex;
 	unsigned long retry_at;
 	unsigned long retry_after;
+	bool anew;
 	unsigned long said;
 	struct memory_cursor cursor;
 	atomic_t waiters;

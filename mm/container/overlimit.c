@@ -106,6 +106,18 @@ static bool memory_backs_off(struct container_memory *memory)
 	return time_before(jiffies, READ_ONCE(memory->retry_at));
 }
 
+/*
+ * After a charge that leaves it within its limit: what could not be freed has gone, and what comes in its place may be.
+ * Not from the rest after the first time: who goes below and above again and again has all pages walked twice a second.
+ */
+static void memory_end_rest(struct container_memory *memory)
+{
+	if (!time_after(READ_ONCE(memory->retry_at), jiffies + MEMORY_RETRY_MIN))
+		return;
+	WRITE_ONCE(memory->retry_at, jiffies);
+	WRITE_ONCE(memory->retry_after, MEMORY_RETRY_MIN);
+}
+
 /**
  * memory_start_anew - after a limit or the policy was written: what was found before does not count
  * @memory: state, pinned
@@ -117,6 +129,8 @@ void memory_start_anew(struct container_memory *memory, unsigned long limit)
 {
 	WRITE_ONCE(memory->retry_at, jiffies);
 	WRITE_ONCE(memory->said, ULONG_MAX);
+	/* a run may be under way that gives up for what was written before */
+	WRITE_ONCE(memory->anew, true);
 	memory_flush(memory);
 	if (memory_over(memory, limit))
 		memory_start_handler(memory);
@@ -136,8 +150,10 @@ void memory_check_limit(struct container_memory *memory)
 	for (; memory; memory = memory_parent(memory)) {
 		unsigned long limit = READ_ONCE(memory->limit);
 
-		if (!memory_over(memory, limit))
+		if (!memory_over(memory, limit)) {
+			memory_end_rest(memory);
 			continue;
+		}
 		atomic_long_inc(&memory->hits);
 		memory_tell(memory);
 		throttle |= memory_over(memory, memory_throttle_at(limit));
@@ -315,6 +331,19 @@ static void memory_say_why(struct container_memory *memory, unsigned long usage,
 	container_css_refuse(&memory->css, NULL, &why);
 }
 
+/* The handler looks again after @after jiffies, if nobody has it look before. */
+static void memory_look_again(struct container_memory *memory, unsigned long after)
+{
+	if (!memory_tryget(memory))
+		return;
+	if (!queue_delayed_work(memory_wq, &memory->work, after))
+		container_css_put(&memory->css);
+	/* pairs with memory_offline(): one of us sees what the other did, and nobody waits with our reference */
+	smp_mb();
+	if (READ_ONCE(memory->dead))
+		memory_end_retry(memory);
+}
+
 /*
  * Nothing more to free, or to deactivate. Charges leave the container alone for
  * a while; then it is looked at again, because swap may have been added, or
@@ -337,21 +366,30 @@ static void memory_give_up(struct container_memory *memory, const struct memory_
 	if (!memory_oom_pending(memory))
 		memory_say_why(memory, usage, goal->limit, reclaim);
 	if (reclaim) {
-		after = clamp(memory->retry_after, MEMORY_RETRY_MIN, MEMORY_RETRY_MAX);
-		memory->retry_after = 2 * after;
+		after = clamp(READ_ONCE(memory->retry_after), MEMORY_RETRY_MIN, MEMORY_RETRY_MAX);
+		WRITE_ONCE(memory->retry_after, 2 * after);
 		memory_event(memory, MEMORY_GIVEUPS, 1);
 		memory_tell(memory);
 	}
 	trace_container_memory_giveup(memory, goal->limit, jiffies_to_msecs(after));
 	WRITE_ONCE(memory->retry_at, jiffies + after);
-	if (!memory_tryget(memory))
-		return;
-	if (!queue_delayed_work(memory_wq, &memory->work, after))
-		container_css_put(&memory->css);
-	/* pairs with memory_offline(): one of us sees what the other did, and nobody waits with our reference */
-	smp_mb();
-	if (READ_ONCE(memory->dead))
-		memory_end_retry(memory);
+	memory_look_again(memory, after);
+}
+
+/*
+ * Who started this run, for a charge or a reading, came before the last one gave up, or has put itself in the place of its
+ * timer: it is looked at when that is over.
+ */
+static bool memory_rests(struct container_memory *memory, const struct memory_goal *goal)
+{
+	long left = READ_ONCE(memory->retry_at) - jiffies;
+
+	if (xchg(&memory->anew, false))
+		return false;
+	if (left <= 0 || goal->full || READ_ONCE(memory->dead))
+		return false;
+	memory_look_again(memory, left);
+	return true;
 }
 
 /* A round, and its line in the trace. */
@@ -395,6 +433,8 @@ static void memory_handle(struct container_memory *memory, unsigned int max_roun
 	INIT_LIST_HEAD(&run.scan.files);
 	memory_flush(memory);
 	goal = memory_goal(memory, false);
+	if (memory_rests(memory, &goal))
+		return;
 	run.scan.reclaim = READ_ONCE(memory->policy) == POLICY_RECLAIM || goal.full;
 	while (max_rounds-- && !fatal_signal_pending(current) && !READ_ONCE(memory->dead)) {
 		memory_flush(memory);
@@ -416,7 +456,7 @@ static void memory_handle(struct container_memory *memory, unsigned int max_roun
 			break;
 		}
 		if (run.scan.freed)
-			memory->retry_after = MEMORY_RETRY_MIN;
+			WRITE_ONCE(memory->retry_after, MEMORY_RETRY_MIN);
 		wake_up_all(&memory->room);
 		cond_resched();
 	}

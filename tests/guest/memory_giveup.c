@@ -156,8 +156,86 @@ TEST_LIMIT(what_a_journal_has_is_waited_for, 120)
 }
 
 /*
- * Who gave up four times rests for eight seconds. That keeps no state, when memory leaves the tree meanwhile. The last
- * one: nothing has swap after it.
+ * After the first time it rests for one second, then for two, four ...: also when a file is to be claimed that does not fit,
+ * which starts it whenever that is. From here on there is no swap, and so nothing that is freed by chance, after which it
+ * begins with one second again.
+ */
+TEST_LIMIT(who_is_refused_ends_no_rest, 60)
+{
+	char *root = mount_memory(), *a = container_with(root, "a", NULL, "3000");
+	char *disk = make_disk(32), *data = make_data(disk, "data", 1500);
+	struct actor *big = actor_in(a), *reader = actor_in(root);
+	unsigned long before;
+
+	no_swap();
+	read_as(reader, data);
+	act(big, touch, 2000);
+	set_limit(a, "1000");
+	eventually(stat_of(a, "giveups") > 0, 10);
+	before = stat_of(a, "giveups");
+	/* in 5 s, however slow the machine is: it can only be later */
+	for (double end = now() + 5; now() < end; usleep(5000))
+		expect(write_file(at(a, "memory.addfile"), data), ENOMEM);
+	ck_assert_uint_le(stat_of(a, "giveups"), before + 3);
+	/* and it looks again, though nobody charges or reads memory.stat, which starts it as well */
+	before = stat_of(a, "giveups");
+	eventually(read_field(at(a, "memory.events"), "giveups") > before, 20);
+	dismiss(reader);
+	dismiss(big);
+	expect(unmount(disk), 0);
+	expect(remove_dir(a), 0);
+}
+
+/*
+ * Who gave up five times rests for 16 seconds. What could not be freed goes meanwhile, and what comes in its place could
+ * be: that is not left alone until then. (Without lib_slow, or it would be longer than the rest.)
+ */
+TEST_LIMIT(a_rest_is_for_what_was_there, 60)
+{
+	char *root = mount_memory(), *a = container(root, "a");
+	char *disk = make_disk(32), *data = make_data(disk, "data", 2000);
+	struct actor *big = actor_in(a), *reader = actor_in(a);
+	double start;
+
+	no_swap();
+	act(big, touch, 2000);
+	set_limit(a, "1000");
+	eventually(stat_of(a, "giveups") >= 5, 30);
+	dismiss(big);
+	start = now();
+	read_as(reader, data);
+	while (drain_batches(), file_pages(a) > 1000) {
+		need(now() < start + 12, "%lu pages of a file for 12 s", file_pages(a));
+		usleep(5000);
+	}
+	dismiss(reader);
+	expect(unmount(disk), 0);
+	expect(remove_dir(a), 0);
+}
+
+/*
+ * A limit that is written while it gives up for the one before is looked at, however long it would rest now: `why` has the
+ * limit. A run takes some milliseconds.
+ */
+TEST_LIMIT(a_new_limit_waits_for_no_rest, 60)
+{
+	char *root = mount_memory(), *a = container(root, "a");
+	struct actor *big = actor_in(a);
+
+	no_swap();
+	act(big, touch, 4000);
+	for (int i = 0; i < 40; i++) {
+		set_limit(a, at("", "%d", 2000 + i) + 1);
+		usleep(random() % 10000);
+		set_limit(a, at("", "%d", 1000 + i) + 1);
+		eventually(strstr(read_file(at(a, "why")), at("", "limit %d\n", 1000 + i) + 1), 4);
+	}
+	dismiss(big);
+	expect(remove_dir(a), 0);
+}
+
+/*
+ * Who gave up four times rests for eight seconds. That keeps no state, when memory leaves the tree meanwhile.
  */
 TEST_LIMIT(retry_is_over_when_memory_leaves, 60)
 {
