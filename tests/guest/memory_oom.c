@@ -64,6 +64,46 @@ TEST_LIMIT(faults_beside_a_mapper, 120)
 	expect(remove_dir(a), 0);
 }
 
+/* One read(2) of all of a->path, into memory that has no page yet. */
+static void read_into_new(struct actor *a)
+{
+	int fd = open(a->path, O_RDONLY | O_CLOEXEC);
+
+	ck_assert_int_ge(fd, 0);
+	a->pages = a->arg;
+	a->mem = mmap(NULL, a->pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(a->mem, MAP_FAILED);
+	ck_assert_int_eq(read(fd, a->mem, a->pages * PAGE), a->pages * PAGE);
+	close(fd);
+}
+
+/* An actor in A that has written a file of 1000 pages, outside of it. */
+static struct actor *reader_in(const char *a, const char *root)
+{
+	struct actor *actor = actor_in(root);
+
+	strcpy(actor->path, "/tmp/whole");
+	act(actor, write_whole, 1000);
+	move(actor, a);
+	return actor;
+}
+
+/* The kernel's own copy to a process waits for room as a fault of the process does, and is whole then. */
+TEST_LIMIT(read_fills_more_than_there_is_room_for, 120)
+{
+	char *root = mount_memory(), *a = container_with(root, "a", NULL, "300");
+	struct actor *actor = reader_in(a, root);
+
+	act(actor, read_into_new, 1000);
+	ck_assert_uint_gt(stat_of(a, "max_hits"), 0);
+	ck_assert_uint_ge(swapped_out(actor), 1000 - 300 - 3 * stat_of(a, "unflushed_bound"));
+	act(actor, check, 0);
+	ck_assert_uint_eq(stat_of(a, "ooms"), 0);
+	ck_assert_int_eq(unlink(actor->path), 0);
+	dismiss(actor);
+	expect(remove_dir(a), 0);
+}
+
 /*
  * Who moved in has far more than the container may have, in swap, and nothing that it is charged
  * for: its end would free nothing. The one whose pages they are has less. It comes from a
@@ -117,6 +157,40 @@ TEST_LIMIT(who_moved_in_is_spared, 60)
 	act(big, check, 0);
 	ck_assert_uint_eq(stat_of(a, "ooms"), 1);
 	dismiss(big);
+	expect(remove_dir(a), 0);
+}
+
+/* One that nobody may kill, and that has come to where there is no room, and tries again and again. */
+static struct actor *exempt_reader_in(const char *a, const char *root)
+{
+	struct actor *actor = reader_in(a, root);
+	unsigned long hits = stat_of(a, "max_hits");
+
+	expect(write_file(at("/proc", "%d/oom_score_adj", actor->pid), "-1000"), 0);
+	act_begin(actor, read_into_new, 1000);
+	eventually(stat_of(a, "max_hits") >= hits + 20, 20);
+	return actor;
+}
+
+/* Without swap, and with nobody to kill: until there is room, or the reader is killed by somebody else. */
+TEST_LIMIT(read_waits_where_nobody_can_be_killed, 120)
+{
+	char *root = mount_memory(), *a = container_with(root, "a", NULL, "300");
+	struct actor *actor;
+
+	no_swap();
+	actor = exempt_reader_in(a, root);
+	ck_assert_int_eq(kill(actor->pid, SIGKILL), 0);
+	expect_killed(actor);
+
+	actor = exempt_reader_in(a, root);
+	expect(write_file(at(a, "memory.page_max"), "max"), 0);
+	act_end(actor);
+	act(actor, check, 0);
+	ck_assert_uint_eq(resident(actor), 1000);
+	ck_assert_uint_eq(stat_of(a, "ooms"), 0);
+	ck_assert_int_eq(unlink("/tmp/whole"), 0);
+	dismiss(actor);
 	expect(remove_dir(a), 0);
 }
 
